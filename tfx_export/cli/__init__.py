@@ -1,0 +1,65 @@
+"""The command line. A command is a module of its own, imported when it is typed: `--help` waits for no numpy."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from tfx_export import __version__
+from tfx_export.errors import TfxExportError
+
+# Command -> (module, first line of its help). A test holds the two together.
+COMMANDS: dict[str, tuple[str, str]] = {}
+
+# What a script can tell from the exit code; the documentation repeats this table.
+EXIT_CODES: dict[str, int] = {
+    "SourceError": 2,
+    "SpecError": 2,
+    "SavedModelError": 2,
+    "VersionError": 3,
+    "PublishError": 4,
+    "VerificationError": 5,
+}
+
+
+class CommandTable(click.Group):
+    """A group that knows its commands by name and imports the one that is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(COMMANDS[cmd_name][0]).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+
+@click.group(
+    cls=CommandTable,
+    # Every option is accepted with dashes and with TensorFlow's underscores.
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: name.replace("_", "-"),
+    },
+)
+@click.version_option(__version__, prog_name="tfx-export")
+def cli() -> None:
+    """From a trained TensorFlow model to a served one."""
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line. What the library raises becomes one message on stderr and a documented exit code."""
+    try:
+        return cli.main(args=args, prog_name="tfx-export", standalone_mode=True)
+    except TfxExportError as error:
+        from tfx_export.cli.panels import error_panel
+
+        error_panel(error)
+        sys.exit(EXIT_CODES[type(error).__name__])

@@ -1,0 +1,77 @@
+"""Signature and TensorSpec: what a client may send and what it gets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tfx_export import wire
+from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
+
+PREDICT = "tensorflow/serving/predict"
+CLASSIFY = "tensorflow/serving/classify"
+REGRESS = "tensorflow/serving/regress"
+
+DEFAULT_SIGNATURE = "serving_default"
+
+# A dimension of any size is None; a shape of any rank is None.
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output: the tensor in the graph, its dtype (`DT_FLOAT`) and shape."""
+
+    tensor: str
+    dtype: str
+    shape: Shape | None
+
+    @classmethod
+    def from_proto(cls, info: wire.Message) -> "TensorSpec":
+        """From a TensorInfo. A sparse or composite tensor shows as the tensor of its values."""
+        shape = info.tensor_shape
+        dims = None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+        encoding = info.WhichOneof("encoding")
+        tensor = info.coo_sparse.values_tensor_name if encoding == "coo_sparse" else info.name
+        return cls(tensor, dtype_name(info.dtype), dims)
+
+    def to_proto(self) -> wire.Message:
+        info = wire.TensorInfo(name=self.tensor, dtype=dtype_number(self.dtype))
+        if self.shape is None:
+            info.tensor_shape.unknown_rank = True
+        else:
+            info.tensor_shape.SetInParent()
+            for size in self.shape:
+                info.tensor_shape.dim.add(size=-1 if size is None else size)
+        return info
+
+
+@dataclass(frozen=True)
+class Signature:
+    """A named entry point: method (`tensorflow/serving/predict`, ...), inputs and outputs by the client's names."""
+
+    name: str
+    method: str
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+    # Inputs a client may leave out, as TensorProtos.
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_proto(cls, name: str, proto: wire.Message) -> "Signature":
+        return cls(
+            name,
+            proto.method_name,
+            {key: TensorSpec.from_proto(proto.inputs[key]) for key in sorted(proto.inputs)},
+            {key: TensorSpec.from_proto(proto.outputs[key]) for key in sorted(proto.outputs)},
+            dict(proto.defaults),
+        )
+
+    def to_proto(self) -> wire.Message:
+        proto = wire.SignatureDef(method_name=self.method)
+        for key, spec in self.inputs.items():
+            proto.inputs[key].CopyFrom(spec.to_proto())
+        for key, spec in self.outputs.items():
+            proto.outputs[key].CopyFrom(spec.to_proto())
+        for key, value in self.defaults.items():
+            proto.defaults[key].CopyFrom(value)
+        return proto
