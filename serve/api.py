@@ -1,0 +1,110 @@
+"""Api: what the server can do, in terms that know neither gRPC nor HTTP. Both protocols meet here."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.lifecycle.lease import Lease
+from serve.lifecycle.manager import Manager
+from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.source import ServedModel
+from serve.lifecycle.state import VersionStatus
+from serve.running import Runner
+from tfx_export.savedmodel.signature import CLASSIFY, PREDICT, REGRESS, Signature
+
+
+class Api:
+    """The operations of the server. Every failure is a ServeError with upstream's code and text."""
+
+    def __init__(self, manager: Manager, runner: Runner, config: Config) -> None:
+        self._manager = manager
+        self._runner = runner
+        self._config = config
+
+    def lease(self, ref: ModelRef) -> Lease:
+        """Hold the version `ref` means for the length of a `with`. NOT_FOUND, naming what exists, if there is none."""
+        return self._manager.lease(ref)
+
+    def status(self, ref: ModelRef) -> list[VersionStatus]:
+        """The state of every version, the largest first. Labels are ignored. NOT_FOUND for an unknown model."""
+        return self._manager.status(ref)
+
+    def models(self) -> list[ServedModel]:
+        """The models the operator wants served, available or not."""
+        return self._manager.models()
+
+    async def predict(
+        self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        """Run `signature` (empty: `serving_default`) and return the outputs named, or all.
+
+        Raises FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for inputs or outputs that do not fit it.
+        """
+        found = predict_signature(lease, signature)
+        if self._config.enable_signature_method_name_check:
+            check_method_name(found)
+        check_inputs(found, inputs)
+        return await self._runner.run(lease, found, inputs, check_outputs(found, outputs))
+
+
+def predict_signature(lease: Lease, signature: str) -> Signature:
+    """The signature a predict request names. FAILED_PRECONDITION if the model has none of that name."""
+    name = signature or "serving_default"
+    try:
+        return lease.model.signatures[name]
+    except KeyError:
+        existing = ", ".join(sorted(lease.model.signatures)) or "none"
+        raise ServeError(
+            Code.FAILED_PRECONDITION, f'Serving signature key "{name}" not found. Signatures of the model: {existing}'
+        ) from None
+
+
+def check_method_name(signature: Signature) -> None:
+    """INTERNAL if the method is none that Predict may run (only with --enable_signature_method_name_check)."""
+    if signature.method not in (PREDICT, CLASSIFY, REGRESS):
+        raise ServeError(
+            Code.INTERNAL,
+            "Expected prediction signature method_name to be one of "
+            f"{{{PREDICT}, {CLASSIFY}, {REGRESS}}}. Was: {signature.method}",
+        )
+
+
+def check_inputs(signature: Signature, inputs: Mapping[str, object]) -> None:
+    """INVALID_ARGUMENT unless `inputs` are exactly the inputs of `signature`."""
+    if inputs.keys() == signature.inputs.keys():
+        return
+    sent, required = sorted(inputs), sorted(signature.inputs)
+    if len(sent) == len(required):
+        unknown = next(name for name in sent if name not in signature.inputs)
+        raise ServeError(
+            Code.INVALID_ARGUMENT,
+            f"input tensor alias not found in signature: {unknown}. "
+            f"Inputs expected to be in the set {_braced(required)}.",
+        )
+    extra = [name for name in sent if name not in signature.inputs]
+    missing = [name for name in required if name not in inputs]
+    raise ServeError(
+        Code.INVALID_ARGUMENT,
+        f"input size does not match signature: {len(sent)}!={len(required)} len({_braced(sent)}) != "
+        f"len({_braced(required)}). Sent extra: {_braced(extra)}. Missing but required: {_braced(missing)}.",
+    )
+
+
+def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ...]:
+    """The outputs to run for: those named, or all. INVALID_ARGUMENT for unknown or repeated names."""
+    for position, name in enumerate(outputs):
+        if name not in signature.outputs:
+            raise ServeError(
+                Code.INVALID_ARGUMENT,
+                f"output tensor alias not found in signature: {name} "
+                f"Outputs expected to be in the set {_braced(sorted(signature.outputs))}.",
+            )
+        if name in outputs[:position]:
+            raise ServeError(Code.INVALID_ARGUMENT, f"duplicate output tensor alias: {name}")
+    return tuple(outputs) or tuple(signature.outputs)
+
+
+def _braced(names: Sequence[str]) -> str:
+    return "{" + ",".join(names) + "}"

@@ -1,0 +1,71 @@
+"""Config: everything an operator can choose, in one frozen object that is handed down whole.
+
+Each field is a flag of the same name; serve/flags.py holds their help. No other module reads flags or the environment.
+"""
+
+from dataclasses import dataclass
+
+# A port the system chooses; written `auto` on the command line. 0 switches a protocol off, as upstream.
+ANY_PORT = -1
+
+
+@dataclass(frozen=True)
+class Config:
+    """The server's settings. Times are in the unit of their name, sizes in bytes, ports as in ANY_PORT."""
+
+    # Models
+    model_base_path: str = ""
+    model_name: str = ""
+    model_config_file: str = ""
+    model_config_file_poll_wait_seconds: int = 0
+    watch: bool = False
+
+    # Ports
+    host: str = "127.0.0.1"
+    port: int = 8500
+    grpc_socket_path: str = ""
+    grpc_channel_arguments: str = ""
+    rest_api_port: int = 8501
+    rest_api_timeout_in_ms: int = 30_000
+    rest_api_enable_cors_support: bool = False
+    front: str = "auto"
+
+    # Versions and loading
+    file_system_poll_wait_seconds: float = 1.0
+    num_load_threads: int = 0
+    num_unload_threads: int = 0
+    max_num_load_retries: int = 5
+    load_retry_interval_micros: int = 60_000_000
+    allow_version_labels_for_unavailable_models: bool = False
+    saved_model_tags: str = "serve"
+    enable_model_warmup: bool = True
+    num_request_iterations_for_warmup: int = 0
+    op_library: tuple[str, ...] = ()
+    import_module: tuple[str, ...] = ()
+
+    # Running
+    engine: str = "auto"
+    prefer_tflite_model: bool = False
+    num_tflite_pools: int = 0
+    num_tflite_interpreters_per_pool: int = 1
+    tensorflow_session_parallelism: int = 0
+    tensorflow_intra_op_parallelism: int = 0
+    tensorflow_inter_op_parallelism: int = 0
+    tensorflow_session_config_file: str = ""
+    enable_signature_method_name_check: bool = False
+    enable_serialization_as_tensor_content: bool = False
+    rest_api_num_threads: int = 0
+    grpc_max_threads: int = 0
+
+    # Batching
+    enable_batching: bool = False
+    batching_parameters_file: str = ""
+    enable_per_model_batching_parameters: bool = False
+
+    # Operating
+    drain_seconds: float = 30.0
+    ready_file: str = ""
+    monitoring_config_file: str = ""
+    ssl_config_file: str = ""
+    enable_profiler: bool = True
+    enable_grpc_healthcheck_service: bool = True

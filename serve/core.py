@@ -1,0 +1,50 @@
+"""Core: the models and the API over them, without any port. What every front carries."""
+
+import logging
+from pathlib import Path
+
+from serve import engines
+from serve.api import Api
+from serve.config import Config
+from serve.engines import LoadedModel
+from serve.lifecycle.manager import Manager
+from serve.lifecycle.source import ServedModel
+from serve.running import DirectRunner
+
+logger = logging.getLogger("serve")
+
+
+class Core:
+    """Built once in each process that runs models."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.manager = Manager(
+            self._load,
+            poll_seconds=config.file_system_poll_wait_seconds,
+            load_threads=max(1, config.num_load_threads),
+            max_retries=config.max_num_load_retries,
+            retry_seconds=config.load_retry_interval_micros / 1e6,
+        )
+        self._runner = DirectRunner()
+        self.api = Api(self.manager, self._runner, config)
+
+    def start(self) -> None:
+        """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can."""
+        self.manager.start()
+        self.manager.serve(served_models(self.config))
+        self.manager.wait_loaded()
+
+    def stop(self) -> None:
+        """Unload everything once its leases are given back."""
+        self.manager.stop()
+        self._runner.close()
+
+    def _load(self, path: Path) -> LoadedModel:
+        return engines.load(path, self.config)
+
+
+def served_models(config: Config) -> list[ServedModel]:
+    """The models that the flags name."""
+    base_path = Path(config.model_base_path).absolute()
+    return [ServedModel(config.model_name or base_path.name, base_path)]

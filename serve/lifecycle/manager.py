@@ -1,0 +1,254 @@
+"""Manager: keeps in memory what should be there. All threads and clocks of the lifecycle are here."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from serve.engines import LoadedModel
+from serve.errors import Code, ServeError
+from serve.lifecycle.harness import Harness
+from serve.lifecycle.lease import Lease
+from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.source import ServedModel, versions_on_disk
+from serve.lifecycle.state import State, VersionStatus
+from serve.lifecycle.swap import Snapshot, Verb, next_action
+from serve.lifecycle.table import ServingTable
+from serve.lifecycle.version_policy import aspired_versions
+
+logger = logging.getLogger("serve")
+
+# Errors that another attempt on the same files may not meet again.
+TRANSIENT = frozenset(
+    {Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.UNKNOWN}
+)
+
+Load = Callable[[Path], LoadedModel]
+Listener = Callable[[str, VersionStatus], None]
+
+
+class Manager:
+    """One thread decides, a pool loads and unloads, requests take leases from a table that is replaced whole."""
+
+    def __init__(
+        self, load: Load, *, poll_seconds: float, load_threads: int, max_retries: int, retry_seconds: float
+    ) -> None:
+        """`load` brings a version into memory; blocking, raises ServeError.
+
+        `poll_seconds`: between looks at the disk; 0 looks once.
+        """
+        self._load = load
+        self._poll_seconds = poll_seconds
+        self._max_retries = max_retries
+        self._retry_seconds = retry_seconds
+        self._models: dict[str, ServedModel] = {}
+        self._on_disk: dict[str, dict[int, Path]] = {}
+        self._harnesses: dict[str, dict[int, Harness]] = {}
+        self._listeners: list[Listener] = []
+        self._serving = ServingTable({}, {})
+        self._changed = threading.Condition(threading.RLock())
+        self._woken = threading.Event()
+        self._stopping = False
+        self._next_poll = 0.0
+        self._pool = ThreadPoolExecutor(max_workers=load_threads, thread_name_prefix="load")
+        self._thread = threading.Thread(target=self._run, name="manager", daemon=True)
+
+    # What requests use
+
+    def lease(self, ref: ModelRef) -> Lease:
+        """A hold on the version that `ref` means. NOT_FOUND if it is not available."""
+        while True:
+            # A version may leave between the look-up and the lease; the table has then been replaced already.
+            lease = self._serving.find(ref).lease()
+            if lease is not None:
+                return lease
+
+    def status(self, ref: ModelRef) -> list[VersionStatus]:
+        """Every version the server has known, the largest first; labels are ignored. NOT_FOUND if there is none."""
+        with self._changed:
+            harnesses = self._harnesses.get(ref.name, {})
+            if ref.version is not None:
+                if ref.version not in harnesses:
+                    raise ServeError(Code.NOT_FOUND, f"Could not find version {ref.version} of model {ref.name}")
+                return [harnesses[ref.version].status]
+            if not harnesses:
+                raise ServeError(Code.NOT_FOUND, f"Could not find any versions of model {ref.name}")
+            return [harnesses[version].status for version in sorted(harnesses, reverse=True)]
+
+    def models(self) -> list[ServedModel]:
+        """What the operator wants served, in the order given."""
+        with self._changed:
+            return list(self._models.values())
+
+    # What the server uses
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def serve(self, models: Iterable[ServedModel]) -> None:
+        """Serve these and no others. Returns at once; loads and unloads follow."""
+        with self._changed:
+            self._models = {model.name: model for model in models}
+            self._next_poll = 0.0
+            self._publish()
+        self._woken.set()
+
+    def subscribe(self, listener: Listener) -> None:
+        """Call `listener(name, status)` at each change of state, from the thread that made it."""
+        self._listeners.append(listener)
+
+    def wait_loaded(self) -> None:
+        """Return when something is available and nothing is being loaded.
+
+        Models whose base path is missing or empty are waited for without limit, unless another model is available.
+        Raises UNKNOWN, with the errors, if every version of every model has failed to load.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or self._settled())
+            if self._stopping or any(self._serving.versions.values()):
+                return
+            errors = [
+                f"{{name: {harness.name} version: {harness.version}}} due to error: {harness.error}"
+                for versions in self._harnesses.values()
+                for harness in versions.values()
+            ]
+        raise ServeError(Code.UNKNOWN, f"{len(self._models)} model(s) did not become available: {'; '.join(errors)}")
+
+    def stop(self) -> None:
+        """Unload everything, waiting for leases, and end the threads."""
+        self.serve(())
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        self._woken.set()
+        self._thread.join()
+        self._pool.shutdown()
+
+    # The manager's own thread
+
+    def _run(self) -> None:
+        while not self._finished():
+            self._woken.clear()
+            self._step()
+            self._woken.wait(self._until_due())
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        if now >= self._next_poll:
+            self._next_poll = now + self._poll_seconds if self._poll_seconds > 0 else float("inf")
+            self._look_at_disk()
+        with self._changed:
+            for name in {*self._models, *self._harnesses}:
+                self._reconcile(name, now)
+            self._changed.notify_all()
+
+    def _look_at_disk(self) -> None:
+        for model in self.models():
+            found = versions_on_disk(model)
+            if found is not None:
+                self._on_disk[model.name] = found
+
+    def _reconcile(self, name: str, now: float) -> None:
+        """Bring the versions of one model nearer to what is aspired, by as many actions as the policy gives."""
+        harnesses = self._harnesses.setdefault(name, {})
+        model = self._models.get(name)
+        on_disk = self._on_disk.get(name, {}) if model else {}
+        broken = {version for version, harness in harnesses.items() if harness.error is not None}
+        aspired = aspired_versions(model.policy, on_disk, broken) if model else set()
+        for version in aspired:
+            harness = harnesses.get(version)
+            if harness is None or harness.wants_another_life():
+                harnesses[version] = Harness(name, version, on_disk[version], self._unload)
+                self._announce(harnesses[version])
+            elif harness.retry_at is not None and now >= harness.retry_at:
+                self._submit(harness)
+        while action := next_action(
+            [Snapshot(version, version in aspired, harness.state) for version, harness in harnesses.items()]
+        ):
+            harness = harnesses[action.version]
+            if action.verb is Verb.LOAD:
+                self._submit(harness)
+            else:
+                self._publish(without=harness)
+                harness.retire()
+                self._announce(harness)
+
+    def _submit(self, harness: Harness) -> None:
+        harness.load_started()
+        self._announce(harness)
+        self._pool.submit(self._load_version, harness)
+
+    def _unload(self, harness: Harness) -> None:
+        self._pool.submit(self._end_version, harness)
+
+    def _publish(self, without: Harness | None = None) -> None:
+        """Replace the table that requests look into by one of what is available now."""
+        versions = {
+            name: {
+                version: harnesses[version]
+                for version in sorted(harnesses, reverse=True)
+                if harnesses[version].state is State.AVAILABLE and harnesses[version] is not without
+            }
+            for name, harnesses in self._harnesses.items()
+        }
+        self._serving = ServingTable(versions, {name: model.labels for name, model in self._models.items()})
+
+    def _announce(self, harness: Harness) -> None:
+        for listener in self._listeners:
+            listener(harness.name, harness.status)
+
+    def _until_due(self) -> float | None:
+        """Seconds until the next look at the disk or the next attempt to load."""
+        with self._changed:
+            retries = [
+                harness.retry_at
+                for versions in self._harnesses.values()
+                for harness in versions.values()
+                if harness.retry_at is not None
+            ]
+        due = min([self._next_poll, *retries])
+        return None if due == float("inf") else max(0.0, due - time.monotonic())
+
+    def _settled(self) -> bool:
+        states = [harness.state for versions in self._harnesses.values() for harness in versions.values()]
+        if State.START in states or State.LOADING in states:
+            return False
+        if any(self._serving.versions.values()):
+            return True
+        # All failed: settled. Nothing found yet, or only for some: something may still come.
+        return bool(self._models) and all(self._harnesses.get(name) for name in self._models)
+
+    def _finished(self) -> bool:
+        with self._changed:
+            harnesses = [harness for versions in self._harnesses.values() for harness in versions.values()]
+            return self._stopping and all(harness.state in (State.START, State.END) for harness in harnesses)
+
+    # The pool's threads
+
+    def _load_version(self, harness: Harness) -> None:
+        try:
+            model = self._load(harness.path)
+        except ServeError as error:
+            self._load_failed(harness, error)
+        except Exception as error:
+            logger.exception("Loading %s version %d failed unexpectedly", harness.name, harness.version)
+            self._load_failed(harness, ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
+        else:
+            with self._changed:
+                harness.load_succeeded(model)
+                self._publish()
+            self._announce(harness)
+        self._woken.set()
+
+    def _load_failed(self, harness: Harness, error: ServeError) -> None:
+        again = error.code in TRANSIENT and harness.attempts <= self._max_retries and not self._stopping
+        with self._changed:
+            harness.load_failed(error, time.monotonic() + self._retry_seconds if again else None)
+        self._announce(harness)
+
+    def _end_version(self, harness: Harness) -> None:
+        harness.end()
+        self._announce(harness)
+        self._woken.set()

@@ -1,0 +1,1 @@
+"""The protocols: translate requests and answers, nothing else."""

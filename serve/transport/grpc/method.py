@@ -1,0 +1,35 @@
+"""Method: one rpc and the coroutine that answers it."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from tfx_export import wire
+
+
+class CallContext(Protocol):
+    """What a handler may ask about a call; `grpc.aio.ServicerContext` has these methods."""
+
+    def time_remaining(self) -> float | None:
+        """Seconds until the client's deadline; None without one."""
+        ...
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
+        """The request's metadata."""
+        ...
+
+    def peer(self) -> str:
+        """Who calls, as `ipv4:127.0.0.1:4711`."""
+        ...
+
+
+# Raises ServeError; the edge that carries the table turns it into a status.
+Handler: TypeAlias = Callable[[wire.Message, CallContext], Awaitable[wire.Message]]
+
+
+@dataclass(frozen=True)
+class Method:
+    """An rpc with its handler: `async def handler(request, context) -> response`."""
+
+    rpc: wire.Rpc
+    handler: Handler

@@ -1,0 +1,16 @@
+"""The table of every method the server answers over gRPC: path -> Method."""
+
+from serve.api import Api
+from serve.config import Config
+from serve.transport.grpc import model_service
+from serve.transport.grpc.method import Handler, Method
+from tfx_export import wire
+
+
+def method_table(api: Api, config: Config) -> dict[str, Method]:
+    """`/tensorflow.serving.PredictionService/Predict` and so on, with their handlers."""
+    handlers: dict[str, Handler] = {
+        **model_service.handlers(api),
+    }
+    rpcs = {f"/{service}/{rpc.name}": rpc for service, rpcs in wire.SERVICES.items() for rpc in rpcs}
+    return {path: Method(rpcs[path], handler) for path, handler in handlers.items()}
