@@ -66,6 +66,24 @@ class Config:
     drain_seconds: float = 30.0
     ready_file: str = ""
     monitoring_config_file: str = ""
+    log_format: str = "text"
+    log_level: str = "info"
+    access_log: bool = False
+
+    # Access
     ssl_config_file: str = ""
+    rest_ssl_config_file: str = ""
+    auth_token_file: str = ""
+    allow_file_ops: bool = False
+
+    # Limits; 0 lifts one
+    max_body_bytes: int = 256 << 20
+    max_decompressed_bytes: int = 512 << 20
+    max_header_bytes: int = 64 << 10
+    max_json_depth: int = 128
+    max_tensor_elements: int = 64 << 20
+    max_concurrent_requests: int = 1024
+    max_request_seconds: float = 600.0
+    max_idle_seconds: float = 30.0
     enable_profiler: bool = True
     enable_grpc_healthcheck_service: bool = True
