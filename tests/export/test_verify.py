@@ -1,0 +1,111 @@
+"""What is written is compared with its source, signature by signature, in a process of its own."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import three_signatures
+from tfx_export.errors import SpecError, VerificationError
+from tfx_export.exporting.verify import describe, verify
+
+Answer = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+SOURCE: Answer = partial(three_signatures.answer, three_signatures.weights())
+
+
+def test_every_signature_is_asked_what_it_reads_and_equals_the_source(classifier: Path) -> None:
+    verification = verify(classifier, SOURCE)
+    assert verification.probe == "generated"
+    assert {(check.signature, check.output): check.verdict for check in verification.checks} == {
+        ("serving_default", "y"): "equal",
+        ("image", "y"): "equal",
+        ("classify", "scores"): "equal",
+        ("classify", "classes"): "unproven",
+    }
+    assert all(check.error is not None and check.error <= check.tolerance for check in verification.checks)
+
+
+def test_probe_file_is_used_for_the_signatures_it_names(classifier: Path, tmp_path: Path) -> None:
+    seen: list[np.ndarray] = []
+
+    def ask(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if signature == "serving_default":
+            seen.append(inputs["x"])
+        return SOURCE(signature, inputs)
+
+    given = np.random.default_rng(5).standard_normal((3, 12))
+    np.savez(tmp_path / "data.npz", x=given)
+    assert verify(classifier, ask, probe=tmp_path / "data.npz").probe == "data.npz"
+    np.testing.assert_array_equal(seen, [given.astype(np.float32)])
+
+
+def slightly_off(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    answers = SOURCE(signature, inputs)
+    return {"y": answers["y"] * 1.001} if signature == "image" else answers
+
+
+def other_labels(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    answers = SOURCE(signature, inputs)
+    return {**answers, "classes": answers["classes"][:, ::-1]} if signature == "classify" else answers
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        (slightly_off, r"image / y: relative error 0\.001, tolerance 0\.0001"),
+        (other_labels, r"classify / classes: share of differing values 0\.67, tolerance 0"),
+    ],
+)
+def test_a_difference_is_an_error_that_names_it(classifier: Path, source: Answer, text: str) -> None:
+    with pytest.raises(VerificationError, match=text) as caught:
+        verify(classifier, source)
+    assert caught.value.message.count("\n  ") == 1
+
+
+def test_outputs_that_do_not_depend_on_the_input_prove_nothing(tmp_path: Path) -> None:
+    zeros = np.zeros((12, 3), np.float32)
+    three_signatures.write(tmp_path / "1", zeros)
+    verification = verify(tmp_path / "1", partial(three_signatures.answer, zeros))
+    assert {check.verdict for check in verification.checks} == {"unproven"}
+    assert "the same for every probe" in describe(verification.checks[0])
+
+
+def test_a_source_that_takes_no_probe_is_unproven_with_its_reason(classifier: Path) -> None:
+    def ask(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if signature == "image":
+            raise RuntimeError("only pictures of cats")
+        return SOURCE(signature, inputs)
+
+    notes = {check.signature: check.note for check in verify(classifier, ask).checks if check.error is None}
+    assert notes == {"image": "the source takes no generated probe: RuntimeError: only pictures of cats"}
+
+
+def test_bytes_that_do_not_load_are_an_error(classifier: Path, tmp_path: Path) -> None:
+    broken = shutil.copytree(classifier, tmp_path / "1")
+    (broken / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
+    with pytest.raises(VerificationError, match="does not load and run in a fresh process"):
+        verify(broken, SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "text"),
+    [
+        ({"pixels": np.zeros(3)}, "No signature has an input named 'pixels'"),
+        ({"x": np.array(["text"])}, "'x' of signature 'serving_default' is DT_FLOAT"),
+        ({"x": np.array([None])}, "no .npz file of plain arrays"),
+    ],
+)
+def test_a_probe_file_that_does_not_fit_is_refused(
+    classifier: Path, tmp_path: Path, arrays: dict[str, np.ndarray], text: str
+) -> None:
+    np.savez(tmp_path / "data.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match=text):
+        verify(classifier, SOURCE, probe=tmp_path / "data.npz")
+
+
+def test_a_missing_probe_file_is_named(classifier: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="There is no file"):
+        verify(classifier, SOURCE, probe=tmp_path / "absent.npz")

@@ -1,0 +1,212 @@
+"""Inputs to ask a signature with: made up from its dtypes, its shapes and what its graph reads, or from a file."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tfx_export import wire
+from tfx_export.errors import SpecError
+from tfx_export.exporting.serialized import Feature, StringUse, StringUses
+from tfx_export.exporting.tensors import Arrays
+from tfx_export.savedmodel.dtypes import numpy_dtype
+from tfx_export.savedmodel.signature import Shape, Signature
+
+ROWS = 4
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Inputs for one signature: `requests[i]` holds arrays by alias with `rows[i]` rows. `origin`: from where."""
+
+    origin: str
+    requests: tuple[Arrays, ...]
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Style:
+    """A guess at what the model wants: kind of floats, bound of integers, size of free dimensions, unknown rank."""
+
+    floats: str
+    bound: int
+    size: int
+    rank: int
+
+
+_STYLES = (
+    _Style("normal", 10, 8, 2),
+    _Style("unit", 2, 8, 1),
+    _Style("pixels", 100, 96, 4),
+    _Style("normal", 1000, 224, 3),
+    _Style("pixels", 2, 3, 1),
+)
+_IMAGE_CHANNELS = (1, 3, 4)
+
+
+def generated(signature: Signature, uses: StringUses, rows: int = ROWS) -> Iterator[Probe]:
+    """Probes for `signature`, the likeliest first; take the first that the model accepts and whose rows it tells apart.
+
+    A free batch dimension gets `rows` rows and then one; where no batch size but one works, the later ones are single.
+    """
+    strings = {alias: uses.of(spec.tensor) for alias, spec in signature.inputs.items() if spec.dtype == "DT_STRING"}
+    free = any(spec.shape is None or spec.shape[:1] == (None,) for spec in signature.inputs.values())
+    for counts in ([(rows, 1)] if free else []) + [(1,) * rows]:
+        for style in _STYLES:
+            rng = np.random.default_rng(0)
+            requests = tuple(
+                {
+                    alias: _input(spec.dtype, spec.shape, count, start, style, rng, strings.get(alias))
+                    for alias, spec in signature.inputs.items()
+                }
+                for start, count in enumerate(counts)
+            )
+            yield Probe("generated", requests, counts)
+
+
+def from_file(path: Path, signatures: Mapping[str, Signature], limit: int = 32) -> dict[str, Probe]:
+    """Probes by signature from an .npz file with arrays named `input`, or `signature/input` where they should differ.
+
+    At most `limit` rows are used. Signatures for which the file lacks inputs are left out.
+    Raises SpecError if the file cannot be read or holds an array that no signature has.
+    """
+    arrays = read_npz(path)
+    known = {alias for signature in signatures.values() for alias in signature.inputs}
+    known |= {f"{name}/{alias}" for name, signature in signatures.items() for alias in signature.inputs}
+    if unknown := sorted(set(arrays) - known):
+        raise SpecError(
+            f"No signature has an input named {unknown[0]!r}, which {path} holds.",
+            hint=f"Name the arrays after inputs: {', '.join(sorted(known))}",
+        )
+    found = {}
+    for name, signature in signatures.items():
+        chosen = {alias: arrays.get(f"{name}/{alias}", arrays.get(alias)) for alias in signature.inputs}
+        inputs = {
+            alias: _cast(array, name, alias, signature.inputs[alias].dtype)
+            for alias, array in chosen.items()
+            if array is not None
+        }
+        if inputs and len(inputs) == len(chosen):
+            found[name] = _one_request(path.name, {alias: _head(array, limit) for alias, array in inputs.items()})
+    return found
+
+
+def read_npz(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an .npz file. Pickled objects are not loaded. Raises SpecError."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            if isinstance(archive, np.ndarray):
+                raise SpecError(
+                    f"{path} holds one array without a name.", hint="Write it with numpy.savez(path, x=array)."
+                )
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise SpecError(f"There is no file {path}.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise SpecError(f"{path} is no .npz file of plain arrays: {error}") from None
+
+
+def _one_request(origin: str, inputs: Arrays) -> Probe:
+    lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
+    return Probe(origin, (inputs,), (max(lengths),))
+
+
+def _head(array: np.ndarray, limit: int) -> np.ndarray:
+    return array[:limit] if array.ndim else array
+
+
+def _cast(array: np.ndarray, signature: str, alias: str, dtype: str) -> np.ndarray:
+    wanted = numpy_dtype(dtype)
+    if dtype == "DT_STRING" and array.dtype.kind in "SUO":
+        text = [item.encode() if isinstance(item, str) else item for item in array.ravel().tolist()]
+        return np.array(text, dtype=object).reshape(array.shape)
+    if array.dtype.kind in "OSU" or not np.can_cast(array.dtype, wanted, "same_kind"):
+        raise SpecError(
+            f"Input {alias!r} of signature {signature!r} is {dtype}, the array given for it is {array.dtype}."
+        )
+    return array.astype(wanted)
+
+
+def _input(
+    dtype: str,
+    shape: Shape | None,
+    rows: int,
+    start: int,
+    style: _Style,
+    rng: np.random.Generator,
+    use: StringUse | None,
+) -> np.ndarray:
+    if shape is None:
+        shape = (None,) * style.rank
+    dims = [style.size if size is None else size for size in shape]
+    if shape[:1] == (None,):
+        dims[0] = rows
+    if use is None:
+        return _numbers(dtype, dims, start, style, rng)
+    count = int(np.prod(dims, dtype=int))
+    if use.image:
+        items = [_image(start + index, rng) for index in range(count)]
+    elif use.features:
+        items = [_example(use.features, start + index, style, rng) for index in range(count)]
+    else:
+        items = [_text(use.words, style, rng) for _ in range(count)]
+    array = np.empty(count, dtype=object)
+    array[:] = items
+    return array.reshape(dims)
+
+
+def _numbers(dtype: str, dims: Sequence[int], start: int, style: _Style, rng: np.random.Generator) -> np.ndarray:
+    """Random numbers whose size and mean differ by row: to a network that averages, all plain noise is the same."""
+    target = numpy_dtype(dtype)
+    if dtype == "DT_BOOL":
+        return rng.integers(0, 2, dims).astype(bool)
+    if target.kind in "iu":
+        if target.itemsize == 1 and style.bound >= 100:
+            return rng.integers(0, 128, dims).astype(target)
+        return rng.integers(0 if style.bound == 2 else 1, min(style.bound, 128), dims).astype(target)
+    row = (np.arange(dims[0] if dims else 1) + start) % ROWS
+    spread = (0.25 + row / ROWS).reshape(-1, *(1,) * (len(dims) - 1)) if dims else 0.25 + row[0] / ROWS
+    channels = rng.random((dims[0], *(1,) * (len(dims) - 2), dims[-1])) if len(dims) > 1 else rng.random()
+    if style.floats == "normal":
+        values = rng.standard_normal(dims) * spread + (channels - 0.5)
+    else:
+        values = (0.5 * rng.random(dims) * spread + 0.5 * channels) * (255 if style.floats == "pixels" else 1)
+    return np.asarray(values).astype(target)
+
+
+def _image(index: int, rng: np.random.Generator) -> bytes:
+    """A small picture, every second one a JPEG, the others PNG: a coloured gradient under noise."""
+    height, width = 48 + 8 * (index % 3), 64
+    slope = np.linspace(0, 1, width)[None, :, None] * rng.random(3)
+    pixels = (255 * (0.4 * rng.random(3) + 0.4 * slope + 0.2 * rng.random((height, width, 3)))).astype(np.uint8)
+    encode = tf.io.encode_jpeg if index % 2 == 0 else tf.io.encode_png
+    encoded: bytes = encode(pixels).numpy()
+    return encoded
+
+
+def _example(features: Mapping[str, Feature], row: int, style: _Style, rng: np.random.Generator) -> bytes:
+    example = wire.Example()
+    for name, feature in features.items():
+        free = [1 + int(rng.integers(4))] if feature.shape is None else feature.shape
+        dims = [3 if size is None else size for size in free]
+        target = example.features.feature[name]
+        if feature.dtype == "DT_STRING":
+            target.bytes_list.value.extend(_text((), style, rng) for _ in range(int(np.prod(dims, dtype=int))))
+        elif feature.dtype == "DT_INT64":
+            target.int64_list.value.extend(_numbers("DT_INT64", dims, row, style, rng).ravel().tolist())
+        else:
+            scale = 0.5 + row % ROWS
+            target.float_list.value.extend((scale * _numbers("DT_FLOAT", dims, row, style, rng)).ravel().tolist())
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
+
+
+def _text(words: Sequence[bytes], style: _Style, rng: np.random.Generator) -> bytes:
+    """One word for lookups, several for vectorizers (by style); of the graph's own words where it has some."""
+    count = 1 if style.floats == "normal" else 5
+    if words:
+        return b" ".join(words[int(index)] for index in rng.integers(0, len(words), count))
+    letters = np.frombuffer(b"abcdefghijklmnopqrstuvwxyz", np.uint8)
+    return b" ".join(rng.choice(letters, int(rng.integers(2, 8))).tobytes() for _ in range(count))

@@ -1,0 +1,130 @@
+"""What a string input holds: an encoded image, a serialized tf.Example, or text. Read from the graph that takes it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.savedmodel import reader
+from tfx_export.savedmodel.dtypes import dtype_name
+from tfx_export.savedmodel.signature import Shape
+
+_DECODERS = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg"}
+_PARSERS = {"ParseExampleV2", "ParseExample", "ParseSingleExample"}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One feature of a tf.Example: dtype, and the shape of its dense values (None: any number of values)."""
+
+    dtype: str
+    shape: Shape | None
+
+
+@dataclass(frozen=True)
+class StringUse:
+    """`image`: it is decoded as one. `features`: it is parsed as a tf.Example with these. Neither: it is text.
+
+    `words` are strings the graph knows (its vocabularies), for text that means something to it.
+    """
+
+    image: bool
+    features: dict[str, Feature]
+    words: tuple[bytes, ...]
+
+
+class StringUses:
+    """The uses of the string inputs of the SavedModel in `folder`; its graph is read when first asked."""
+
+    def __init__(self, folder: Path, tags: list[str]) -> None:
+        self._folder, self._tags = folder, tags
+        self._graph: Any = None
+
+    def of(self, tensor: str) -> StringUse:
+        """How the graph reads the input tensor `tensor` (`serving_default_inputs:0`)."""
+        graph = self._graph_def()
+        reached = list(self._reached(graph, tensor.partition(":")[0]))
+        features: dict[str, Feature] = {}
+        for node, scope in reached:
+            if node.op in _PARSERS:
+                features |= _features(node, scope)
+        return StringUse(any(node.op in _DECODERS for node, _ in reached), features, self._words(graph))
+
+    def _graph_def(self) -> Any:
+        if self._graph is None:
+            meta = reader.find_meta_graph(reader.read_index(self._folder), self._tags)
+            self._graph = tf.compat.v1.GraphDef.FromString(meta.graph_def)
+        return self._graph
+
+    def _reached(self, graph: Any, start: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+        """The nodes that `start` flows into, each with its scope; of a function it is given to, all nodes."""
+        main = {node.name: node for node in graph.node}
+        functions = {function.signature.name: function for function in graph.library.function}
+        consumers: dict[str, list[Any]] = {}
+        for node in graph.node:
+            for name in node.input:
+                consumers.setdefault(name.lstrip("^").partition(":")[0], []).append(node)
+        seen_functions: set[str] = set()
+        seen_nodes, queue = {start}, [start]
+        while queue:
+            for node in consumers.get(queue.pop(), []):
+                if node.name not in seen_nodes:
+                    seen_nodes.add(node.name)
+                    queue.append(node.name)
+                    yield node, main
+                    yield from _inside(node, functions, seen_functions)
+
+    def _words(self, graph: Any) -> tuple[bytes, ...]:
+        words: dict[bytes, None] = {}
+        for asset in sorted((self._folder / "assets").glob("*")):
+            words |= dict.fromkeys(asset.read_bytes().splitlines()[:500])
+        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        for node in nodes:
+            if node.op == "Const" and node.attr["dtype"].type == tf.string.as_datatype_enum:
+                values = tf.make_ndarray(node.attr["value"].tensor).ravel()
+                # A lone string is a file name or a message; vocabularies come in bulk.
+                words |= dict.fromkeys(values.tolist()[:500] if values.size > 1 else [])
+        return tuple(word for word in words if 0 < len(word) <= 64)
+
+
+def _inside(node: Any, functions: dict[str, Any], seen: set[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+    for attribute in node.attr.values():
+        for name in [attribute.func.name, *(function.name for function in attribute.list.func)]:
+            if name in functions and name not in seen:
+                seen.add(name)
+                scope = {inner.name: inner for inner in functions[name].node_def}
+                for inner in scope.values():
+                    yield inner, scope
+                    yield from _inside(inner, functions, seen)
+
+
+def _features(node: Any, scope: dict[str, Any]) -> dict[str, Feature]:
+    """The features a parsing node asks for. Its three versions name them in three ways."""
+
+    def strings(name: str) -> list[str]:
+        constant = scope.get(name.partition(":")[0])
+        if constant is None or constant.op != "Const":
+            return []
+        return [key.decode() for key in tf.make_ndarray(constant.attr["value"].tensor).ravel().tolist()]
+
+    attr = node.attr
+    if node.op == "ParseExampleV2":
+        sparse, dense, ragged = (strings(name) for name in node.input[2:5])
+    elif node.op == "ParseExample":
+        count = attr["Nsparse"].i
+        sparse = [key for name in node.input[2 : 2 + count] for key in strings(name)]
+        dense = [key for name in node.input[2 + count : 2 + count + attr["Ndense"].i] for key in strings(name)]
+        ragged = []
+    else:
+        sparse, dense = ([key.decode() for key in attr[name].list.s] for name in ("sparse_keys", "dense_keys"))
+        ragged = []
+    found = dict(zip(sparse, (Feature(dtype_name(t), None) for t in attr["sparse_types"].list.type), strict=False))
+    found |= dict(
+        zip(ragged, (Feature(dtype_name(t), None) for t in attr["ragged_value_types"].list.type), strict=False)
+    )
+    for key, number, shape in zip(dense, attr["Tdense"].list.type, attr["dense_shapes"].list.shape, strict=False):
+        dims = tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+        found[key] = Feature(dtype_name(number), dims)
+    return found

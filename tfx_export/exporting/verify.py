@@ -1,0 +1,160 @@
+"""Prove that what was written computes what its source computes.
+
+The written folder is asked in a fresh process, the source in this one; both get the same probes, and every output of
+every signature is compared. An answer that is the same for every probe would pass with any weights: such outputs are
+called unproven.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from tfx_export.errors import VerificationError
+from tfx_export.exporting import compare, probes, tensors
+from tfx_export.exporting.replay import Answers, replay
+from tfx_export.exporting.serialized import StringUses
+from tfx_export.savedmodel.reader import read_signatures
+from tfx_export.savedmodel.record import Check, Verification
+from tfx_export.savedmodel.signature import Signature
+
+# The source's own answer to the inputs of one signature, all by alias.
+Ask = Callable[[str, tensors.Arrays], tensors.Arrays]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A probe of one signature and the source's answers; `refusal` is why the source took none of the probes."""
+
+    probe: probes.Probe | None
+    answers: tuple[tensors.Arrays, ...] = ()
+    refusal: str = ""
+
+
+def verify(
+    folder: Path,
+    ask: Ask,
+    *,
+    tags: Sequence[str] = ("serve",),
+    probe: Path | None = None,
+    tolerance: float | None = None,
+) -> Verification:
+    """Compare the SavedModel in `folder` with its source, signature by signature.
+
+    `probe` is an .npz file of inputs; without it, and for signatures it says nothing about, inputs are generated.
+    `tolerance` replaces the ones by dtype. Raises VerificationError if an output differs or the folder does not load,
+    SpecError if the probe file does not fit.
+    """
+    signatures = read_signatures(folder, tags)
+    asked = ask_source(folder, signatures, ask, tags=tags, probe=probe)
+    requests = [
+        tensors.predict_request(name, inputs)
+        for name, one in asked.items()
+        if one.probe
+        for inputs in one.probe.requests
+    ]
+    verification = Verification(
+        probe.name if probe else "generated",
+        check_answers(asked, signatures, replay(folder, requests, tags=tags), tolerance),
+    )
+    require_equal(verification)
+    return verification
+
+
+def ask_source(
+    folder: Path,
+    signatures: Mapping[str, Signature],
+    ask: Ask,
+    *,
+    tags: Sequence[str] = ("serve",),
+    probe: Path | None = None,
+) -> dict[str, Asked]:
+    """The source's answers by signature, to the file's probe or the first generated one that tells rows apart."""
+    given = probes.from_file(probe, signatures) if probe else {}
+    uses = StringUses(folder, list(tags))
+    found = {}
+    for name, signature in signatures.items():
+        candidates = [given[name]] if name in given else probes.generated(signature, uses)
+        # Labels are the same in every row by design: where there are numbers too, those must live.
+        numbers = [key for key, spec in signature.outputs.items() if spec.dtype != "DT_STRING"]
+        wanted = numbers or list(signature.outputs)
+        best, best_live, refusal = Asked(None), -1, ""
+        for candidate in candidates:
+            if best.probe and best.probe.rows != candidate.rows:
+                break  # it takes batches, no need to try single rows
+            try:
+                answers = tuple(ask(name, inputs) for inputs in candidate.requests)
+            except Exception as error:  # whatever a framework raises for inputs its model cannot take
+                refusal = refusal or _first_line(error)
+                continue
+            live = sum(_live([np.asarray(answer[key]) for answer in answers], candidate) for key in wanted)
+            if live > best_live:
+                best, best_live = Asked(candidate, answers), live
+            if live == len(wanted):
+                break
+        found[name] = best if best.probe else Asked(None, refusal=refusal)
+    return found
+
+
+def check_answers(
+    asked: Mapping[str, Asked], signatures: Mapping[str, Signature], answers: Answers, tolerance: float | None = None
+) -> tuple[Check, ...]:
+    """One check for every output of `signatures`; `answers` are those to the probes of `asked`, in order."""
+    if tolerance is None and answers.low_precision:
+        tolerance = compare.LOW_PRECISION
+    checks: list[Check] = []
+    start = 0
+    for name, one in asked.items():
+        outputs = signatures[name].outputs
+        if one.probe is None:
+            note = f"the source takes no generated probe: {one.refusal}" if one.refusal else "no probe"
+            checks += [Check(name, key, spec.dtype, "unproven", None, 0.0, note) for key, spec in outputs.items()]
+            continue
+        span = range(start, start + len(one.answers))
+        start = span.stop
+        if refused := [answers.errors[index] for index in span if index in answers.errors]:
+            note = f"the export refuses what the source takes: {refused[0].splitlines()[0]}"
+            checks += [Check(name, key, spec.dtype, "differs", None, 0.0, note) for key, spec in outputs.items()]
+            continue
+        checks += [
+            compare.compare(
+                name,
+                key,
+                [np.asarray(answer[key]) for answer in one.answers],
+                [answers.outputs[index][key] for index in span],
+                one.probe.rows,
+                tolerance=tolerance,
+            )
+            for key in outputs
+        ]
+    return tuple(checks)
+
+
+def require_equal(verification: Verification) -> None:
+    """Raise VerificationError naming the outputs that differ, if any do."""
+    wrong = [check for check in verification.checks if check.verdict == "differs"]
+    if wrong:
+        lines = [f"  {check.signature} / {check.output}: {describe(check)}" for check in wrong]
+        raise VerificationError(
+            "The export does not compute what its source computes; nothing was published.\n" + "\n".join(lines),
+            hint="Probe inputs of your own: --probe data.npz. To publish without this check: --no-verify.",
+        )
+
+
+def describe(check: Check) -> str:
+    """What a check found, in words: `relative error 0.31, tolerance 0.0001`."""
+    if check.error is None:
+        return check.note
+    kind = "relative error" if check.dtype in compare.TOLERANCES else "share of differing values"
+    text = f"{kind} {check.error:.2g}, tolerance {check.tolerance:g}"
+    return f"{text} ({check.note})" if check.note else text
+
+
+def _live(answers: Sequence[np.ndarray], probe: probes.Probe) -> bool:
+    # At this stage the precision of the model is not known: the coarsest tolerance, but not ten times over.
+    return compare.is_live(answers, probe.rows, compare.LOW_PRECISION / compare.LIVE)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"

@@ -1,0 +1,171 @@
+"""`assets.extra/tfx_export.json`: where a version came from, and what was proven about it.
+
+{
+  "tool": "0.1.0",                                   tfx-export that wrote it
+  "created": "2026-11-21T09:30:00Z",
+  "source": {"kind": "keras", "file": "model.h5", "sha256": "..."},
+  "libraries": {"python": "3.11.9", "tensorflow": "2.21.0", ...},
+  "spec": {...},                                     the export spec, as it was understood
+  "verification": {"probe": "generated", "checks": [{"signature": ..., "output": ..., "verdict": "equal", ...}]},
+  "accelerated": {"file": "model.tflite", "sha256": "...", "precision": "float32", "of": {"saved_model.pb": "..."},
+                  "signatures": [...], "left_out": {"signature": "reason"}, "checks": [...]}
+}
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from tfx_export.errors import SavedModelError
+
+FILE = "assets.extra/tfx_export.json"
+TFLITE = "model.tflite"
+
+Verdict = Literal["equal", "unproven", "differs"]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One output of one signature, compared with what it should be.
+
+    `error` is relative to the largest expected value (floats) or the share of differing elements (everything else);
+    None if nothing could be compared. `unproven`: nothing differs, but the outputs depend too little on the probe
+    for that to mean anything; `note` says why.
+    """
+
+    signature: str
+    output: str
+    dtype: str
+    verdict: Verdict
+    error: float | None
+    tolerance: float
+    note: str = ""
+
+
+def verdict(checks: Iterable[Check], signature: str) -> Verdict:
+    """Of a whole signature: `differs` if any output does, `equal` if at least one output is, else `unproven`."""
+    verdicts = {check.verdict for check in checks if check.signature == signature}
+    return "differs" if "differs" in verdicts else "equal" if "equal" in verdicts else "unproven"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file or folder that was exported: kind (`keras`, `session`, ...), name without path, SHA-256 of its bytes."""
+
+    kind: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What the comparison with the source said: where the probe inputs came from, and one check an output."""
+
+    probe: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Accelerated:
+    """A converted model beside saved_model.pb: which bytes of it were proven equal to which bytes of the SavedModel."""
+
+    sha256: str
+    precision: str
+    of: Mapping[str, str]
+    signatures: tuple[str, ...]
+    left_out: Mapping[str, str]
+    checks: tuple[Check, ...]
+    file: str = TFLITE
+
+
+@dataclass(frozen=True)
+class Record:
+    """The whole of `assets.extra/tfx_export.json`."""
+
+    tool: str
+    created: str
+    source: Source | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    verification: Verification | None = None
+    accelerated: Accelerated | None = None
+
+
+def write(folder: Path, record: Record) -> None:
+    """Put `record` into the SavedModel in `folder`; an old one is replaced in one step."""
+    path = folder / FILE
+    path.parent.mkdir(exist_ok=True)
+    draft = path.with_suffix(".tmp")
+    draft.write_text(json.dumps(asdict(record), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    draft.replace(path)
+
+
+def read(folder: Path) -> Record | None:
+    """The record of the SavedModel in `folder`; None if it has none. Raises SavedModelError if it cannot be read."""
+    path = folder / FILE
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Record(
+            **{
+                **values,
+                "source": _maybe(Source, values["source"]),
+                "verification": _maybe(Verification, values["verification"]),
+                "accelerated": _maybe(Accelerated, values["accelerated"]),
+            }
+        )
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise SavedModelError(f"{path} is no record of this tool: {error!r}") from None
+
+
+def proven_signatures(folder: Path) -> tuple[str, ...]:
+    """The signatures that `model.tflite` in `folder` was proven to answer as the SavedModel beside it does.
+
+    Empty if there is no record of it, or if any of the files is not, byte for byte, the one the record speaks of.
+    """
+    try:
+        record = read(folder)
+    except SavedModelError:
+        return ()
+    accelerated = record.accelerated if record else None
+    if accelerated is None:
+        return ()
+    files = {accelerated.file: accelerated.sha256, **accelerated.of}
+    if not all((folder / name).is_file() and sha256(folder / name) == digest for name, digest in files.items()):
+        return ()
+    return tuple(name for name in accelerated.signatures if verdict(accelerated.checks, name) == "equal")
+
+
+def identity(folder: Path) -> dict[str, str]:
+    """What tells one SavedModel from another without reading the weights: file name -> SHA-256.
+
+    The index of the variables holds a checksum of every tensor.
+    """
+    names = ("saved_model.pb", "saved_model.pbtxt", "variables/variables.index")
+    return {name: sha256(folder / name) for name in names if (folder / name).is_file()}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, or of a folder: of the names and contents of its files in order. Hexadecimal."""
+    if path.is_dir():
+        files = sorted(child for child in path.rglob("*") if child.is_file())
+        listing = "".join(f"{sha256(child)} {child.relative_to(path).as_posix()}\n" for child in files)
+        return hashlib.sha256(listing.encode()).hexdigest()
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _maybe(cls: type[Any], values: dict[str, Any] | None) -> Any:
+    if values is None:
+        return None
+    parts = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    if "checks" in parts:
+        parts["checks"] = tuple(Check(**check) for check in values["checks"])
+    return cls(**parts)
