@@ -10,7 +10,12 @@ from tfx_export import __version__
 from tfx_export.errors import TfxExportError
 
 # Command -> (module, first line of its help). A test holds the two together.
-COMMANDS: dict[str, tuple[str, str]] = {}
+COMMANDS: dict[str, tuple[str, str]] = {
+    "deploy": (
+        "tfx_export.cli.deploy",
+        "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd.",
+    ),
+}
 
 # What a script can tell from the exit code; the documentation repeats this table.
 EXIT_CODES: dict[str, int] = {

@@ -1,0 +1,122 @@
+"""`tfx-export deploy` writes files that the platforms take: each is held against the schema of its kind."""
+
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from tfx_export.cli import cli, main
+
+SCHEMAS = Path(__file__).parent / "schemas"
+
+FILES = [
+    ("docker", "compose.yaml", "compose"),
+    ("kubernetes", "deployment.yaml", "deployment"),
+    ("kubernetes", "service.yaml", "service"),
+    ("kubernetes", "hpa.yaml", "hpa"),
+    ("kserve", "servingruntime.yaml", "servingruntime"),
+    ("kserve", "inferenceservice.yaml", "inferenceservice"),
+    ("knative", "service.yaml", "knative"),
+]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model folder whose name no Kubernetes object may have."""
+    folder = tmp_path / "My_digits"
+    (folder / "1").mkdir(parents=True)
+    return folder
+
+
+def deploy(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["deploy", *map(str, arguments)], catch_exceptions=False)
+
+
+def schema(kind: str) -> Any:
+    common = yaml.safe_load((SCHEMAS / "common.yaml").read_text())
+    return {**yaml.safe_load((SCHEMAS / f"{kind}.yaml").read_text()), **common}
+
+
+@pytest.mark.parametrize(("target", "file", "kind"), FILES)
+def test_file_fits_the_schema_of_its_kind(target: str, file: str, kind: str, model: Path, tmp_path: Path) -> None:
+    assert deploy(target, model, "--out", tmp_path / "out").exit_code == 0
+    jsonschema.validate(yaml.safe_load((tmp_path / "out" / file).read_text()), schema(kind))
+
+
+@pytest.mark.parametrize(("target", "file", "kind"), FILES)
+def test_schema_refuses_a_misspelt_field(target: str, file: str, kind: str, model: Path, tmp_path: Path) -> None:
+    deploy(target, model, "--out", tmp_path / "out")
+    document = yaml.safe_load((tmp_path / "out" / file).read_text())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "sepc": {}}, schema(kind))
+
+
+def test_no_placeholder_is_left(model: Path, tmp_path: Path) -> None:
+    for target in ("docker", "kubernetes", "kserve", "knative", "systemd"):
+        deploy(target, model, "--out", tmp_path / target)
+        for file in (tmp_path / target).iterdir():
+            assert "$name" not in file.read_text()
+            assert "$service" not in file.read_text()
+
+
+def test_deployment_gives_the_server_time_to_drain(model: Path, tmp_path: Path) -> None:
+    deploy("kubernetes", model, "--out", tmp_path / "out")
+    pod = yaml.safe_load((tmp_path / "out" / "deployment.yaml").read_text())["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    drain = int(container["args"][0].removeprefix("--drain_seconds="))
+    sleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > drain + sleep
+
+
+def test_systemd_waits_longer_than_the_drain(model: Path, tmp_path: Path) -> None:
+    deploy("systemd", model, "--out", tmp_path / "out")
+    unit = (tmp_path / "out" / "My_digits.service").read_text()
+    assert f"--model_base_path={model}" in unit
+    assert "--drain_seconds=30" in unit
+    assert "TimeoutStopSec=45" in unit
+
+
+def test_stock_runtime_prints_the_docker_line(model: Path) -> None:
+    result = deploy("docker", model, "--runtime", "tensorflow-serving")
+    assert result.output == (
+        f'docker run --rm -p 8500:8500 -p 8501:8501 -v "{model}:/models/My_digits:ro" '
+        "-e MODEL_NAME=My_digits tensorflow/serving\n"
+    )
+
+
+def exit_code(*arguments: object) -> int | str | None:
+    with pytest.raises(SystemExit) as exited:
+        main(["deploy", *map(str, arguments)])
+    return exited.value.code
+
+
+def test_existing_files_are_kept(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = tmp_path / "out" / "service.yaml"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    assert exit_code("kubernetes", model, "--out", mine.parent) == 4
+    assert "service.yaml" in capsys.readouterr().err
+    assert [path.name for path in mine.parent.iterdir()] == ["service.yaml"]
+    assert mine.read_text() == "mine"
+
+
+def test_folder_without_versions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("docker", tmp_path, "--out", tmp_path / "out") == 2
+    assert "tfx-export keras" in capsys.readouterr().err
+
+
+def test_version_folder_is_refused_with_its_parent(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (model / "1" / "saved_model.pb").touch()
+    assert exit_code("docker", model / "1", "--out", model / "out") == 2
+    assert f"folder of its versions: {model}" in capsys.readouterr().err.replace("\n", " ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["kubernetes", "--runtime", "tensorflow-serving"], ["kubernetes"], ["heroku", "--out", "out"]],
+)
+def test_bad_usage_ends_with_two(arguments: list[str], model: Path) -> None:
+    assert exit_code(arguments[0], model, *arguments[1:]) == 2
