@@ -1,5 +1,26 @@
-"""From a trained TensorFlow model to a served one. Importing this package imports no TensorFlow."""
+"""From a trained TensorFlow model to a served one. Importing this package imports no TensorFlow.
 
+The functions have the names of the commands; each is imported when it is first used.
+"""
+
+from importlib import import_module
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tfx_export.savedmodel.summary import show as show
 
 __version__ = version("tfx-export")
+
+# Public name -> the module that defines it.
+_API = {
+    "show": "tfx_export.savedmodel.summary",
+}
+
+__all__ = ["__version__", *_API]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _API:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_API[name]), name)

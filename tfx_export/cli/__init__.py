@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tfx_export.cli.deploy",
         "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd.",
     ),
+    "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
 }
 
 # What a script can tell from the exit code; the documentation repeats this table.

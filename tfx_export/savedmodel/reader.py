@@ -1,6 +1,7 @@
 """Read saved_model.pb or saved_model.pbtxt. The graph is not parsed: signatures of a ResNet50 cost milliseconds."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from google.protobuf import text_format
@@ -25,17 +26,26 @@ def read_index(folder: Path) -> wire.Message:
     Raises SavedModelError if there is none, or if the file is no SavedModel.
     """
     try:
-        if (folder / BINARY).is_file():
-            return wire.SavedModelIndex.FromString((folder / BINARY).read_bytes())
-        if (folder / TEXT).is_file():
-            whole = wire.parse_text(wire.SavedModel, (folder / TEXT).read_bytes())
-            return wire.SavedModelIndex.FromString(whole.SerializeToString())
+        index = _parse(folder)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
         raise SavedModelError(f"The SavedModel file in {folder} is damaged: {error}") from None
-    raise SavedModelError(
-        f"{folder} is no SavedModel: it holds neither {BINARY} nor {TEXT}.",
-        hint=f"It holds: {_listing(folder)}" if folder.is_dir() else "There is no such folder.",
-    )
+    if index is None:
+        raise SavedModelError(
+            f"{folder} is no SavedModel: it holds neither {BINARY} nor {TEXT}.",
+            hint=f"It holds: {_listing(folder)}" if folder.is_dir() else "There is no such folder.",
+        )
+    if not index.meta_graphs:
+        raise SavedModelError(f"The SavedModel file in {folder} holds no graph: it is empty or was cut off.")
+    return index
+
+
+def _parse(folder: Path) -> wire.Message | None:
+    if (folder / BINARY).is_file():
+        return wire.SavedModelIndex.FromString((folder / BINARY).read_bytes())
+    if (folder / TEXT).is_file():
+        whole = wire.parse_text(wire.SavedModel, (folder / TEXT).read_bytes())
+        return wire.SavedModelIndex.FromString(whole.SerializeToString())
+    return None
 
 
 def tag_sets(index: wire.Message) -> list[list[str]]:
@@ -49,8 +59,40 @@ def find_meta_graph(index: wire.Message, tags: Iterable[str]) -> wire.Message:
     for meta in index.meta_graphs:
         if sorted(meta.meta_info_def.tags) == wanted:
             return meta
-    existing = "; ".join(",".join(tags) or "(none)" for tags in tag_sets(index))
-    raise SavedModelError(f"There is no tag set {','.join(wanted)!r}.", hint=f"Tag sets in the SavedModel: {existing}")
+    raise SavedModelError(f"There is no tag set {','.join(wanted)!r}.", hint=_existing_tag_sets(index))
+
+
+def choose_meta_graph(index: wire.Message, tag_set: str | None) -> wire.Message:
+    """The meta graph of `tag_set` ("serve,gpu"), or the only one if `tag_set` is None. Raises SavedModelError."""
+    if tag_set is not None:
+        return find_meta_graph(index, filter(None, (tag.strip() for tag in tag_set.split(","))))
+    if len(index.meta_graphs) != 1:
+        raise SavedModelError(f"Which of the {len(index.meta_graphs)} tag sets?", hint=_existing_tag_sets(index))
+    return index.meta_graphs[0]
+
+
+def find_signature(meta_graph: wire.Message, name: str) -> wire.Message:
+    """The SignatureDef `name` of a meta graph. Raises SavedModelError naming those that exist."""
+    if name not in meta_graph.signature_def:
+        tags = ",".join(sorted(meta_graph.meta_info_def.tags))
+        near = get_close_matches(name, meta_graph.signature_def, n=1)
+        raise SavedModelError(
+            f"There is no signature {name!r} under the tag set {tags!r}.",
+            hint=f"Signatures: {', '.join(sorted(meta_graph.signature_def)) or '(none)'}"
+            + (f"\nDid you mean --signature_def {near[0]}?" if near else ""),
+        )
+    return meta_graph.signature_def[name]
+
+
+def narrow(index: wire.Message, tag_set: str | None, signature: str | None) -> wire.Message:
+    """A copy of `index` with one meta graph and, if `signature` is given, that signature alone."""
+    meta_graph = choose_meta_graph(index, tag_set)
+    narrowed = wire.SavedModelIndex(meta_graphs=[meta_graph])
+    if signature is not None:
+        found = find_signature(meta_graph, signature)
+        narrowed.meta_graphs[0].signature_def.clear()
+        narrowed.meta_graphs[0].signature_def[signature].CopyFrom(found)
+    return narrowed
 
 
 def signatures(meta_graph: wire.Message) -> dict[str, Signature]:
@@ -63,6 +105,13 @@ def signatures(meta_graph: wire.Message) -> dict[str, Signature]:
 def read_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str, Signature]:
     """The signatures of the SavedModel in `folder` under `tags`."""
     return signatures(find_meta_graph(read_index(folder), tags))
+
+
+def _existing_tag_sets(index: wire.Message) -> str:
+    existing = [",".join(tags) for tags in tag_sets(index)]
+    return f"Tag sets: {'; '.join(name or '(none)' for name in existing)}" + (
+        f"\nType: --tag_set {existing[0]}" if existing else ""
+    )
 
 
 def _listing(folder: Path) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
@@ -19,22 +19,32 @@ Shape = tuple[int | None, ...]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output: the tensor in the graph, its dtype (`DT_FLOAT`) and shape."""
+    """One input or output: the tensor in the graph, its dtype (`DT_FLOAT`) and shape.
+
+    A sparse tensor is named by its values; a composite (ragged) one has no single tensor.
+    """
 
     tensor: str
     dtype: str
     shape: Shape | None
+    encoding: Literal["dense", "sparse", "composite"] = "dense"
 
     @classmethod
     def from_proto(cls, info: wire.Message) -> "TensorSpec":
-        """From a TensorInfo. A sparse or composite tensor shows as the tensor of its values."""
+        """From a TensorInfo."""
         shape = info.tensor_shape
         dims = None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
-        encoding = info.WhichOneof("encoding")
-        tensor = info.coo_sparse.values_tensor_name if encoding == "coo_sparse" else info.name
-        return cls(tensor, dtype_name(info.dtype), dims)
+        dtype = dtype_name(info.dtype)
+        match info.WhichOneof("encoding"):
+            case "coo_sparse":
+                return cls(info.coo_sparse.values_tensor_name, dtype, dims, "sparse")
+            case "composite_tensor":
+                return cls("", dtype, dims, "composite")
+            case _:
+                return cls(info.name, dtype, dims)
 
     def to_proto(self) -> wire.Message:
+        """As a TensorInfo. Only a dense tensor is wholly described here."""
         info = wire.TensorInfo(name=self.tensor, dtype=dtype_number(self.dtype))
         if self.shape is None:
             info.tensor_shape.unknown_rank = True

@@ -1,0 +1,48 @@
+"""Every command has a module, a help text, and a line in the overview that says the same."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from tfx_export.cli import COMMANDS, cli
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_overview_shows_the_first_line_of_the_help(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    assert command.help is not None
+    assert command.help.splitlines()[0] == COMMANDS[name][1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_does(name: str) -> None:
+    command = cli.get_command(click.Context(cli), name)
+    assert command is not None
+    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
+    options = [param for each in commands for param in each.params if isinstance(param, click.Option)]
+    assert [option.name for option in options if not option.help] == []
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
+def test_help_waits_for_neither_tensorflow_nor_numpy(arguments: list[str]) -> None:
+    program = (
+        "import sys; from tfx_export.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(sorted({'tensorflow', 'keras', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert "Usage:" in done.stdout
+    assert done.stderr.strip() == "[]"
+
+
+def test_an_unknown_command_is_refused() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tfx_export", "shwo"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "No such command 'shwo'" in done.stderr

@@ -1,0 +1,15 @@
+"""The `tfx-export` command as a user starts it: a process with pipes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def tfx_export(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run it, check the exit code, and that no error shows a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tfx_export", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    return done

@@ -1,0 +1,61 @@
+"""The functions on the root object of a TF2 SavedModel: what `tf.saved_model.load(...)` can call besides signatures."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tfx_export import wire
+from tfx_export.savedmodel.graph import load_order
+from tfx_export.savedmodel.structure import decode
+
+
+@dataclass(frozen=True)
+class FunctionOption:
+    """One concrete function: the types of its positional arguments and of its keyword arguments."""
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+
+
+def has_object_graph(meta_graph: wire.Message) -> bool:
+    """Whether TensorFlow 2 wrote the meta graph; TF1 writers store no objects."""
+    return bool(meta_graph.object_graph_def)
+
+
+def root_functions(meta_graph: wire.Message, graph: wire.Message) -> dict[str, list[FunctionOption]]:
+    """Function name -> its concrete functions, names sorted, options in the order TensorFlow loads them.
+
+    `meta_graph` is one of `reader.read_index`, `graph` its parsed GraphDef.
+    """
+    objects = wire.SavedObjectGraph.FromString(meta_graph.object_graph_def)
+    order = load_order(graph)
+    found: dict[str, list[FunctionOption]] = {}
+    if not objects.nodes:
+        return found
+    for child in sorted(objects.nodes[0].children, key=lambda child: child.local_name):
+        node = objects.nodes[child.node_id]
+        match node.WhichOneof("kind"):
+            case "function":
+                names = sorted(node.function.concrete_functions, key=lambda name: (_source_name(name), order[name]))
+                keywords: Sequence[str] = ()
+            case "bare_concrete_function":
+                names = [node.bare_concrete_function.concrete_function_name]
+                keywords = tuple(node.bare_concrete_function.argument_keywords)
+            case _:
+                continue
+        found[child.local_name] = [_option(objects.concrete_functions[name], keywords) for name in names]
+    return found
+
+
+def _option(function: wire.Message, keywords: Sequence[str]) -> FunctionOption:
+    match decode(function.canonicalized_input_signature):
+        case (args, kwargs):
+            return FunctionOption(args, kwargs)
+        case _:
+            return FunctionOption(keywords, {})
+
+
+def _source_name(name: str) -> str:
+    # "__inference_predict_223" was made from `predict`.
+    return re.sub(r"^__inference_(.*)_\d+$", r"\1", name)

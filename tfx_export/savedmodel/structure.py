@@ -1,0 +1,97 @@
+"""StructuredValue: the argument types of a TF2 function, as Python values that print as TensorFlow prints its own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tfx_export import wire
+from tfx_export.savedmodel.dtypes import dtype_name
+
+
+@dataclass(frozen=True)
+class DType:
+    """A dtype as an argument type: prints as `tf.float32`."""
+
+    number: int
+
+    def __repr__(self) -> str:
+        # The only names that differ from the enumeration's by more than case.
+        name = dtype_name(self.number).removeprefix("DT_").lower()
+        return "tf." + {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
+
+
+@dataclass(frozen=True)
+class TensorShape:
+    """A shape inside a composite's type: prints as `TensorShape([None, 3])`."""
+
+    dims: tuple[int | None, ...] | None
+
+    @classmethod
+    def from_proto(cls, proto: wire.Message) -> "TensorShape":
+        if proto.unknown_rank:
+            return cls(None)
+        return cls(tuple(None if dim.size < 0 else dim.size for dim in proto.dim))
+
+    def __str__(self) -> str:
+        return "<unknown>" if self.dims is None else str(self.dims)
+
+    def __repr__(self) -> str:
+        return f"TensorShape({None if self.dims is None else list(self.dims)})"
+
+
+@dataclass(frozen=True, repr=False)
+class TensorType:
+    """A dense tensor as an argument: prints as `TensorSpec(shape=(None, 3), dtype=tf.float32, name='x')`."""
+
+    shape: TensorShape
+    dtype: DType
+    name: str | None
+    class_name: str = "TensorSpec"
+
+    def __repr__(self) -> str:
+        return f"{self.class_name}(shape={self.shape}, dtype={self.dtype!r}, name={self.name!r})"
+
+
+@dataclass(frozen=True, repr=False)
+class CompositeType:
+    """A ragged, sparse or other composite tensor as an argument, by the class name and state that TensorFlow stored."""
+
+    class_name: str
+    state: Any
+
+    def __repr__(self) -> str:
+        return f"{self.class_name}{self.state!r}"
+
+
+def _tensor_type(proto: wire.Message) -> TensorType:
+    class_name = proto.DESCRIPTOR.name.removesuffix("Proto")
+    return TensorType(TensorShape.from_proto(proto.shape), DType(proto.dtype), proto.name or None, class_name)
+
+
+def _composite(proto: wire.Message) -> CompositeType:
+    # A registered name is qualified with its package ("keras.KerasTensorSpec"): the class is the last part.
+    return CompositeType(proto.type_spec_class_name.rpartition(".")[2], decode(proto.type_state))
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "none_value": lambda _: None,
+    "tensor_shape_value": TensorShape.from_proto,
+    "tensor_dtype_value": DType,
+    "tensor_spec_value": _tensor_type,
+    "bounded_tensor_spec_value": _tensor_type,
+    "type_spec_value": _composite,
+    "list_value": lambda proto: [decode(value) for value in proto.values],
+    "tuple_value": lambda proto: tuple(decode(value) for value in proto.values),
+    # The map has no order of its own.
+    "dict_value": lambda proto: {key: decode(proto.fields[key]) for key in sorted(proto.fields)},
+    "named_tuple_value": lambda proto: tuple(decode(pair.value) for pair in proto.values),
+}
+
+
+def decode(value: wire.Message) -> Any:
+    """The Python value of a StructuredValue; None if it holds nothing. Numbers and strings are themselves."""
+    kind = value.WhichOneof("kind")
+    if kind is None:
+        return None
+    content = getattr(value, kind)
+    return _DECODERS[kind](content) if kind in _DECODERS else content

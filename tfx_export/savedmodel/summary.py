@@ -1,0 +1,97 @@
+"""What is in a SavedModel, as values: signatures by tag set, sizes, the TensorFlow that wrote it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfx_export import wire
+from tfx_export.savedmodel.reader import BINARY, read_index, signatures
+from tfx_export.savedmodel.signature import Signature, TensorSpec
+
+# Written by TensorFlow 2 for its loader; no client can call it.
+INIT_OP = "__saved_model_init_op"
+
+
+@dataclass(frozen=True)
+class MetaGraphSummary:
+    """One graph of a SavedModel: its tags, the signatures a client can call, the names of its asset files."""
+
+    tags: tuple[str, ...]
+    signatures: dict[str, Signature]
+    assets: tuple[str, ...]
+    tensorflow_version: str
+
+
+@dataclass(frozen=True)
+class SavedModelSummary:
+    """A SavedModel folder: its file (`saved_model.pb` or `.pbtxt`), bytes of all files and of the variables."""
+
+    folder: Path
+    file: str
+    meta_graphs: tuple[MetaGraphSummary, ...]
+    total_bytes: int
+    variable_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values for `json.dumps`. Free dimensions are null, as is a free shape."""
+        return {
+            "folder": str(self.folder),
+            "file": self.file,
+            "total_bytes": self.total_bytes,
+            "variable_bytes": self.variable_bytes,
+            "meta_graphs": [
+                {
+                    "tags": list(meta.tags),
+                    "tensorflow_version": meta.tensorflow_version,
+                    "assets": list(meta.assets),
+                    "signatures": {name: _signature_json(signature) for name, signature in meta.signatures.items()},
+                }
+                for meta in self.meta_graphs
+            ],
+        }
+
+
+def show(folder: Path | str) -> SavedModelSummary:
+    """Summarize the SavedModel in `folder` without TensorFlow. Raises SavedModelError if there is none."""
+    folder = Path(folder)
+    return summarize(folder, read_index(folder))
+
+
+def summarize(folder: Path, index: wire.Message) -> SavedModelSummary:
+    """The summary of `index`, which `reader.read_index` read from `folder`."""
+    return SavedModelSummary(
+        folder=folder,
+        file=next(path.name for path in (folder / BINARY, folder / f"{BINARY}txt") if path.is_file()),
+        meta_graphs=tuple(
+            MetaGraphSummary(
+                tags=tuple(sorted(meta.meta_info_def.tags)),
+                signatures={name: signed for name, signed in signatures(meta).items() if name != INIT_OP},
+                assets=tuple(sorted(asset.filename for asset in meta.asset_file_def)),
+                tensorflow_version=meta.meta_info_def.tensorflow_version,
+            )
+            for meta in index.meta_graphs
+        ),
+        total_bytes=_size(folder),
+        variable_bytes=_size(folder / "variables"),
+    )
+
+
+def _signature_json(signature: Signature) -> dict[str, Any]:
+    return {
+        "method": signature.method,
+        "inputs": dict(_tensors_json(signature.inputs)),
+        "outputs": dict(_tensors_json(signature.outputs)),
+        "optional": sorted(signature.defaults),
+    }
+
+
+def _tensors_json(tensors: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    spec: TensorSpec
+    for key, spec in tensors.items():
+        shape = None if spec.shape is None else list(spec.shape)
+        yield key, {"dtype": spec.dtype, "shape": shape, "tensor": spec.tensor, "encoding": spec.encoding}
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
