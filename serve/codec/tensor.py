@@ -1,96 +1,19 @@
-"""TensorProto <-> ndarray, as tensorflow/core/framework/tensor.cc reads and writes it.
+"""TensorProto <-> ndarray, with the status codes of a server."""
 
-Strings are object arrays of bytes; bfloat16 is ml_dtypes'. A quantised dtype is its integer.
-"""
-
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from serve.codec.varint import encode_varints, length_prefix, read_varints
 from serve.errors import Code, ServeError
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name, dtype_number, from_numpy, numpy_dtype
-
-Array = NDArray[np.generic]
-
-# A shape and one value to repeat are few bytes on the wire and may be any size in memory.
-MAX_ELEMENTS = 64 << 20
-# TensorFlow's own limit on the number of dimensions.
-MAX_RANK = 254
-# np.asarray of a repeated field costs 2.5 us whatever its length, np.fromiter 25 ns a value.
-_SHORT = 64
-
-_REPEATED_FIELDS = {
-    "float_val": (np.float32, "DT_FLOAT"),
-    "double_val": (np.float64, "DT_DOUBLE"),
-    "int_val": (
-        np.int32,
-        "DT_INT32 DT_INT16 DT_INT8 DT_UINT8 DT_UINT16 DT_QINT8 DT_QUINT8 DT_QINT16 DT_QUINT16 DT_QINT32",
-    ),
-    "int64_val": (np.int64, "DT_INT64"),
-    "uint32_val": (np.uint32, "DT_UINT32"),
-    "uint64_val": (np.uint64, "DT_UINT64"),
-    "bool_val": (np.bool_, "DT_BOOL"),
-    "half_val": (np.int32, "DT_HALF DT_BFLOAT16"),
-    "scomplex_val": (np.float32, "DT_COMPLEX64"),
-    "dcomplex_val": (np.float64, "DT_COMPLEX128"),
-    "string_val": (np.object_, "DT_STRING"),
-}
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """How values of one dtype lie in a message: in which field, of which type there, of which type here."""
-
-    field: str
-    tag: bytes
-    stored: np.dtype[np.generic]
-    dtype: np.dtype[np.generic]
-
-
-def _layouts() -> dict[int, _Layout]:
-    numbers = {field.name: field.number for field in wire.TensorProto.DESCRIPTOR.fields}
-    return {
-        dtype_number(name): _Layout(
-            field, encode_varints(np.array([numbers[field] << 3 | 2])), np.dtype(stored), numpy_dtype(name)
-        )
-        for field, (stored, names) in _REPEATED_FIELDS.items()
-        for name in names.split()
-    }
-
-
-_LAYOUTS = _layouts()
+from tfx_export.savedmodel import tensor
+from tfx_export.savedmodel.tensor import MAX_ELEMENTS, Array
 
 
 def decode(proto: wire.Message, *, max_elements: int = MAX_ELEMENTS) -> Array:
-    """The array in a TensorProto, shape and dtype as declared; never a view of the message.
-
-    Fewer values than the shape asks for: the last one is repeated, none at all means zeros. Surplus values, and values
-    in another dtype's field, are ignored. Raises ServeError INVALID_ARGUMENT for what is no tensor, and for more than
-    `max_elements` values (0: any number).
-    """
-    layout = _LAYOUTS.get(proto.dtype)
-    if layout is None:
-        raise _invalid(f"a tensor of dtype {dtype_name(proto.dtype)} cannot be sent")
-    shape = _shape(proto.tensor_shape)
-    count = math.prod(shape)
-    if max_elements and count > max_elements:
-        raise _invalid(f"shape {list(shape)} has {count} values, at most {max_elements} are allowed")
-    content = proto.tensor_content
-    if content:
-        values = _strings(content, count) if layout.field == "string_val" else _numbers(content, count, layout.dtype)
-    else:
-        values = _values(getattr(proto, layout.field), layout)[:count]
-        if len(values) < count:
-            values = _repeat_last(values, count)
+    """`tensor.decode`; INVALID_ARGUMENT for what it refuses."""
     try:
-        return values.reshape(shape)
-    except ValueError:  # an empty tensor whose other dimensions are beyond what an array can have
-        raise _invalid(f"shape {list(shape)} is too large") from None
+        return tensor.decode(proto, max_elements=max_elements)
+    except ValueError as error:
+        raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
 
 
 def decode_all(protos: Mapping[str, wire.Message], *, max_elements: int = MAX_ELEMENTS) -> dict[str, Array]:
@@ -98,113 +21,15 @@ def decode_all(protos: Mapping[str, wire.Message], *, max_elements: int = MAX_EL
     arrays = {}
     for name, proto in protos.items():
         try:
-            arrays[name] = decode(proto, max_elements=max_elements)
-        except ServeError as error:
-            raise ServeError(error.code, f"tensor parsing error: {name} ({error.message})") from None
+            arrays[name] = tensor.decode(proto, max_elements=max_elements)
+        except ValueError as error:
+            raise ServeError(Code.INVALID_ARGUMENT, f"tensor parsing error: {name} ({error})") from None
     return arrays
 
 
 def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.Message:
-    """`array` as a TensorProto: values in the dtype's own field, or with `as_content` as bytes in `tensor_content`.
-
-    `dtype` (`DT_QINT8`) where the array's own does not tell. Raises ServeError UNIMPLEMENTED for an array TensorFlow
-    has no dtype for.
-    """
+    """`tensor.encode`; UNIMPLEMENTED for what no tensor can hold."""
     try:
-        number = dtype_number(dtype or from_numpy(array.dtype))
-        layout = _LAYOUTS[number]
-    except KeyError:
-        raise ServeError(Code.UNIMPLEMENTED, f"No tensor can hold values of type {dtype or array.dtype}.") from None
-    proto = wire.TensorProto(dtype=number)
-    dims = proto.tensor_shape
-    dims.SetInParent()
-    for size in array.shape:
-        dims.dim.add(size=size)
-    if layout.field == "string_val":
-        strings = [_as_bytes(value) for value in array.ravel().tolist()]
-        if as_content:
-            proto.tensor_content = encode_varints(np.array([len(s) for s in strings], np.int64)) + b"".join(strings)
-        else:
-            proto.string_val.extend(strings)
-    elif as_content:
-        proto.tensor_content = array.tobytes()
-    elif array.size:
-        _fill(proto, np.ascontiguousarray(array).ravel(), layout)
-    return proto
-
-
-def _shape(proto: wire.Message) -> tuple[int, ...]:
-    if proto.unknown_rank:
-        raise _invalid("the shape is unknown")
-    shape = tuple([dim.size for dim in proto.dim])
-    if len(shape) > MAX_RANK:
-        raise _invalid(f"{len(shape)} dimensions, at most {MAX_RANK} are allowed")
-    if any(size < 0 for size in shape):
-        raise _invalid(f"shape {list(shape)} has a negative dimension")
-    return shape
-
-
-def _values(field: wire.Message, layout: _Layout) -> Array:
-    """All values of a repeated field, as the dtype of the tensor."""
-    if layout.field == "string_val":
-        strings = np.empty(len(field), np.object_)
-        strings[:] = list(field)
-        return strings
-    count = len(field)
-    stored: Array = np.fromiter(field, layout.stored, count) if count < _SHORT else np.asarray(field, layout.stored)
-    if layout.field == "half_val":
-        return stored.astype(np.uint16).view(layout.dtype)
-    if layout.dtype.kind == "c":
-        return stored[: len(stored) // 2 * 2].view(layout.dtype)
-    return stored.astype(layout.dtype, copy=False)
-
-
-def _repeat_last(values: Array, count: int) -> Array:
-    whole = np.empty(count, values.dtype)
-    whole[: len(values)] = values
-    whole[len(values) :] = values[-1] if len(values) else b"" if values.dtype == np.object_ else 0
-    return whole
-
-
-def _numbers(content: bytes, count: int, dtype: np.dtype[np.generic]) -> Array:
-    if len(content) != count * dtype.itemsize:
-        raise _invalid(f"tensor_content has {len(content)} bytes, expected {count * dtype.itemsize}")
-    if dtype == np.bool_:
-        return np.frombuffer(content, np.uint8).astype(np.bool_)
-    return np.frombuffer(content, dtype)
-
-
-def _strings(content: bytes, count: int) -> Array:
-    """`count` lengths as varints, then the strings one after the other."""
-    if count > len(content):
-        raise _invalid(f"tensor_content has {len(content)} bytes, too few for {count} strings")
-    lengths, position = read_varints(content, count)
-    if len(lengths) < count or position + sum(lengths) != len(content):
-        raise _invalid(f"tensor_content does not hold {count} strings")
-    strings = np.empty(count, np.object_)
-    for index, length in enumerate(lengths):
-        strings[index] = content[position : position + length]
-        position += length
-    return strings
-
-
-def _fill(proto: wire.Message, values: Array, layout: _Layout) -> None:
-    """Put `values` into their field as the bytes protobuf packs them into: no Python number is made on the way."""
-    if layout.field == "half_val":
-        values = values.view(np.uint16)
-    if layout.stored.kind in "fb":
-        packed = values.tobytes()
-    elif values.size < _SHORT:
-        getattr(proto, layout.field).extend(values.tolist())
-        return
-    else:
-        packed = encode_varints(values)
-    proto.MergeFromString(b"".join((layout.tag, length_prefix(len(packed)), packed)))
-
-
-def _as_bytes(value: bytes | str) -> bytes:
-    return value.encode() if isinstance(value, str) else value
-
-
-def _invalid(message: str) -> ServeError:
-    return ServeError(Code.INVALID_ARGUMENT, message)
+        return tensor.encode(array, as_content=as_content, dtype=dtype)
+    except TypeError as error:
+        raise ServeError(Code.UNIMPLEMENTED, str(error)) from None
