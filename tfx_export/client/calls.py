@@ -1,0 +1,139 @@
+"""What a client can ask: each function builds one call, ready to be sent by the sync or the async client."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from tfx_export import wire
+from tfx_export.savedmodel import tensor
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+
+PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
+MODEL_SERVICE = "tensorflow.serving.ModelService"
+
+T = TypeVar("T")
+FeatureValue = Any  # a number, a string, bytes, or a sequence of one kind of them
+
+
+@dataclass(frozen=True)
+class Model:
+    """Which model is asked: by name alone (the newest version), by version, or by label."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None
+    signature: str = DEFAULT_SIGNATURE
+
+    def spec(self) -> wire.Message:
+        spec = wire.ModelSpec(name=self.name, signature_name=self.signature)
+        if self.version is not None:
+            spec.version.value = self.version
+        if self.label is not None:
+            spec.version_label = self.label
+        return spec
+
+
+@dataclass(frozen=True)
+class VersionState:
+    """One version of a model: `AVAILABLE` and so on, and the error that brought it there, if any."""
+
+    version: int
+    state: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request, where it goes, and how its answer is read."""
+
+    service: str
+    method: str
+    request: wire.Message
+    read: Callable[[wire.Message], T]
+
+    @property
+    def path(self) -> str:
+        return f"/{self.service}/{self.method}"
+
+    @property
+    def response_class(self) -> wire.MessageClass:
+        return next(rpc.response for rpc in wire.SERVICES[self.service] if rpc.name == self.method)
+
+
+def predict(
+    model: Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
+) -> Call[dict[str, np.ndarray]]:
+    request = wire.PredictRequest(model_spec=model.spec(), output_filter=outputs)
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tensor.encode(np.asarray(value), as_content=True))
+
+    def read(response: wire.Message) -> dict[str, np.ndarray]:
+        return {name: tensor.decode(proto) for name, proto in response.outputs.items()}
+
+    return Call(PREDICTION_SERVICE, "Predict", request, read)
+
+
+def classify(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> Call[list[list[tuple[str, float]]]]:
+    request = wire.ClassificationRequest(model_spec=model.spec(), input=_examples(examples))
+
+    def read(response: wire.Message) -> list[list[tuple[str, float]]]:
+        return [[(c.label, c.score) for c in one.classes] for one in response.result.classifications]
+
+    return Call(PREDICTION_SERVICE, "Classify", request, read)
+
+
+def regress(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> Call[list[float]]:
+    request = wire.RegressionRequest(model_spec=model.spec(), input=_examples(examples))
+    return Call(PREDICTION_SERVICE, "Regress", request, lambda answer: [one.value for one in answer.result.regressions])
+
+
+def metadata(model: Model) -> Call[dict[str, Signature]]:
+    request = wire.GetModelMetadataRequest(model_spec=model.spec(), metadata_field=["signature_def"])
+
+    def read(response: wire.Message) -> dict[str, Signature]:
+        found = wire.SignatureDefMap()
+        response.metadata["signature_def"].Unpack(found)
+        return {name: Signature.from_proto(name, found.signature_def[name]) for name in sorted(found.signature_def)}
+
+    return Call(PREDICTION_SERVICE, "GetModelMetadata", request, read)
+
+
+def status(model: Model) -> Call[list[VersionState]]:
+    def read(response: wire.Message) -> list[VersionState]:
+        name_of = wire.ModelVersionStatus.State.Name
+        return [
+            VersionState(v.version, name_of(v.state), v.status.error_message) for v in response.model_version_status
+        ]
+
+    return Call(MODEL_SERVICE, "GetModelStatus", wire.GetModelStatusRequest(model_spec=model.spec()), read)
+
+
+def reload_config(config: wire.Message) -> Call[None]:
+    """`config`: a ModelServerConfig, which replaces the server's whole list of models."""
+    return Call(MODEL_SERVICE, "HandleReloadConfigRequest", wire.ReloadConfigRequest(config=config), lambda _: None)
+
+
+def _examples(examples: Iterable[Mapping[str, FeatureValue]]) -> wire.Message:
+    return wire.Input(example_list=wire.ExampleList(examples=[to_example(example) for example in examples]))
+
+
+def to_example(features: Mapping[str, FeatureValue]) -> wire.Message:
+    """A tf.Example: integers and booleans become int64 lists, floats float lists, strings and bytes byte lists."""
+    example = wire.Example()
+    for name, value in features.items():
+        feature = example.features.feature[name]
+        values = np.asarray(value).ravel()
+        if values.dtype.kind in "iub":
+            feature.int64_list.value.extend(values.astype(np.int64).tolist())
+        elif values.dtype.kind == "f":
+            feature.float_list.value.extend(values.astype(np.float32).tolist())
+        else:
+            feature.bytes_list.value.extend(v if isinstance(v, bytes) else str(v).encode() for v in _items(value))
+    return example
+
+
+def _items(value: FeatureValue) -> Sequence[Any]:
+    return [value] if isinstance(value, (str, bytes)) else list(value)
