@@ -33,7 +33,6 @@ class Config:
     # Versions and loading
     file_system_poll_wait_seconds: float = 1.0
     num_load_threads: int = 0
-    num_unload_threads: int = 0
     max_num_load_retries: int = 5
     load_retry_interval_micros: int = 60_000_000
     allow_version_labels_for_unavailable_models: bool = False

@@ -7,9 +7,14 @@ from serve import engines
 from serve.api import Api
 from serve.config import Config
 from serve.engines import LoadedModel
+from serve.errors import ServeError
 from serve.lifecycle.manager import Manager
+from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
+from serve.lifecycle.state import State, VersionStatus
+from serve.overview import ServedVersion
 from serve.running import DirectRunner
+from tfx_export.savedmodel.signature import TensorSpec
 
 logger = logging.getLogger("serve")
 
@@ -26,6 +31,7 @@ class Core:
             max_retries=config.max_num_load_retries,
             retry_seconds=config.load_retry_interval_micros / 1e6,
         )
+        self.manager.subscribe(_log_state)
         self._runner = DirectRunner()
         self.api = Api(self.manager, self._runner, config)
 
@@ -40,6 +46,25 @@ class Core:
         self.manager.stop()
         self._runner.close()
 
+    def served_versions(self) -> tuple[ServedVersion, ...]:
+        """What is available now."""
+        found = []
+        for model in self.manager.models():
+            try:
+                statuses = self.manager.status(ModelRef(model.name))
+            except ServeError:
+                continue
+            for status in statuses:
+                if status.state is State.AVAILABLE:
+                    with self.manager.lease(ModelRef(model.name, status.version)) as lease:
+                        signatures = {
+                            name: {alias: _spoken(spec) for alias, spec in signature.inputs.items()}
+                            for name, signature in lease.model.signatures.items()
+                            if signature.inputs
+                        }
+                        found.append(ServedVersion(model.name, status.version, lease.model.engine, signatures))
+        return tuple(found)
+
     def _load(self, path: Path) -> LoadedModel:
         return engines.load(path, self.config)
 
@@ -48,3 +73,20 @@ def served_models(config: Config) -> list[ServedModel]:
     """The models that the flags name."""
     base_path = Path(config.model_base_path).absolute()
     return [ServedModel(config.model_name or base_path.name, base_path)]
+
+
+def _spoken(spec: TensorSpec) -> str:
+    """`float[?,784]`."""
+    dtype = spec.dtype.removeprefix("DT_").lower()
+    if spec.shape is None:
+        return f"{dtype}[...]"
+    return f"{dtype}[{','.join('?' if size is None else str(size) for size in spec.shape)}]"
+
+
+def _log_state(name: str, status: VersionStatus) -> None:
+    if status.message:
+        logger.error(
+            "%s version %d: %s, %s: %s", name, status.version, status.state.name, status.code.name, status.message
+        )
+    else:
+        logger.info("%s version %d: %s", name, status.version, status.state.name)

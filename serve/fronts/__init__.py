@@ -1,6 +1,10 @@
 """Fronts carry the protocols to the network. A front is a module of this package, chosen by name."""
 
-from typing import Protocol
+from importlib import import_module
+from typing import Protocol, cast
+
+from serve.config import Config
+from serve.overview import Overview
 
 
 class Front(Protocol):
@@ -9,11 +13,11 @@ class Front(Protocol):
     The order at the end is `stop_accepting`, `wait_idle`, `stop`.
     """
 
-    # Where the ports are open: "grpc" -> "127.0.0.1:8500", "rest" -> "http://127.0.0.1:8501". Filled by `start`.
-    addresses: dict[str, str]
+    async def start(self) -> Overview:
+        """Load the models, then open the ports.
 
-    async def start(self) -> None:
-        """Open the ports. Raises ServeError (UNAVAILABLE) naming the port that cannot be had."""
+        Raises ServeError if no model can be loaded (UNKNOWN) or a port cannot be had (UNAVAILABLE).
+        """
         ...
 
     async def stop_accepting(self) -> None:
@@ -27,3 +31,13 @@ class Front(Protocol):
     async def stop(self) -> None:
         """End at once, whatever is in flight."""
         ...
+
+
+class _FrontModule(Protocol):
+    def make(self, config: Config) -> Front: ...
+
+
+def make_front(config: Config) -> Front:
+    """The front that `config` asks for."""
+    name = "python" if config.front == "auto" else config.front
+    return cast(_FrontModule, import_module(f"serve.fronts.{name}")).make(config)

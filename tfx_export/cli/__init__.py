@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tfx_export.cli.deploy",
         "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd.",
     ),
+    "serve": ("tfx_export.cli.serve", "Serve a model, or a folder of models, over gRPC and REST."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
 }
 

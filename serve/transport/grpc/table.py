@@ -2,7 +2,7 @@
 
 from serve.api import Api
 from serve.config import Config
-from serve.transport.grpc import model_service
+from serve.transport.grpc import model_service, prediction_service
 from serve.transport.grpc.method import Handler, Method
 from tfx_export import wire
 
@@ -10,6 +10,7 @@ from tfx_export import wire
 def method_table(api: Api, config: Config) -> dict[str, Method]:
     """`/tensorflow.serving.PredictionService/Predict` and so on, with their handlers."""
     handlers: dict[str, Handler] = {
+        **prediction_service.handlers(api, config),
         **model_service.handlers(api),
     }
     rpcs = {f"/{service}/{rpc.name}": rpc for service, rpcs in wire.SERVICES.items() for rpc in rpcs}

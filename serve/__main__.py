@@ -1,0 +1,50 @@
+"""`python -m serve`: the program that `tfx-export serve` starts."""
+
+import logging
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+from serve.flags import FlagError, parse, usage
+
+
+def main(arguments: list[str]) -> int:
+    """Run the server. Exit code 0 after a signal, 1 if it cannot start."""
+    program = "python -m serve"
+    if "--help" in arguments or "-h" in arguments:
+        print(usage(program))  # noqa: T201
+        return 0
+    if "--version" in arguments:
+        print(_versions())  # noqa: T201
+        return 0
+    compat = "--compat" in arguments
+    try:
+        config, notes = parse([each for each in arguments if each != "--compat"], tolerant=compat)
+        if not config.model_base_path and not config.model_config_file:
+            raise FlagError(f"Nothing to serve: give a folder, as in `{program} models/mnist`, or --model_config_file.")
+    except FlagError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    for note in notes:
+        logging.getLogger("serve").warning(note)
+
+    from serve.server import run
+
+    return run(config)
+
+
+def _versions() -> str:
+    try:
+        tensorflow = version("tensorflow")
+    except PackageNotFoundError:
+        tensorflow = "not installed"
+    return f"TensorFlow ModelServer: {version('tfx-export')}\nTensorFlow Library: {tensorflow}"
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything has been drained; what is still loading or shutting down in C++ threads need not be waited for.
+    os._exit(code)

@@ -1,0 +1,199 @@
+"""The TensorFlow engine: a SavedModel through the Session loader, frozen where nothing assigns to its variables."""
+
+import ctypes
+import gc
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serve.config import Config
+from serve.errors import Code, ServeError
+from tfx_export.savedmodel.dtypes import from_numpy
+from tfx_export.savedmodel.signature import Signature
+
+# TensorFlow reads these while it is imported: its own start-up lines belong in nobody's log.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+logging.getLogger("absl").setLevel(logging.ERROR)
+
+import tensorflow as tf  # noqa: E402
+from tensorflow.core.protobuf import config_pb2  # noqa: E402
+
+from serve.engines.tensorflow_graph import Program, optimised_program  # noqa: E402
+from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
+from tfx_export import wire  # noqa: E402
+
+logger = logging.getLogger("serve")
+tf.get_logger().setLevel(logging.ERROR)
+
+# A client chooses the output filter: so many different ones are kept compiled for a model.
+MAX_CALLS = 256
+
+_Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+
+
+def load(path: Path, config: Config) -> "TensorFlowModel":
+    """Load the SavedModel in `path`. Raises ServeError with TensorFlow's code and text."""
+    _load_custom_ops(config)
+    try:
+        return TensorFlowModel(path, config)
+    except tf.errors.OpError as error:
+        raise _serve_error(error) from None
+    except OSError as error:
+        raise ServeError(Code.NOT_FOUND, str(error)) from None
+    except (RuntimeError, ValueError) as error:
+        raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
+
+
+class TensorFlowModel:
+    """One SavedModel in memory: a session on the caller's thread, and a compiled call a signature and output filter."""
+
+    engine = "tensorflow"
+
+    def __init__(self, path: Path, config: Config) -> None:
+        self._session_config = _session_config(config)
+        tags = [tag for tag in config.saved_model_tags.split(",") if tag]
+        session, meta_graph = _open(path, tags, self._session_config)
+        self.signatures: Mapping[str, Signature] = {
+            name: Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString()))
+            for name, signature in sorted(meta_graph.signature_def.items())
+        }
+        program = optimised_program(session, meta_graph, path, self._session_config)
+        self._session = _start(session, program, self._session_config)
+        self._ranks = RankGuard(program.skeleton)
+        self._expected = {
+            name: [(alias, spec.tensor, spec.dtype, spec.shape) for alias, spec in signature.inputs.items()]
+            for name, signature in self.signatures.items()
+        }
+        self._calls: dict[tuple[str, tuple[str, ...]], _Call] = {}
+        self._lock = threading.Lock()
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        self._check(signature, inputs)
+        key = (signature, tuple(outputs))
+        call = self._calls.get(key) or self._compile(key)
+        try:
+            return call(inputs)
+        except tf.errors.OpError as error:
+            raise _serve_error(error) from None
+
+    def close(self) -> None:
+        self._calls.clear()
+        self._session.close()
+        del self._session, self._ranks
+        gc.collect()
+        _return_memory()
+
+    def _check(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
+        """The session takes any rank and aborts the process on some; a wrong dtype it reports by position only."""
+        odd = False
+        for position, (alias, _, dtype, shape) in enumerate(self._expected[signature]):
+            array = inputs[alias]
+            sent = from_numpy(array.dtype)
+            if sent != dtype:
+                raise ServeError(
+                    Code.INVALID_ARGUMENT,
+                    f"Expects arg[{position}] to be {_spoken(dtype)} but {_spoken(sent)} is provided (input {alias})",
+                )
+            odd = odd or shape is None or array.ndim != len(shape)
+        if odd:
+            self._ranks.check({tensor: inputs[alias].ndim for alias, tensor, _, _ in self._expected[signature]})
+
+    def _compile(self, key: tuple[str, tuple[str, ...]]) -> _Call:
+        with self._lock:
+            if len(self._calls) >= MAX_CALLS:
+                self._calls.clear()
+            try:
+                call = self._calls[key] = _make_call(self._session, self.signatures[key[0]], key[1])
+            except tf.errors.OpError as error:
+                raise _serve_error(error) from None
+            return call
+
+
+def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
+    """One trip into the runtime for `outputs`; a tensor that is fed is not fetched but handed back."""
+    fed = {spec.tensor: alias for alias, spec in signature.inputs.items()}
+    wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
+    fetched = sorted({tensor for tensor in wanted.values() if tensor not in fed})
+    compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=list(fed), fetch=fetched))
+    aliases = list(fed.values())
+
+    def call(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        values = dict(zip(fetched, compiled(*[inputs[alias] for alias in aliases]), strict=True))
+        return {alias: values[tensor] if tensor in values else inputs[fed[tensor]] for alias, tensor in wanted.items()}
+
+    return call
+
+
+def _open(path: Path, tags: Sequence[str], session_config: Any) -> tuple[Any, Any]:
+    """The Session loader: graph imported, variables restored, tables initialised."""
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tf.compat.v1.Session(graph=graph, config=session_config)
+        return session, tf.compat.v1.saved_model.loader.load(session, tags, str(path))
+
+
+def _start(loaded: Any, program: Program, session_config: Any) -> Any:
+    """The session that answers: `loaded` itself, or a new one for a program that needs no variables."""
+    if program.graph_def is None:
+        return loaded
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(program.graph_def, name="")
+    final = config_pb2.ConfigProto()
+    final.CopyFrom(session_config)
+    final.graph_options.rewrite_options.disable_meta_optimizer = True
+    session = tf.compat.v1.Session(graph=graph, config=final)
+    if program.init_ops:
+        session.run([graph.get_operation_by_name(name) for name in program.init_ops])
+    loaded.close()
+    return session
+
+
+def _session_config(config: Config) -> Any:
+    """Operators run on the thread that asks, unless the operator of the server wants otherwise."""
+    session_config = config_pb2.ConfigProto(
+        inter_op_parallelism_threads=config.tensorflow_inter_op_parallelism
+        or config.tensorflow_session_parallelism
+        or -1,
+        intra_op_parallelism_threads=config.tensorflow_intra_op_parallelism or config.tensorflow_session_parallelism,
+    )
+    session_config.allow_soft_placement = True
+    return session_config
+
+
+def _load_custom_ops(config: Config) -> None:
+    for library in config.op_library:
+        _load_library(library)
+    for module in config.import_module:
+        import_module(module)
+
+
+@cache
+def _load_library(path: str) -> None:
+    tf.load_op_library(path)
+
+
+def _spoken(dtype: str) -> str:
+    """`DT_FLOAT` -> `float`, as TensorFlow's own messages say it."""
+    return dtype.removeprefix("DT_").lower()
+
+
+def _serve_error(error: Any) -> ServeError:
+    return ServeError(Code(error.error_code), error.message)
+
+
+def _return_memory() -> None:
+    """glibc keeps what was freed; a server that swaps versions all day must give it back."""
+    if sys.platform == "linux":
+        try:
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
+        except (AttributeError, OSError):  # another libc
+            return

@@ -1,0 +1,180 @@
+"""The graph that answers requests: variables frozen to constants, functions inlined, optimised once."""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.python.framework import convert_to_constants, op_def_registry
+from tensorflow.python.grappler import tf_optimizer
+from tensorflow.python.saved_model import loader_impl
+
+logger = logging.getLogger("serve")
+
+# A GraphDef is one protobuf (2 GB at most), and grappler copies it.
+MAX_FROZEN_BYTES = 1_500_000_000
+
+# Constants up to this many bytes may decide shapes; larger ones are weights.
+MAX_SHAPE_CONSTANT = 1024
+
+# Stateful operators whose state is no variable, or that only read one. Any other keeps a model from being frozen.
+HARMLESS = re.compile(
+    """
+    Assert | HashTable(V2)? | LookupTable(Find|Size)(V2)? | Placeholder(WithDefault)? | Print(V2)?
+    | ReadVariableOp | ResourceGather(Nd)? | VarHandleOp | Variable(V2)?
+    | (Stateful)?PartitionedCall | (Stateless)?(If|While|Case)
+    | (Parameterized)?TruncatedNormal | Random\\w+ | Multinomial | SampleDistortedBoundingBox(V2)?
+    | TensorArray\\w*V3 | Stack\\w*V2
+    """,
+    re.VERBOSE,
+)
+# Tables are filled as the model is loaded, which is repeated for the frozen graph.
+TABLE_FILL = re.compile(r"(LookupTableImport|InitializeTable\w*)(V2)?")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run. `graph_def` is None if the graph as loaded must be run: it assigns to variables, or is too large.
+
+    `skeleton` is the inlined graph without weights, for questions about shapes.
+    """
+
+    graph_def: Any | None
+    init_ops: tuple[str, ...]
+    skeleton: Any
+
+
+def optimised_program(session: Any, meta_graph: Any, path: Path, session_config: Any) -> Program:
+    """Freeze and optimise what `session` has loaded from `path`, if that changes no answer."""
+    init_ops = tuple(_init_ops(meta_graph))
+    graph_def = session.graph.as_graph_def()
+    roots = _fetched_nodes(meta_graph)
+    reason = _why_not_frozen(graph_def, roots, init_ops, path)
+    frozen = None
+    if reason is None:
+        try:
+            frozen = convert_to_constants.convert_variables_to_constants_from_session_graph(
+                session, graph_def, [*roots, *init_ops]
+            )
+        except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
+            reason = str(error)
+    if frozen is None:
+        logger.info("%s runs as it is, not frozen: %s", path.name, reason)
+        return Program(None, init_ops, _skeleton(_optimise(graph_def, meta_graph, init_ops, session_config)))
+    _place_assets(frozen, path, meta_graph)
+    optimised = _optimise(frozen, meta_graph, init_ops, session_config)
+    return Program(optimised, init_ops, _skeleton(optimised))
+
+
+def _init_ops(meta_graph: Any) -> Iterator[str]:
+    for key in ("saved_model_main_op", "legacy_init_op"):
+        if key in meta_graph.collection_def:
+            yield from (node.partition(":")[0] for node in meta_graph.collection_def[key].node_list.value)
+            return
+
+
+def _fetched_nodes(meta_graph: Any) -> list[str]:
+    """The nodes that signatures read and feed (a fed one may have nothing upstream of an output)."""
+    tensors = {
+        info.name.partition(":")[0]
+        for signature in meta_graph.signature_def.values()
+        for info in [*signature.outputs.values(), *signature.inputs.values()]
+        if info.name
+    }
+    return sorted(tensors)
+
+
+def _why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str], path: Path) -> str | None:
+    variables = sum(file.stat().st_size for file in path.glob("variables/*"))
+    if variables > MAX_FROZEN_BYTES:
+        return f"its variables take {variables} bytes"
+    functions = {function.signature.name: function.node_def for function in graph_def.library.function}
+    for op in _ops_upstream(graph_def, functions, roots):
+        if _writes(op) and not HARMLESS.fullmatch(op):
+            return f"a signature uses {op}"
+    for op in _ops_upstream(graph_def, functions, init_ops):
+        if _writes(op) and not HARMLESS.fullmatch(op) and not TABLE_FILL.fullmatch(op):
+            return f"its initialisation uses {op}"
+    return None
+
+
+def _writes(op: str) -> bool:
+    """Whether `op` may have state of its own or change a variable; so may one that TensorFlow does not know."""
+    definition = op_def_registry.get(op)
+    return definition is None or definition.is_stateful or any(arg.is_ref for arg in definition.input_arg)
+
+
+def _ops_upstream(graph_def: Any, functions: dict[str, Any], roots: Iterable[str]) -> set[str]:
+    """Every operator that `roots` depend on, those in the bodies of functions included."""
+    nodes = {node.name: node for node in graph_def.node}
+    pending = [*roots]
+    seen: set[str] = set(pending)
+    used = []
+    while pending:
+        node = nodes.get(pending.pop())
+        if node is None:
+            continue
+        used.append(node)
+        sources = {source.removeprefix("^").partition(":")[0] for source in node.input} - seen
+        seen |= sources
+        pending += sources
+    ops: set[str] = set()
+    called: set[str] = set()
+    while used:
+        node = used.pop()
+        ops.add(node.op)
+        for function in _called(node, functions) - called:
+            called.add(function)
+            used += functions[function]
+    return ops - functions.keys()
+
+
+def _called(node: Any, functions: dict[str, Any]) -> set[str]:
+    names = {node.op}
+    for attribute in node.attr.values():
+        names.update((attribute.func.name, *(each.name for each in attribute.list.func)))
+    return names & functions.keys()
+
+
+def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:
+    """Write the full paths of vocabularies into the graph, which knows them by file name only."""
+    assets = loader_impl.get_asset_tensors(str(path), meta_graph)
+    by_node = {tensor.partition(":")[0]: file for tensor, file in assets.items()}
+    for node in graph_def.node:
+        if node.name in by_node:
+            value = node.attr["value"].tensor
+            value.ClearField("tensor_content")
+            value.string_val[:] = [by_node[node.name].encode()]
+
+
+def _optimise(graph_def: Any, meta_graph: Any, init_ops: Iterable[str], session_config: Any) -> Any:
+    item = tf.compat.v1.MetaGraphDef()
+    item.graph_def.CopyFrom(graph_def)
+    item.meta_info_def.tags.append("serve")
+    for name, signature in meta_graph.signature_def.items():
+        item.signature_def[name].CopyFrom(signature)
+    item.collection_def["train_op"].node_list.value.extend(init_ops)
+    return tf_optimizer.OptimizeGraph(session_config, item)
+
+
+def _skeleton(graph_def: Any) -> Any:
+    """`graph_def` with placeholders of the same shape in place of its weights."""
+    skeleton = tf.compat.v1.GraphDef()
+    skeleton.versions.CopyFrom(graph_def.versions)
+    skeleton.library.CopyFrom(graph_def.library)
+    for node in graph_def.node:
+        tensor = node.attr["value"].tensor if node.op == "Const" else None
+        if tensor is None or tensor.ByteSize() <= MAX_SHAPE_CONSTANT:
+            copied = skeleton.node.add()
+            copied.CopyFrom(node)
+            # What was inferred for the declared shapes would contradict any other.
+            for inferred in ("_output_shapes", "_input_shapes"):
+                copied.attr.pop(inferred, None)
+            continue
+        placeholder = skeleton.node.add(name=node.name, op="Placeholder")
+        placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
+        placeholder.attr["shape"].shape.CopyFrom(tensor.tensor_shape)
+    return skeleton

@@ -1,0 +1,211 @@
+"""The flags: one table from name to help, and the parser that makes a Config of a command line.
+
+A flag is written `--flag=value` or `--flag value`, with underscores or dashes; a boolean alone means true.
+"""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from serve.config import ANY_PORT, Config
+
+
+@dataclass(frozen=True)
+class Flag:
+    """A flag with a field of the same name in Config, unless `inert` says why it is accepted without effect."""
+
+    name: str
+    help: str
+    inert: str = ""
+
+
+GROUPS: dict[str, tuple[Flag, ...]] = {
+    "Models": (
+        Flag("model_base_path", "folder of the model's version folders (also: the positional DIR)"),
+        Flag("model_name", "name clients use; the base path's last part if not given"),
+        Flag("model_config_file", "ModelServerConfig in text format: several models, policies, labels"),
+        Flag("model_config_file_poll_wait_seconds", "seconds between looks at that file; 0 reads it once"),
+        Flag("watch", "DIR is a folder of models: add and remove models as their folders come and go"),
+    ),
+    "Ports": (
+        Flag("host", "address to listen on; 0.0.0.0 for every interface"),
+        Flag("port", "gRPC port; 0 switches gRPC over TCP off, auto takes any free port"),
+        Flag("grpc_socket_path", "also listen for gRPC on this Unix socket"),
+        Flag("grpc_channel_arguments", "comma-separated name=value options of the gRPC server"),
+        Flag("rest_api_port", "REST port; 0 switches REST off, auto takes any free port"),
+        Flag("rest_api_timeout_in_ms", "a REST call that takes longer is answered with an error"),
+        Flag("rest_api_enable_cors_support", "send CORS headers"),
+        Flag("front", "what carries the protocols: auto, python or native"),
+    ),
+    "Versions and loading": (
+        Flag("file_system_poll_wait_seconds", "seconds between looks for new versions; 0 looks once"),
+        Flag("num_load_threads", "versions loaded at the same time"),
+        Flag("max_num_load_retries", "attempts after a load that failed for a passing reason"),
+        Flag("load_retry_interval_micros", "microseconds between those attempts"),
+        Flag("allow_version_labels_for_unavailable_models", "labels may name versions that are not available yet"),
+        Flag("saved_model_tags", "comma-separated tags of the meta graph to load"),
+        Flag("enable_model_warmup", "replay assets.extra/tf_serving_warmup_requests before a version serves"),
+        Flag("num_request_iterations_for_warmup", "times each warmup request is replayed"),
+        Flag("op_library", "shared library with custom operators (may be repeated)"),
+        Flag("import", "Python module that registers custom operators (may be repeated)"),
+    ),
+    "Running": (
+        Flag("engine", "what runs models: auto, tensorflow or litert"),
+        Flag("prefer_tflite_model", "run model.tflite where a version has one"),
+        Flag("num_tflite_pools", "interpreter pools of a model.tflite; 0 chooses by the number of CPUs"),
+        Flag("num_tflite_interpreters_per_pool", "interpreters in each of those pools"),
+        Flag("tensorflow_session_parallelism", "threads for a session, inside and between operators"),
+        Flag("tensorflow_intra_op_parallelism", "threads inside one operator; 0 chooses"),
+        Flag("tensorflow_inter_op_parallelism", "operators run at once; 0 runs them on the request's own thread"),
+        Flag("tensorflow_session_config_file", "ConfigProto in text format for sessions"),
+        Flag("enable_signature_method_name_check", "refuse signatures whose method name does not fit the call"),
+        Flag("enable_serialization_as_tensor_content", "answer Predict with tensor_content instead of *_val fields"),
+        Flag("rest_api_num_threads", "model runs that REST may block on at once; 0 chooses by the number of CPUs"),
+        Flag("grpc_max_threads", "model runs that gRPC may block on at once; 0 chooses by the number of CPUs"),
+    ),
+    "Batching": (
+        Flag("enable_batching", "merge concurrent requests into batches"),
+        Flag("batching_parameters_file", "BatchingParameters in text format"),
+        Flag("enable_per_model_batching_parameters", "read batching_params.pbtxt from each version folder"),
+    ),
+    "Operating": (
+        Flag("drain_seconds", "seconds that requests in flight have to finish after SIGTERM"),
+        Flag("ready_file", "write process id and addresses here, as JSON, once requests are answered"),
+        Flag("monitoring_config_file", "MonitoringConfig in text format: Prometheus metrics"),
+        Flag("log_format", "text for people, json for machines"),
+        Flag("log_level", "debug, info, warning or error"),
+        Flag("access_log", "one line for each request"),
+        Flag("enable_profiler", "answer TensorFlow's profiler client"),
+        Flag("enable_grpc_healthcheck_service", "answer grpc.health.v1"),
+    ),
+    "Access": (
+        Flag("ssl_config_file", "SSLConfig in text format: TLS for gRPC"),
+        Flag("rest_ssl_config_file", "SSLConfig in text format: TLS for REST"),
+        Flag("auth_token_file", "requests must carry a bearer token of this file"),
+        Flag("allow_file_ops", "load models that read or write files as they run"),
+    ),
+    "Limits (0 lifts one)": (
+        Flag("max_body_bytes", "bytes of one request"),
+        Flag("max_decompressed_bytes", "bytes of one request after decompression"),
+        Flag("max_header_bytes", "bytes of a request's headers"),
+        Flag("max_json_depth", "depth of a JSON request"),
+        Flag("max_tensor_elements", "elements of one input"),
+        Flag("max_concurrent_requests", "requests in flight"),
+        Flag("max_request_seconds", "seconds a request may take"),
+        Flag("max_idle_seconds", "seconds a connection may send nothing"),
+    ),
+    "Accepted for compatibility, without effect": (
+        Flag("num_unload_threads", "", "versions are unloaded by the threads that load them"),
+        Flag("flush_filesystem_caches", "", "the page cache is the operating system's"),
+        Flag("use_alts_credentials", "", "ALTS exists only inside Google Cloud; use --ssl_config_file"),
+        Flag("platform_config_file", "", "engines are chosen by --engine"),
+        Flag("per_process_gpu_memory_fraction", "", "set it in --tensorflow_session_config_file"),
+        Flag("remove_unused_fields_from_bundle_metagraph", "", "the meta graph is not kept after the load"),
+        Flag("xla_cpu_compilation_enabled", "", "XLA on the CPU is slower for serving; models that ask for it run"),
+        Flag("xla_gpu_compilation_enabled", "", "models that ask for XLA get it"),
+        Flag("thread_pool_factory_config_file", "", "operators run on the request's own thread"),
+        Flag("mixed_precision", "", "graphs run in the precision they were exported in"),
+        Flag("skip_initialize_tpu", "", "there is no TPU to initialise"),
+    ),
+}
+FLAGS: dict[str, Flag] = {flag.name: flag for group in GROUPS.values() for flag in group}
+
+# `import` is no name for a field.
+_FIELD = {"import": "import_module"}
+_BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+
+
+class FlagError(Exception):
+    """A command line that cannot be understood; the text says what to type."""
+
+
+def parse(arguments: Sequence[str], *, tolerant: bool = False) -> tuple[Config, list[str]]:
+    """The Config of a command line, and one line for each flag given that has no effect.
+
+    Raises FlagError for unknown flags (with `tolerant` they become such a line), bad values and surplus arguments.
+    """
+    values: dict[str, Any] = {}
+    notes: list[str] = []
+    kinds = {field.name: field.type for field in fields(Config)}
+    for name, value in _split(arguments):
+        if name is None:
+            if "model_base_path" in values:
+                raise FlagError(f"Unexpected argument {value!r}: the folder to serve is given once.")
+            values["model_base_path"] = value
+        elif name not in FLAGS:
+            if not tolerant:
+                raise FlagError(f"There is no flag --{name}.{_nearest(name)}")
+            notes.append(f"unknown flag --{name} is ignored")
+        elif FLAGS[name].inert:
+            notes.append(f"--{name} has no effect: {FLAGS[name].inert}")
+        else:
+            field = _FIELD.get(name, name)
+            parsed = _value(name, kinds[field], value)
+            values[field] = (*values.get(field, ()), parsed) if "tuple" in str(kinds[field]) else parsed
+    return Config(**values), notes
+
+
+def usage(program: str) -> str:
+    """What --help prints."""
+    defaults = Config()
+    lines = [f"Usage: {program} [DIR] [--flag=value ...]", "", "Serve the SavedModels in DIR over gRPC and REST."]
+    for title, group in GROUPS.items():
+        lines += ["", f"{title}:"]
+        for flag in group:
+            default = "" if flag.inert else _shown(getattr(defaults, _FIELD.get(flag.name, flag.name)))
+            lines.append(f"  --{flag.name}{default}\n      {flag.inert or flag.help}")
+    lines += ["", "  --version\n      print the versions and exit", "  --help\n      print this and exit"]
+    return "\n".join(lines)
+
+
+def _split(arguments: Sequence[str]) -> Iterator[tuple[str | None, str | None]]:
+    """(flag, value) for flags, (None, argument) for the rest."""
+    booleans = {field.name for field in fields(Config) if field.type is bool}
+    rest = list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("-") or argument == "-":
+            yield None, argument
+            continue
+        name, equals, value = argument.lstrip("-").partition("=")
+        name = name.replace("-", "_")
+        if equals:
+            yield name, value
+        elif name in booleans or name not in FLAGS or (FLAGS[name].inert and not _takes_next(rest)):
+            # A boolean takes the next word only if it can be nothing else.
+            yield name, rest.pop(0) if rest and rest[0].lower() in ("true", "false") else None
+        else:
+            yield name, rest.pop(0) if rest else None
+
+
+def _takes_next(rest: Sequence[str]) -> bool:
+    return bool(rest) and not rest[0].startswith("-")
+
+
+def _value(name: str, kind: Any, value: str | None) -> Any:
+    if value is None:
+        if kind is bool:
+            return True
+        raise FlagError(f"--{name} needs a value: --{name}=...")
+    if kind is bool:
+        if value.lower() not in _BOOLEANS:
+            raise FlagError(f"--{name}={value}: expected true or false.")
+        return _BOOLEANS[value.lower()]
+    if name in ("port", "rest_api_port") and value == "auto":
+        return ANY_PORT
+    try:
+        return kind(value) if kind in (int, float) else value
+    except ValueError:
+        raise FlagError(f"--{name}={value}: expected {'a whole number' if kind is int else 'a number'}.") from None
+
+
+def _nearest(name: str) -> str:
+    near = difflib.get_close_matches(name, FLAGS, n=1)
+    return f" Did you mean --{near[0]}?" if near else " --help lists all flags."
+
+
+def _shown(default: object) -> str:
+    if default == () or default == "":
+        return ""
+    return f"={str(default).lower() if isinstance(default, bool) else default}"

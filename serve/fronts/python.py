@@ -1,0 +1,191 @@
+"""The Python front: grpc.aio and uvicorn in one event loop. Works wherever Python does."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import grpc
+import uvicorn
+
+from serve.config import ANY_PORT, Config
+from serve.core import Core
+from serve.errors import Code, ServeError
+from serve.overview import Overview
+from serve.transport.grpc import CallContext, Method, method_table
+from serve.transport.grpc.status import status_message
+from tfx_export import wire
+
+logger = logging.getLogger("serve")
+
+_STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
+def make(config: Config) -> "PythonFront":
+    return PythonFront(config)
+
+
+class PythonFront:
+    """One process, one event loop, both protocols."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._core = Core(config)
+        self._grpc: grpc.aio.Server | None = None
+        self._rest: _RestServer | None = None
+        self._draining: list[asyncio.Task[None]] = []
+
+    async def start(self) -> Overview:
+        await asyncio.to_thread(self._core.start)
+        addresses: dict[str, str] = {}
+        try:
+            await self._open_grpc(addresses)
+            await self._open_rest(addresses)
+        except ServeError:
+            await self.stop()
+            raise
+        return Overview(addresses, self._core.served_versions())
+
+    async def stop_accepting(self) -> None:
+        # Longer than any drain: who waits decides when it has been long enough.
+        if self._grpc:
+            self._draining.append(asyncio.create_task(self._grpc.stop(grace=86_400)))
+        if self._rest:
+            self._draining.append(asyncio.create_task(self._rest.drain()))
+        # Let both close their listeners before anybody counts what is in flight.
+        await asyncio.sleep(0)
+
+    async def wait_idle(self) -> None:
+        await asyncio.gather(*map(asyncio.shield, self._draining))
+
+    async def stop(self) -> None:
+        if self._grpc:
+            await self._grpc.stop(grace=None)
+        if self._rest:
+            await self._rest.abort()
+        for task in self._draining:
+            task.cancel()
+
+    async def _open_grpc(self, addresses: dict[str, str]) -> None:
+        if self._config.port == 0 and not self._config.grpc_socket_path:
+            return
+        server = grpc.aio.server(options=_grpc_options(self._config))
+        server.add_generic_rpc_handlers(_generic_handlers(method_table(self._core.api, self._config)))
+        if self._config.grpc_socket_path:
+            _bind(server, f"unix:{self._config.grpc_socket_path}")
+            addresses["grpc_socket"] = self._config.grpc_socket_path
+        if self._config.port:
+            port = _bind(server, _join(self._config.host, max(self._config.port, 0)))
+            addresses["grpc"] = _join(self._config.host, port)
+        await server.start()
+        self._grpc = server
+
+    async def _open_rest(self, addresses: dict[str, str]) -> None:
+        if not self._config.rest_api_port or find_spec("serve.transport.rest") is None:
+            return
+        make_app = import_module("serve.transport.rest.app").make_app
+        listener = _listen(self._config.host, self._config.rest_api_port)
+        self._rest = _RestServer(make_app(self._core.api, self._config), listener)
+        await self._rest.start()
+        addresses["rest"] = f"http://{_join(self._config.host, listener.getsockname()[1])}"
+
+
+class _RestServer(uvicorn.Server):
+    """uvicorn without signal handlers, on a socket that is open already."""
+
+    def __init__(self, app: Any, listener: socket.socket) -> None:
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", http="httptools"))
+        self._listener = listener
+        self._task: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self.serve(sockets=[self._listener]))
+        while not self.started and not self._task.done():
+            await asyncio.sleep(0.001)
+
+    async def drain(self) -> None:
+        """Close the listener and idle connections, and wait for requests in flight."""
+        self.should_exit = True
+        if self._task:
+            await self._task
+
+    async def abort(self) -> None:
+        self.should_exit = self.force_exit = True
+        if self._task:
+            await self._task
+
+
+def _grpc_options(config: Config) -> list[tuple[str, Any]]:
+    # Two servers on one port would share it silently; messages are limited by --max_body_bytes only.
+    options: dict[str, Any] = {
+        "grpc.so_reuseport": 0,
+        "grpc.max_receive_message_length": config.max_body_bytes or -1,
+        "grpc.max_send_message_length": -1,
+    }
+    for argument in filter(None, config.grpc_channel_arguments.split(",")):
+        name, _, value = argument.partition("=")
+        options[name.strip()] = int(value) if value.strip().lstrip("-").isdigit() else value.strip()
+    return list(options.items())
+
+
+def _generic_handlers(table: dict[str, Method]) -> list[grpc.GenericRpcHandler]:
+    services: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
+    for path, method in table.items():
+        _, service, name = path.split("/")
+        services.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
+            _edge(method),
+            request_deserializer=method.rpc.request.FromString,
+            response_serializer=method.rpc.response.SerializeToString,
+        )
+    return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
+
+
+def _edge(method: Method) -> Callable[[wire.Message, Any], Awaitable[wire.Message]]:
+    """Where a failure becomes a status."""
+
+    async def call(request: wire.Message, context: Any) -> wire.Message:
+        try:
+            answered: CallContext = context
+            return await method.handler(request, answered)
+        except ServeError as error:
+            return await context.abort(_STATUS[error.code], status_message(error))
+        except Exception as error:
+            if isinstance(error, grpc.aio.AbortError):
+                raise
+            logger.exception("%s failed unexpectedly", method.rpc.name)
+            return await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log")
+
+    return call
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return int(server.add_insecure_port(address))
+    except RuntimeError:
+        raise ServeError(Code.UNAVAILABLE, f"Cannot listen for gRPC on {address}. Choose another --port.") from None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, 0 if port == ANY_PORT else port))
+    except OSError as error:
+        raise ServeError(
+            Code.UNAVAILABLE,
+            f"Cannot listen for REST on {_join(host, port)}: {error.strerror}. Choose another --rest_api_port.",
+        ) from None
+    return listener
+
+
+def _join(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

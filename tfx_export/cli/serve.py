@@ -1,0 +1,29 @@
+"""`tfx-export serve`: become the server. Its flags are its own; all of them are passed through."""
+
+import os
+import subprocess
+import sys
+
+import click
+
+# A `serve.py` beside the user's script must not be taken for the server: the working directory is kept off the path.
+_SAFE_PATH = (
+    ["-P", "-m", "serve"]
+    if sys.version_info >= (3, 11)
+    else ["-c", "import sys; del sys.path[0]; import runpy; runpy.run_module('serve', run_name='__main__')"]
+)
+
+
+@click.command(
+    "serve",
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "allow_interspersed_args": False},
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def command(arguments: tuple[str, ...]) -> None:
+    """Serve a model, or a folder of models, over gRPC and REST."""
+    program = [sys.executable, *_SAFE_PATH, *arguments]
+    if os.name == "posix":
+        # Signals and the exit code are then the server's own.
+        os.execv(sys.executable, program)  # noqa: S606
+    sys.exit(subprocess.run(program).returncode)
