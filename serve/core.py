@@ -5,6 +5,8 @@ from pathlib import Path
 
 from serve import engines
 from serve.api import Api
+from serve.batching.config import BatchingConfig
+from serve.batching.runner import BatchingRunner
 from serve.config import Config
 from serve.engines import LoadedModel
 from serve.errors import ServeError
@@ -13,7 +15,7 @@ from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import State, VersionStatus
 from serve.overview import ServedVersion
-from serve.running import DirectRunner
+from serve.running import DirectRunner, Runner
 from tfx_export.savedmodel.signature import TensorSpec
 
 logger = logging.getLogger("serve")
@@ -32,7 +34,9 @@ class Core:
             retry_seconds=config.load_retry_interval_micros / 1e6,
         )
         self.manager.subscribe(_log_state)
-        self._runner = DirectRunner()
+        self._batching = BatchingConfig.from_flags(config)
+        self._batcher = BatchingRunner(self._batching.common) if self._batching else None
+        self._runner: Runner = self._batcher or DirectRunner()
         self.api = Api(self.manager, self._runner, config)
 
     def start(self) -> None:
@@ -66,7 +70,11 @@ class Core:
         return tuple(found)
 
     def _load(self, path: Path) -> LoadedModel:
-        return engines.load(path, self.config)
+        parameters = self._batching and self._batching.of_version(path)
+        model = engines.load(path, self.config)
+        if self._batcher and parameters:
+            self._batcher.batch(model, parameters)
+        return model
 
 
 def served_models(config: Config) -> list[ServedModel]:

@@ -3,9 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -19,6 +19,8 @@ QUICK_SECONDS = 0.0005
 # So many quick runs in a row, off the loop, before the first one on it.
 PROBATION = 5
 
+R = TypeVar("R")
+
 
 class Runner(Protocol):
     """What stands between the API and the model: directly, or through the merge of concurrent requests."""
@@ -27,6 +29,10 @@ class Runner(Protocol):
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> dict[str, np.ndarray]:
         """Run the leased model. Raises ServeError."""
+        ...
+
+    def close(self) -> None:
+        """Let running calls end and take no more."""
         ...
 
 
@@ -54,21 +60,25 @@ class _Pace:
 class DirectRunner:
     """One run a request: on the event loop if the signature is known to be quick for such inputs, else in a pool."""
 
-    def __init__(self, threads: int = 0) -> None:
-        """`threads`: how many runs may block at once; 0 chooses by the number of CPUs."""
-        self._pool = ThreadPoolExecutor(threads or 4 * (os.cpu_count() or 1), thread_name_prefix="run")
+    def __init__(self, threads: int = 0, name: str = "run") -> None:
+        """`threads`: how many runs may block at once; 0 chooses by the number of CPUs. `name`: what they are called."""
+        self._pool = ThreadPoolExecutor(threads or 4 * (os.cpu_count() or 1), thread_name_prefix=name)
         self._paces: WeakKeyDictionary[LoadedModel, dict[str, _Pace]] = WeakKeyDictionary()
 
     async def run(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> dict[str, np.ndarray]:
         elements = sum(array.size for array in inputs.values())
+        return await self.call(lease, signature, elements, lambda: lease.model.run(signature.name, inputs, outputs))
+
+    async def call(self, lease: Lease, signature: Signature, elements: int, function: Callable[[], R]) -> R:
+        """Call `function`, which runs `signature` of the leased model on inputs of so many `elements`."""
         pace = self._paces.setdefault(lease.model, {}).setdefault(signature.name, _Pace())
 
-        def run() -> dict[str, np.ndarray]:
+        def run() -> R:
             started = time.perf_counter()
             try:
-                return lease.model.run(signature.name, inputs, outputs)
+                return function()
             finally:
                 pace.record(elements, time.perf_counter() - started)
 

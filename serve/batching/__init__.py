@@ -1,0 +1,1 @@
+"""Dynamic batching: concurrent requests for the same signature are run as one."""

@@ -1,0 +1,97 @@
+"""Rows of tensors: what can be merged, the merge, and its undoing."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from serve.errors import Code, ServeError
+
+Tensors: TypeAlias = Mapping[str, np.ndarray]
+
+# TensorFlow pads no tensor of a higher rank.
+MAX_PADDED_RANK = 6
+
+
+def row_count(inputs: Tensors) -> int:
+    """The first dimension that all `inputs` share. INVALID_ARGUMENT if there is no such thing."""
+    if not inputs:
+        raise ServeError(Code.INVALID_ARGUMENT, "Batching Run() must have at least one input tensor")
+    sizes: list[int] = []
+    for name, tensor in inputs.items():
+        if tensor.ndim == 0:
+            raise ServeError(
+                Code.INVALID_ARGUMENT,
+                f"Batching Run() input tensors must have at least one dimension. Input {name} is a scalar.",
+            )
+        sizes.append(tensor.shape[0])
+    if sizes.count(sizes[0]) != len(sizes):
+        found = ", ".join(f"{name}: {size}" for name, size in zip(inputs, sizes, strict=True))
+        raise ServeError(
+            Code.INVALID_ARGUMENT, f"Batching Run() input tensors must have equal 0th-dimension size. Sizes: {found}"
+        )
+    return sizes[0]
+
+
+def merge_key(inputs: Tensors, pad: bool) -> tuple[object, ...]:
+    """Equal for inputs that `merge` can merge. INVALID_ARGUMENT for those that `pad` cannot be done for."""
+    if not pad:
+        return tuple([(name, tensor.dtype, tensor.shape[1:]) for name, tensor in inputs.items()])
+    if any(tensor.ndim > MAX_PADDED_RANK for tensor in inputs.values()):
+        raise ServeError(Code.INVALID_ARGUMENT, "Only tensors with rank from 1 to 6 can be padded.")
+    # A tensor without elements has none to pad with: it goes with its like.
+    return tuple(
+        [(name, tensor.dtype, tensor.ndim if tensor.size else tensor.shape[1:]) for name, tensor in inputs.items()]
+    )
+
+
+def merge(requests: Sequence[Tensors], rows: int) -> dict[str, np.ndarray]:
+    """The rows of all `requests` in order, in tensors of `rows` rows; the surplus repeats a row of the last request.
+
+    Where shapes differ, each request is filled up with its first element.
+    """
+    return {name: _merge([request[name] for request in requests], rows) for name in requests[0]}
+
+
+def _merge(tensors: list[np.ndarray], rows: int) -> np.ndarray:
+    surplus = rows - sum(len(tensor) for tensor in tensors)
+    if any(tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
+        shape = tuple(map(max, *(tensor.shape[1:] for tensor in tensors)))
+        tensors = [_filled_up(tensor, shape) for tensor in tensors]
+    if surplus:
+        tensors = [*tensors, np.broadcast_to(tensors[-1][:1], (surplus, *tensors[-1].shape[1:]))]
+    return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
+
+
+def _filled_up(tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    if tensor.shape[1:] == shape:
+        return tensor
+    filled = np.empty((len(tensor), *shape), tensor.dtype)
+    filled[...] = tensor.flat[0]
+    filled[tuple(slice(size) for size in tensor.shape)] = tensor
+    return filled
+
+
+def check_rows(outputs: Tensors, rows: int) -> None:
+    """FAILED_PRECONDITION unless each of `outputs` has one row for each of the `rows` that went in."""
+    for name, tensor in outputs.items():
+        if tensor.ndim == 0:
+            raise ServeError(
+                Code.FAILED_PRECONDITION, f"Batched output tensor has 0 dimensions. Output {name} is a scalar."
+            )
+        if tensor.shape[0] != rows:
+            raise ServeError(
+                Code.FAILED_PRECONDITION,
+                "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes of the input "
+                f"tensors. Output {name} has {tensor.shape[0]} rows for {rows}.",
+            )
+
+
+def split(outputs: Tensors, sizes: Sequence[int]) -> list[dict[str, np.ndarray]]:
+    """The rows of `outputs` that belong to each of the requests that had `sizes` rows. What is left over is padding."""
+    requests = []
+    begin = 0
+    for size in sizes:
+        requests.append({name: tensor[begin : begin + size] for name, tensor in outputs.items()})
+        begin += size
+    return requests
