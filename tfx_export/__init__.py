@@ -8,12 +8,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tfx_export.exporting.api import export_keras as export_keras
+    from tfx_export.exporting.target import Exported as Exported
     from tfx_export.savedmodel.summary import show as show
 
 __version__ = version("tfx-export")
 
 # Public name -> the module that defines it.
 _API = {
+    "Exported": "tfx_export.exporting.target",
+    "export_keras": "tfx_export.exporting.api",
     "show": "tfx_export.savedmodel.summary",
 }
 

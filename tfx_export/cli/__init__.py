@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "serve": ("tfx_export.cli.serve", "Serve a model, or a folder of models, over gRPC and REST."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
+    "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
 }
 
 # What a script can tell from the exit code; the documentation repeats this table.

@@ -1,0 +1,144 @@
+"""`tfx-export keras` as a user types it: what it prints, what it leaves, how it ends."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import pytest
+
+from tests.support import keras_models
+from tfx_export.cli import main
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 9\n"
+
+
+def run(*args: str | Path) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main([str(arg) for arg in args])
+    return int(exit_.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return keras_models.save("dense", "keras", tmp_path_factory.mktemp("model") / "digits.h5")
+
+
+def test_says_what_was_written_and_what_to_type_next(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("keras", model, "--out", "models/digits", "--output_name", "scores=probabilities") == 0
+    out = capsys.readouterr().out
+    assert "Exported digits.h5 (Keras 3" in out
+    assert "models/digits/1" in out
+    assert "serving_default  tensorflow/serving/predict" in out
+    assert "DT_FLOAT  (any, 8)" in out
+    assert "probabilities" in out
+    assert out.endswith("Next: tfx-export serve models/digits\n")
+
+
+def test_json_is_for_machines_and_quiet_is_quiet(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("keras", model, "--out", tmp_path / "m", "--version", "12", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["version"] == 12
+    assert result["path"] == str(tmp_path / "m" / "12")
+    assert result["bytes"] == sum(path.stat().st_size for path in (tmp_path / "m").rglob("*") if path.is_file())
+    assert result["signatures"]["serving_default"]["inputs"] == {"pixels": {"dtype": "DT_FLOAT", "shape": [None, 8]}}
+    assert run("keras", model, "--out", tmp_path / "m", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_process_of_its_own_is_silent_on_stderr(tmp_path: Path, model: Path) -> None:
+    command = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
+def weights_only(path: Path, model: Path) -> None:
+    keras = keras_models.library("keras")
+    keras.models.load_model(model).save_weights(path.with_name("w.weights.h5"))
+    path.with_name("w.weights.h5").rename(path)
+
+
+def other_zip(path: Path, model: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data.pkl", "x")
+
+
+BAD_FILES: dict[str, tuple[str, Callable[[Path, Path], object], str]] = {
+    "missing": ("digit.h5", lambda path, model: None, "There is no file"),
+    "empty": ("m.h5", lambda path, model: path.touch(), "it is empty"),
+    "text": ("m.h5", lambda path, model: path.write_text("hello\nworld"), "it is text that begins 'hello'"),
+    "json": ("m.h5", lambda path, model: path.write_text('{"class_name": 1}'), "architecture without its weights"),
+    "web page": ("m.keras", lambda path, model: path.write_text("<!DOCTYPE html>"), "it is a web page"),
+    "LFS pointer": ("m.h5", lambda path, model: path.write_bytes(LFS), "Git LFS pointer"),
+    "bytes": ("m.h5", lambda path, model: path.write_bytes(bytes(range(256)) * 9), "neither HDF5 nor a .keras archive"),
+    "truncated h5": ("m.h5", lambda path, model: path.write_bytes(model.read_bytes()[:9000]), "damaged HDF5 file"),
+    "weights only": ("m.h5", weights_only, "holds no model, only weights"),
+    "other h5": ("m.h5", lambda path, model: h5py.File(path, "w").close(), "only other data"),
+    "other zip": ("m.keras", other_zip, "it holds no config.json"),
+    "truncated .keras": (
+        "m.keras",
+        lambda path, model: path.write_bytes(b"PK\x03\x04" + bytes(99)),
+        "a damaged .keras",
+    ),
+    "folder": ("m.h5", lambda path, model: path.mkdir(), "is a folder"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_a_file_that_is_no_model_gives_one_message_and_leaves_nothing(
+    case: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name, make, message = BAD_FILES[case]
+    make(tmp_path / name, model)
+    capsys.readouterr()
+    assert run("keras", tmp_path / name, "--out", tmp_path / "out") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_input_is_answered_without_tensorflow(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").write_bytes(LFS)
+    code = f"""
+import sys
+from tfx_export.cli import main
+try:
+    main(["keras", {str(tmp_path / "m.h5")!r}, "--out", {str(tmp_path / "out")!r}])
+except SystemExit as end:
+    assert end.code == 2
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "message"),
+    [
+        (["--version", "one"], 3, "'one' is no version"),
+        (["--input-name", "pixels"], 2, "takes OLD=NEW"),
+        (["--input-name", "x=y"], 2, "Its inputs: 'pixels'"),
+        (["--no-such-option"], 2, "No such option"),
+    ],
+)
+def test_bad_options(
+    args: list[str], code: int, message: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("keras", model, "--out", tmp_path / "out", *args) == code
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_existing_version_is_refused(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("keras", model, "--out", tmp_path, "--version", "3", "-q") == 0
+    assert run("keras", model, "--out", tmp_path, "--version", "3", "-q") == 3
+    assert "--overwrite" in capsys.readouterr().err

@@ -1,0 +1,141 @@
+"""A Keras model file becomes a SavedModel that computes the same and names things as the model does."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support import keras_models
+from tfx_export import Exported, export_keras
+from tfx_export.errors import PublishError, SpecError, TfxExportError, VersionError
+from tfx_export.savedmodel.reader import read_signatures
+
+FILES = [
+    (kind, library, suffix)
+    for kind in keras_models.KINDS
+    for library, suffix in (("keras", ".keras"), ("keras", ".h5"), ("tf_keras", ".h5"))
+]
+
+
+def run_in_session(folder: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(folder))
+        signature = meta.signature_def["serving_default"]
+        feeds = {signature.inputs[name].name: value for name, value in inputs.items()}
+        answers: dict[str, np.ndarray] = session.run(
+            {key: info.name for key, info in signature.outputs.items()}, feed_dict=feeds
+        )
+        return answers
+
+
+def run_loaded(folder: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    answers = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+    return {name: value.numpy() for name, value in answers.items()}
+
+
+def weight_bytes(model: Any) -> int:
+    return sum(weight.nbytes for weight in model.get_weights())
+
+
+@pytest.mark.parametrize(("kind", "library", "suffix"), FILES)
+def test_export_computes_what_the_model_computes(tmp_path: Path, kind: str, library: str, suffix: str) -> None:
+    file = keras_models.save(kind, library, tmp_path / f"model{suffix}")
+    exported = export_keras(file, tmp_path / "served")
+
+    assert exported.path == tmp_path / "served" / "1"
+    signature = read_signatures(exported.path)["serving_default"]
+    expected = keras_models.KINDS[kind]
+    assert signature.method == "tensorflow/serving/predict"
+    assert set(signature.inputs) == set(expected.inputs)
+    assert set(signature.outputs) == set(expected.outputs)
+    tensors = [*signature.inputs.values(), *signature.outputs.values()]
+    assert all(spec.shape and spec.shape[0] is None for spec in tensors)
+
+    model = keras_models.library(library).models.load_model(file, compile=False)
+    inputs = keras_models.inputs_for(signature)
+    truth = expected.ask(model, inputs)
+    for run in (run_in_session, run_loaded):
+        answers = run(exported.path, inputs)
+        for name, value in truth.items():
+            np.testing.assert_allclose(answers[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_every_weight_is_written_once(tmp_path: Path) -> None:
+    keras = keras_models.library("keras")
+    model = keras.Sequential([keras.Input((400,)), keras.layers.Dense(2000), keras.layers.Dense(500)])
+    exported = export_keras(model, tmp_path / "m")
+    assert weight_bytes(model) <= exported.weight_bytes <= exported.bytes <= 1.05 * weight_bytes(model)
+
+
+def test_names_can_be_changed(tmp_path: Path) -> None:
+    file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
+    exported = export_keras(file, tmp_path / "m", input_names={"image": "pixels"}, output_names={"kind": "price_2"})
+    signature = read_signatures(exported.path)["serving_default"]
+    assert set(signature.inputs) == {"pixels", "age"}
+    assert set(signature.outputs) == {"price_2", "price"}
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"input_names": {"imag": "x"}}, r"no input named 'imag'.*\n.*'image', 'age'"),
+        ({"output_names": {"kind": "price"}}, r"Two outputs would be named 'price'"),
+    ],
+)
+def test_a_name_that_does_not_fit_is_refused(tmp_path: Path, names: dict[str, Any], message: str) -> None:
+    file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
+    with pytest.raises(SpecError, match=message):
+        export_keras(file, tmp_path / "out", **names)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_rank_is_an_error_and_no_crash(tmp_path: Path) -> None:
+    exported = export_keras(keras_models.save("convolution", "keras", tmp_path / "m.keras"), tmp_path / "m")
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        _feed_unchecked(exported, np.zeros((2, 6), np.float32))
+
+
+def _feed_unchecked(exported: Exported, value: np.ndarray) -> None:
+    """Feed as TensorFlow Serving does, without the shape check of the Python session."""
+    signature = read_signatures(exported.path)["serving_default"]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        tf.compat.v1.saved_model.loader.load(session, ["serve"], str(exported.path))
+        feed, fetch = signature.inputs["image"].tensor, signature.outputs["scores"].tensor
+        options = tf.compat.v1.RunOptions()
+        from tensorflow.core.protobuf import config_pb2
+
+        callable_options = config_pb2.CallableOptions(feed=[feed], fetch=[fetch], run_options=options)
+        session._make_callable_from_options(callable_options)(value)
+
+
+def test_overwrite_replaces_and_a_failure_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = keras_models.save("dense", "keras", tmp_path / "first.keras")
+    second = keras_models.save("recurrent", "keras", tmp_path / "second.keras")
+    export_keras(first, tmp_path / "m", version=5)
+    with pytest.raises(VersionError, match=r"Version 5 exists already"):
+        export_keras(second, tmp_path / "m", version=5)
+    with pytest.raises(TfxExportError):
+        export_keras(second, tmp_path / "m", version=5, overwrite=True, input_names={"nonsense": "x"})
+    assert set(read_signatures(tmp_path / "m" / "5")["serving_default"].outputs) == {"scores"}
+    export_keras(second, tmp_path / "m", version=5, overwrite=True)
+    assert set(read_signatures(tmp_path / "m" / "5")["serving_default"].outputs) == {"state"}
+    assert [path.name for path in (tmp_path / "m").iterdir()] == ["5"]
+
+
+def test_a_full_device_publishes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    keras = keras_models.library("keras")
+    model = keras.Sequential([keras.Input((400,)), keras.layers.Dense(4000)])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        with pytest.raises(PublishError, match="Cannot write"):
+            export_keras(model, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "out").exists()

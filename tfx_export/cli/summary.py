@@ -1,0 +1,67 @@
+"""What an export says when it is done."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from tfx_export.exporting.target import Exported
+from tfx_export.savedmodel.signature import Signature, TensorSpec
+
+
+def as_dict(exported: Exported) -> dict[str, Any]:
+    """The result for machines. Dimensions of any size are null; a shape of any rank is null."""
+
+    def tensors(specs: Any) -> dict[str, Any]:
+        return {name: {"dtype": spec.dtype, "shape": spec.shape} for name, spec in specs.items()}
+
+    return {
+        "path": str(exported.path),
+        "version": exported.version,
+        "source": exported.source,
+        "bytes": exported.bytes,
+        "weight_bytes": exported.weight_bytes,
+        "seconds": round(exported.seconds, 3),
+        "notes": list(exported.notes),
+        "signatures": {
+            signature.name: {
+                "method": signature.method,
+                "inputs": tensors(signature.inputs),
+                "outputs": tensors(signature.outputs),
+            }
+            for signature in exported.signatures
+        },
+    }
+
+
+def print_summary(exported: Exported, *, next_command: str) -> None:
+    """Print what was written, and what to type next."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(Text.assemble(f"Exported {exported.source} to ", (str(exported.path), "bold green")))
+    for signature in exported.signatures:
+        console.print()
+        console.print(Text.assemble((signature.name, "bold"), "  ", (signature.method, "dim")))
+        console.print(_tensors(signature))
+    console.print()
+    for note in exported.notes:
+        console.print(Text(f"Note: {note}", style="yellow"))
+    console.print(
+        f"{decimal(exported.bytes)}, of that {decimal(exported.weight_bytes)} weights, in {exported.seconds:.1f} s"
+    )
+    console.print(Text.assemble("Next: ", (next_command, "bold")))
+
+
+def _tensors(signature: Signature) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for kind, specs in (("input", signature.inputs), ("output", signature.outputs)):
+        for name, spec in specs.items():
+            table.add_row(f"  {kind}", Text(name, style="cyan"), spec.dtype, _shape(spec))
+    return table
+
+
+def _shape(spec: TensorSpec) -> str:
+    if spec.shape is None:
+        return "any shape"
+    return "(" + ", ".join("any" if size is None else str(size) for size in spec.shape) + ")"

@@ -1,0 +1,143 @@
+"""Lift a traced `tf.function` out of eager TensorFlow: its graph, and its variables and tables in a session.
+
+The variables get their values by being fed: as constants every weight would stand in the graph as well, twice the
+size and against protobuf's limit of 2 GB.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SourceError
+
+# A captured constant larger than this becomes a variable, to keep the graph small.
+_LARGE_CONSTANT = 1 << 20
+# Bytes of weights handed to the session at a time.
+_CHUNK = 1 << 28
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """A function outside of eager TensorFlow. `state` maps tensors of `body` to tensors of `session.graph`."""
+
+    session: Any
+    body: Any
+    state: dict[str, Any]
+
+
+def lift(function: Any, *, holders: Iterable[Any] = ()) -> Lifted:
+    """Lift the ConcreteFunction `function`; `holders` are the objects through which its lookup tables are found.
+
+    The values are copied. Raises SourceError if the function uses a resource that cannot be copied into a graph.
+    """
+    body = function.graph.as_graph_def()
+    captures = list(zip(function.graph.external_captures, function.graph.internal_captures, strict=True))
+    owners = {id(variable.handle): variable for variable in function.graph.variables}
+    tables = {id(table.resource_handle): table for table in _tables(holders)}
+    # Values are read before the graph below becomes the default one, in which nothing eager can be read.
+    plans = [(internal.name, _copy(external, owners, tables)) for external, internal in captures]
+
+    graph = tf.Graph()
+    state: dict[str, Any] = {}
+    values: list[tuple[Any, Any]] = []
+    with graph.as_default():
+        for name, copy in plans:
+            if isinstance(copy, _Table):
+                state[name] = copy.rebuild()
+            elif isinstance(copy, _Weight):
+                variable = copy.declare()
+                state[name] = variable.handle if copy.by_handle else variable.read_value()
+                values.append((variable, copy.value))
+            else:
+                state[name] = tf.constant(copy)
+        session = tf.compat.v1.Session(graph=graph)
+        _load(session, values)
+        session.run(tf.compat.v1.tables_initializer())
+    _drop(body, {name.partition(":")[0] for name in state})
+    return Lifted(session, body, state)
+
+
+@dataclass(frozen=True)
+class _Weight:
+    name: str
+    value: Any
+    trainable: bool
+    by_handle: bool
+
+    def declare(self) -> Any:
+        return tf.compat.v1.Variable(
+            lambda: tf.zeros(self.value.shape, self.value.dtype),
+            trainable=self.trainable,
+            name=self.name,
+            use_resource=True,
+        )
+
+
+@dataclass(frozen=True)
+class _Table:
+    keys: Any
+    values: Any
+    default: Any
+
+    def rebuild(self) -> Any:
+        content = tf.lookup.KeyValueTensorInitializer(self.keys, self.values)
+        return tf.lookup.StaticHashTable(content, self.default).resource_handle
+
+
+def _copy(external: Any, owners: dict[int, Any], tables: dict[int, Any]) -> Any:
+    """What stands for the captured tensor `external` in another graph: a weight, a table, or an array."""
+    if id(external) in owners:
+        variable = owners[id(external)]
+        name = variable.name.partition(":")[0]
+        return _Weight(name, tf.convert_to_tensor(variable), bool(variable.trainable), True)
+    if id(external) in tables:
+        table = tables[id(external)]
+        keys, values = table.export()
+        return _Table(keys.numpy(), values.numpy(), table._default_value.numpy())
+    if external.dtype in (tf.resource, tf.variant):
+        raise SourceError(
+            f"The model uses a resource that cannot be written into a SavedModel graph: {external}.",
+            hint="Variables and lookup tables can. Find the layer that holds it and replace it for serving.",
+        )
+    if external.shape.num_elements() * external.dtype.size > _LARGE_CONSTANT:
+        return _Weight("constant", external, False, False)
+    return external.numpy()
+
+
+def _load(session: Any, values: list[tuple[Any, Any]]) -> None:
+    feeds: dict[Any, Any] = {}
+    size = 0
+    for variable, value in values:
+        array = value.numpy()
+        feeds[variable.initializer.inputs[1]] = array
+        size += array.nbytes
+        if size > _CHUNK:
+            _initialize(session, feeds)
+            feeds, size = {}, 0
+    _initialize(session, feeds)
+
+
+def _initialize(session: Any, feeds: dict[Any, Any]) -> None:
+    assignments = [operation for initial in feeds for operation in initial.consumers() if "Assign" in operation.type]
+    session.run(assignments, feed_dict=feeds)
+
+
+def _tables(holders: Iterable[Any]) -> Iterator[Any]:
+    """The lookup tables that hang anywhere below `holders`."""
+    from tensorflow.python.checkpoint.trackable_view import TrackableView
+
+    for holder in holders:
+        for child in TrackableView(holder).descendants():
+            if isinstance(child, tf.lookup.experimental.MutableHashTable | tf.lookup.StaticHashTable) or (
+                hasattr(child, "resource_handle") and hasattr(child, "export")
+            ):
+                yield child
+
+
+def _drop(body: Any, names: set[str]) -> None:
+    """Take the placeholders `names` out of `body`: what they stand for is mapped in when the body is imported."""
+    kept = [node for node in body.node if node.name not in names]
+    del body.node[:]
+    body.node.extend(kept)

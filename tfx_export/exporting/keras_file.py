@@ -1,0 +1,141 @@
+"""What a Keras file is, and who wrote it: told from its bytes, without TensorFlow, to answer bad input at once."""
+
+import json
+import zipfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Literal
+
+from tfx_export.errors import SourceError
+
+_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+SUFFIXES = {".keras", ".h5", ".hdf5"}
+
+
+@dataclass(frozen=True)
+class KerasFile:
+    """A model file: its container and the version of Keras that wrote it (`""` where it does not say)."""
+
+    path: Path
+    container: Literal["keras", "h5"]
+    keras_version: str
+
+    @property
+    def generation(self) -> int:
+        """2 for what Keras 1 and 2 wrote (tf_keras loads it), 3 for Keras 3. The first files carry no version."""
+        return 3 if self.keras_version.partition(".")[0].isdigit() and int(self.keras_version.split(".")[0]) >= 3 else 2
+
+
+def inspect_keras_file(path: Path) -> KerasFile:
+    """What the file `path` is. Raises SourceError, naming what it is instead, if it is no whole Keras model."""
+    head = _read_head(path)
+    if head.startswith(_HDF5_MAGIC):
+        return _inspect_h5(path)
+    if head.startswith(b"PK\x03\x04"):
+        return _inspect_archive(path)
+    raise SourceError(f"{path} is no Keras model: {_describe(path, head)}", hint=_hint(head))
+
+
+def _read_head(path: Path) -> bytes:
+    if path.is_dir():
+        raise SourceError(
+            f"{path} is a folder, and a Keras model is a file ({', '.join(sorted(SUFFIXES))}).", hint=_models_in(path)
+        )
+    try:
+        with path.open("rb") as file:
+            return file.read(512)
+    except FileNotFoundError:
+        near = get_close_matches(path.name, _names(path.parent), n=1)
+        hint = f"Did you mean {path.with_name(near[0])}?" if near else _models_in(path.parent)
+        raise SourceError(f"There is no file {path}.", hint=hint) from None
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _inspect_h5(path: Path) -> KerasFile:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "model_config" not in file.attrs:
+                groups = ", ".join(list(file)[:6])
+                raise SourceError(
+                    f"{path} holds no model, only {'weights' if _looks_like_weights(file) else 'other data'}: "
+                    f"it has no model_config (groups: {groups or 'none'}).",
+                    hint="Save the whole model with model.save('model.keras'), "
+                    "or rebuild it in Python, load these weights, and save that.",
+                )
+            version = file.attrs.get("keras_version", b"")
+    except (OSError, RuntimeError, KeyError) as error:
+        raise SourceError(
+            f"{path} is a damaged HDF5 file, perhaps cut short in a copy or download: {error}",
+            hint="Compare its size with the original's and fetch it again.",
+        ) from None
+    return KerasFile(path, "h5", version.decode() if isinstance(version, bytes) else str(version))
+
+
+def _looks_like_weights(file: object) -> bool:
+    keys = set(file)  # type: ignore[call-overload]
+    attributes = set(file.attrs)  # type: ignore[attr-defined]
+    return bool(
+        attributes & {"layer_names", "weight_names"} or keys & {"layers", "_layer_checkpoint_dependencies", "vars"}
+    )
+
+
+def _inspect_archive(path: Path) -> KerasFile:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "config.json" not in names:
+                raise SourceError(
+                    f"{path} is a zip archive, but no Keras model: it holds no config.json.",
+                    hint=f"It holds: {', '.join(names[:6]) or 'nothing'}",
+                )
+            metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
+    except (zipfile.BadZipFile, json.JSONDecodeError, EOFError) as error:
+        raise SourceError(
+            f"{path} is a damaged .keras archive, perhaps cut short in a copy or download: {error}",
+            hint="Compare its size with the original's and fetch it again.",
+        ) from None
+    return KerasFile(path, "keras", str(metadata.get("keras_version", "")))
+
+
+def _describe(path: Path, head: bytes) -> str:
+    if not head:
+        return "it is empty."
+    if head.startswith(_LFS_POINTER):
+        return "it is a Git LFS pointer, the few lines of text that stand for the real file."
+    if head.startswith(b"\x08\x01\x12") or path.suffix in (".pb", ".pbtxt"):
+        return "it looks like a TensorFlow graph or SavedModel."
+    try:
+        text = head.decode()
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:
+            return "it is neither HDF5 nor a .keras archive."
+        text = head[: error.start].decode()
+    if text.lstrip().startswith("{"):
+        return "it is JSON text, perhaps a model's architecture without its weights."
+    if text.lstrip().lower().startswith(("<!doctype", "<html")):
+        return "it is a web page, perhaps saved in place of a download."
+    first = text.strip().splitlines()[0][:60] if text.strip() else ""
+    return f"it is text that begins {first!r}."
+
+
+def _hint(head: bytes) -> str:
+    if head.startswith(_LFS_POINTER):
+        return "Fetch the real file: git lfs install && git lfs pull"
+    return "A Keras model is what model.save('model.keras') or model.save('model.h5') writes."
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in folder.iterdir())
+    except OSError:
+        return []
+
+
+def _models_in(folder: Path) -> str:
+    models = [name for name in _names(folder) if Path(name).suffix in SUFFIXES]
+    return f"Models in {folder}: {', '.join(models[:8])}" if models else f"There are no model files in {folder}."

@@ -1,0 +1,51 @@
+"""Write a source's graph and its signatures as a SavedModel, with TensorFlow's SavedModelBuilder."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
+
+from tfx_export.errors import PublishError
+from tfx_export.exporting.graph import SourceGraph
+from tfx_export.savedmodel.signature import Signature
+
+
+def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, *, tags: Sequence[str]) -> None:
+    """Write the SavedModel into `folder`, which must be empty. Raises PublishError if the file system refuses."""
+    with _refusals(folder), source.graph.as_default():
+        builder = tf.compat.v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            source.session,
+            list(tags),
+            signature_def_map={signature.name: _signature_def(signature) for signature in signatures},
+            main_op=_main_op(),
+            clear_devices=True,
+            strip_default_attrs=True,
+        )
+        builder.save()
+
+
+def _main_op() -> Any:
+    """What a server runs after restoring the variables: fill the lookup tables. None where there are none."""
+    initializers = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
+    return tf.group(*initializers, name="init_tables") if initializers else None
+
+
+def _signature_def(signature: Signature) -> Any:
+    return meta_graph_pb2.SignatureDef.FromString(signature.to_proto().SerializeToString())
+
+
+def _reason(error: Any) -> str:
+    """The file system's words in a TensorFlow error; below them stand the ops that led there."""
+    return str(error.message).strip().partition("\n")[0]
+
+
+@contextmanager
+def _refusals(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise PublishError(f"Cannot write the SavedModel below {folder.parent}: {_reason(error)}") from None
