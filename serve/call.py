@@ -1,0 +1,69 @@
+"""Call: what is known of one request on its way through the server. Logs, metrics and traces read it."""
+
+import secrets
+import time
+from contextvars import ContextVar
+
+from serve import metrics
+from serve.errors import Code
+
+MAX_REQUEST_ID = 128
+
+
+class Call:
+    """Made where a request enters; the layers below fill in what they learn."""
+
+    __slots__ = (
+        "api",
+        "code",
+        "entrypoint",
+        "message",
+        "model",
+        "peer",
+        "request_id",
+        "signature",
+        "started",
+        "version",
+    )
+
+    def __init__(self, entrypoint: str, api: str, request_id: str = "", peer: str = "") -> None:
+        """`entrypoint`: GRPC or REST. `api`: Predict, Classify, ... or, over REST as upstream, predict, classify, ..."""
+        self.entrypoint = entrypoint
+        self.api = api
+        self.request_id = request_id
+        self.peer = peer
+        self.model = ""
+        self.signature = ""
+        self.version: int | None = None
+        self.code = Code.OK
+        self.message = ""
+        self.started = time.perf_counter()
+
+    @property
+    def micros(self) -> float:
+        """Microseconds since the request came in."""
+        return (time.perf_counter() - self.started) * 1e6
+
+    def failed(self, code: Code, message: str) -> None:
+        self.code = code
+        self.message = message
+
+    def record(self, counted: bool) -> None:
+        """Enter the finished call into the metrics. `counted`: upstream counts calls of this kind."""
+        if counted:
+            metrics.request_count.add(self.model, self.code.name)
+        if self.code is not Code.OK:
+            metrics.errors.add(self.model, self.signature, self.api, self.entrypoint, self.code.name)
+        elif counted:
+            metrics.request_latency.observe(self.model, self.api, self.entrypoint, amount=self.micros)
+
+
+# The call being answered by the running task; None outside of requests.
+CURRENT: ContextVar[Call | None] = ContextVar("call", default=None)
+
+
+def request_id(given: str | None) -> str:
+    """The client's request id, if it is fit to be printed and sent back; else a new one."""
+    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.isprintable():
+        return given
+    return secrets.token_hex(8)

@@ -1,0 +1,155 @@
+"""Edge: what every request passes on its way in and out, whichever protocol and front carry it.
+
+Tokens, the limit on concurrent requests, the deadline; on the way out metrics, the access log and the request id.
+"""
+
+import asyncio
+import logging
+from types import TracebackType
+
+from serve import metrics
+from serve.call import CURRENT, Call
+from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.security import Tokens
+
+logger = logging.getLogger("serve.access")
+
+# Failures that are the server's, not the client's.
+_OURS = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
+
+
+class Edge:
+    """One for the whole server, so that the limit on concurrent requests counts both protocols."""
+
+    def __init__(self, config: Config) -> None:
+        """INVALID_ARGUMENT if the token file cannot be used."""
+        self._tokens = Tokens(config.auth_token_file) if config.auth_token_file else None
+        self._limit = config.max_concurrent_requests
+        self._log_all = config.access_log
+        self._cells = {entrypoint: metrics.in_flight.cell(entrypoint) for entrypoint in ("GRPC", "REST")}
+
+    def authorize(self, authorization: str | None) -> None:
+        """UNAUTHENTICATED unless the header's value is good, or no token is asked for."""
+        if self._tokens is not None:
+            self._tokens.check(authorization)
+
+    def admit(self) -> None:
+        """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. To be called inside `passing`."""
+        if self._limit and sum(cell.value for cell in self._cells.values()) > self._limit:
+            raise ServeError(
+                Code.RESOURCE_EXHAUSTED,
+                f"{self._limit} requests are being answered already (--max_concurrent_requests); try again later",
+            )
+
+    def passing(self, call: Call, *, counted: bool) -> "Passage":
+        """The time between a request and its answer, as a context. `counted`: upstream counts calls of this kind."""
+        return Passage(call, self._cells[call.entrypoint], counted, self._log_all)
+
+
+class Passage:
+    """While it is open the call is the current one and in flight; leaving it records the outcome.
+
+    A ServeError that passes through is the call's outcome. Any other exception is a bug of ours: it is logged with its
+    traceback and the client is told INTERNAL.
+    """
+
+    __slots__ = ("_call", "_cell", "_counted", "_log", "_token")
+
+    def __init__(self, call: Call, cell: metrics.Value, counted: bool, log: bool) -> None:
+        self._call = call
+        self._cell = cell
+        self._counted = counted
+        self._log = log
+
+    def __enter__(self) -> Call:
+        self._cell.add(1)
+        self._token = CURRENT.set(self._call)
+        return self._call
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                failure = _outcome(error)
+                self._call.failed(failure.code, failure.message)
+                if failure is not error and isinstance(error, Exception):
+                    logger.error("%s failed", self._call.api, exc_info=error)
+                    raise failure from None
+        finally:
+            self._cell.add(-1)
+            self._call.record(self._counted)
+            if self._log or self._call.code in _OURS:
+                _log(self._call)
+            CURRENT.reset(self._token)
+
+
+def _outcome(error: BaseException) -> ServeError:
+    match error:
+        case ServeError():
+            return error
+        case asyncio.CancelledError():
+            return ServeError(Code.CANCELLED, "The client went away")
+        case MemoryError():
+            return ServeError(Code.RESOURCE_EXHAUSTED, "Out of memory")
+        case _:
+            return ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+
+
+def _log(call: Call) -> None:
+    version = f"/{call.version}" if call.version is not None else ""
+    logger.log(
+        logging.WARNING if call.code in _OURS else logging.INFO,
+        "%s %s %s%s %s %.1f ms%s",
+        call.entrypoint,
+        call.api,
+        call.model or "-",
+        version,
+        call.code.name,
+        call.micros / 1e3,
+        f" {call.message}" if call.message else "",
+        extra={
+            "entrypoint": call.entrypoint,
+            "api": call.api,
+            "model": call.model,
+            "version": call.version,
+            "signature": call.signature,
+            "code": call.code.name,
+            "millis": round(call.micros / 1e3, 3),
+            "peer": call.peer,
+        },
+    )
+
+
+class Deadline:
+    """`async with Deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
+
+    asyncio.wait_for would cost a task for each request, asyncio.timeout needs Python 3.11.
+    """
+
+    __slots__ = ("_expired", "_handle", "_message", "_seconds", "_task")
+
+    def __init__(self, seconds: float, message: str = "") -> None:
+        self._seconds = seconds
+        self._message = message or f"Timed out waiting for notification: no answer within {seconds:g} s"
+        self._expired = False
+        self._handle: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> None:
+        if self._seconds:
+            self._task = asyncio.current_task()
+            self._handle = asyncio.get_running_loop().call_later(self._seconds, self._expire)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+        if self._expired and isinstance(error, asyncio.CancelledError):
+            raise ServeError(Code.DEADLINE_EXCEEDED, self._message) from None
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()

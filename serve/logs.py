@@ -1,0 +1,68 @@
+"""Logs: one readable line an event, or one JSON object a line. Inside a request, both carry its id."""
+
+import logging
+import sys
+import time
+from typing import Any, TextIO
+
+import orjson
+
+from serve.call import CURRENT
+
+# What every LogRecord has; anything else was given as `extra` and belongs into the JSON object.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+LEVELS = ("debug", "info", "warning", "error")
+
+
+class TextFormatter(logging.Formatter):
+    """`12:30:01.123 INFO  Model mnist version 3 is available`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        line = f"{clock}.{int(record.msecs):03d} {record.levelname:<7} {record.getMessage()}"
+        request_id = _request_id(record)
+        if request_id:
+            line += f" [{request_id}]"
+        # Text from clients must not be able to forge a line of its own.
+        line = line.replace("\r", "\\r").replace("\n", "\\n")
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time": "2026-11-21T12:30:01.123Z", "level": "info", "logger": "serve", "message": ..., "request_id": ...}`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        event: dict[str, Any] = {
+            "time": f"{clock}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        request_id = _request_id(record)
+        if request_id:
+            event["request_id"] = request_id
+        event.update((key, value) for key, value in vars(record).items() if key not in _STANDARD)
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _request_id(record: logging.LogRecord) -> str:
+    given = getattr(record, "request_id", None)
+    if given:
+        return str(given)
+    call = CURRENT.get()
+    return call.request_id if call else ""
+
+
+def setup(log_format: str, level: str, stream: TextIO | None = None) -> None:
+    """Send every logger to `stream` (stderr) as `text` or `json`. Called once, when the server starts."""
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("serve").setLevel(level.upper())
+    logging.captureWarnings(True)

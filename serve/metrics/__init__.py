@@ -1,0 +1,136 @@
+"""What the server counts and measures, in one process-wide list, as upstream's registry is.
+
+The first block has upstream's names, labels, units (microseconds) and buckets; dashboards made for TensorFlow Serving
+go on working. The second block is ours, in Prometheus' own conventions (base units, `_total`).
+
+Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, keep the cell: `request_count.cell(...)`.
+"""
+
+from serve.metrics.instruments import Counter, Gauge, Histogram, Metric, Value, exponential
+from serve.metrics.instruments import page as render
+from serve.metrics.process import PROCESS_METRICS
+
+MICROSECONDS = exponential(10, 1.8, 33)
+SIZES = exponential(1, 2, 14)
+
+# Upstream's
+
+request_count = Counter(
+    ":tensorflow:serving:request_count", "Requests by model and status.", ("model_name", "status")
+)
+request_latency = Histogram(
+    ":tensorflow:serving:request_latency",
+    "Microseconds from a request to its answer, of those that succeeded.",
+    ("model_name", "API", "entrypoint"),
+    MICROSECONDS,
+)
+runtime_latency = Histogram(
+    ":tensorflow:serving:runtime_latency",
+    "Microseconds a request spent in the engine that runs the model.",
+    ("model_name", "API", "runtime"),
+    MICROSECONDS,
+)
+request_example_counts = Histogram(
+    ":tensorflow:serving:request_example_counts", "Examples in a request.", ("model",), exponential(1, 2, 15)
+)
+request_example_count_total = Counter(
+    ":tensorflow:serving:request_example_count_total", "Examples in all requests.", ("model",)
+)
+request_log_count = Counter(
+    ":tensorflow:serving:request_log_count", "Requests written to the request log.", ("model_name", "status_code")
+)
+model_warmup_latency = Histogram(
+    ":tensorflow:serving:model_warmup_latency",
+    "Microseconds a version took to warm up.",
+    ("model_path", "status"),
+    MICROSECONDS,
+)
+model_warmup_records_read = Counter(
+    ":tensorflow:serving:model_warmup_records_read", "Warmup records read.", ("model_path", "status")
+)
+load_attempt_count = Counter(
+    ":tensorflow:cc:saved_model:load_attempt_count",
+    'Attempts to load a version; status is "success" or "fail".',
+    ("model_path", "status"),
+)
+load_latency = Counter(
+    ":tensorflow:cc:saved_model:load_latency", "Microseconds that successful loads took.", ("model_path",)
+)
+queuing_latency = Histogram(
+    ":tensorflow:serving:batching_session:queuing_latency",
+    "Microseconds a request waited for its batch.",
+    ("thread_pool_name",),
+    exponential(100, 1.2, 52),
+)
+wrapped_run_count = Counter(":tensorflow:serving:batching_session:wrapped_run_count", "Batches run.")
+input_batch_size = Histogram(
+    ":tensorflow:serving:batching_session:input_batch_size", "Rows of a request that went into a batch.", (), SIZES
+)
+processed_batch_size = Histogram(
+    ":tensorflow:serving:batching_session:processed_batch_size", "Rows of a batch as it was run.", (), SIZES
+)
+padding_size = Histogram(
+    ":tensorflow:serving:batching_session:padding_size",
+    "Rows added to a batch to reach an allowed size.",
+    ("execution_batch_size",),
+    SIZES,
+)
+
+# Ours
+
+errors = Counter(
+    "tfx_export_errors_total",
+    "Requests that failed, by model, signature, API, entrypoint and status code.",
+    ("model_name", "signature", "API", "entrypoint", "code"),
+)
+in_flight = Gauge("tfx_export_requests_in_flight", "Requests that are being answered.", ("entrypoint",))
+queue_length = Gauge("tfx_export_batch_queue_length", "Batches waiting for a thread.", ("model_name",))
+model_load_seconds = Gauge(
+    "tfx_export_model_load_seconds", "How long the version took to load, warmup included.", ("model_name", "version")
+)
+model_memory_bytes = Gauge(
+    "tfx_export_model_memory_bytes",
+    "By how much resident memory grew while the version was loaded; a guess where several load at once.",
+    ("model_name", "version"),
+)
+model_state = Gauge(
+    "tfx_export_model_state",
+    "State of the version: 10 START, 20 LOADING, 30 AVAILABLE, 40 UNLOADING, 50 END.",
+    ("model_name", "version"),
+)
+request_log_dropped = Counter(
+    "tfx_export_request_log_dropped_total", "Sampled requests that were not logged, the writer being behind.", ("model_name",)
+)
+
+ALL: tuple[Metric, ...] = (
+    request_count,
+    request_latency,
+    runtime_latency,
+    request_example_counts,
+    request_example_count_total,
+    request_log_count,
+    model_warmup_latency,
+    model_warmup_records_read,
+    load_attempt_count,
+    load_latency,
+    queuing_latency,
+    wrapped_run_count,
+    input_batch_size,
+    processed_batch_size,
+    padding_size,
+    errors,
+    in_flight,
+    queue_length,
+    model_load_seconds,
+    model_memory_bytes,
+    model_state,
+    request_log_dropped,
+    *PROCESS_METRICS,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def page() -> bytes:
+    """Everything, in Prometheus' text format."""
+    return render(ALL).encode()

@@ -1,0 +1,47 @@
+"""The process itself, under the names every Prometheus exporter uses."""
+
+import psutil
+
+from serve.metrics.instruments import Counter, Gauge, Labels, Metric
+
+_process = psutil.Process()
+
+
+def resident_bytes() -> int:
+    """The memory this process occupies now."""
+    return int(_process.memory_info().rss)
+
+
+def _resident() -> dict[Labels, float]:
+    return {(): resident_bytes()}
+
+
+def _started() -> dict[Labels, float]:
+    return {(): _process.create_time()}
+
+
+def _threads() -> dict[Labels, float]:
+    return {(): _process.num_threads()}
+
+
+class _CpuSeconds(Counter):
+    """Read when asked for, like a gauge, but it only grows."""
+
+    def samples(self) -> list[str]:
+        times = _process.cpu_times()
+        return [f"{self.name}{{}} {times.user + times.system!r}"]
+
+
+_resident_memory = Gauge("process_resident_memory_bytes", "Resident memory.")
+_resident_memory.read_from(_resident)
+_start_time = Gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.")
+_start_time.read_from(_started)
+_thread_count = Gauge("process_threads", "Threads.")
+_thread_count.read_from(_threads)
+
+PROCESS_METRICS: tuple[Metric, ...] = (
+    _resident_memory,
+    _start_time,
+    _thread_count,
+    _CpuSeconds("process_cpu_seconds_total", "User and system CPU time."),
+)

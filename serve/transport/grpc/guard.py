@@ -1,0 +1,49 @@
+"""Puts the edge around every method of the table: any runtime that carries the table carries it too."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from serve.call import Call, request_id
+from serve.edge import Deadline, Edge
+from serve.transport.grpc.method import CallContext, Handler, Method
+from tfx_export import wire
+
+# Upstream counts these in request_count and request_latency, and no others.
+COUNTED = frozenset({"Predict", "Classify", "Regress"})
+# Probes carry no token and must be answered under load.
+OPEN_SERVICE = "/grpc.health.v1.Health/"
+
+
+def guarded(table: Mapping[str, Method], edge: Edge, max_seconds: float) -> dict[str, Method]:
+    """`table` with tokens, limits, metrics and logs. `max_seconds` is the deadline of calls that bring no earlier one."""
+    return {
+        path: method if path.startswith(OPEN_SERVICE) else replace(method, handler=_guard(method, edge, max_seconds))
+        for path, method in table.items()
+    }
+
+
+def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
+    name = method.rpc.name
+    counted = name in COUNTED
+    answer = method.handler
+
+    async def guard(request: wire.Message, context: CallContext) -> wire.Message:
+        metadata = dict(context.invocation_metadata() or ())
+        given = _text(metadata.get("x-request-id"))
+        call = Call("GRPC", name, request_id(given), context.peer())
+        if given:
+            context.set_trailing_metadata((("x-request-id", call.request_id),))
+        with edge.passing(call, counted=counted):
+            edge.authorize(_text(metadata.get("authorization")))
+            edge.admit()
+            remaining = context.time_remaining()
+            if max_seconds and (remaining is None or remaining > max_seconds):
+                async with Deadline(max_seconds):
+                    return await answer(request, context)
+            return await answer(request, context)
+
+    return guard
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value if isinstance(value, str) else None
