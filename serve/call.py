@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 
 from serve import metrics
@@ -14,23 +15,25 @@ class Call:
     """Made where a request enters; the layers below fill in what they learn."""
 
     __slots__ = (
+        "_request_id",
         "api",
         "code",
         "entrypoint",
         "message",
         "model",
         "peer",
-        "request_id",
         "signature",
         "started",
         "version",
     )
 
-    def __init__(self, entrypoint: str, api: str, request_id: str = "", peer: str = "") -> None:
-        """`entrypoint`: GRPC or REST. `api`: Predict, Classify, ... or, over REST as upstream, predict, classify, ..."""
+    def __init__(self, entrypoint: str, api: str, given_id: str | None, peer: Callable[[], str]) -> None:
+        """`entrypoint`: GRPC or REST. `api`: Predict, Classify, ... or, over REST as upstream, predict, classify, ...
+
+        `given_id`: the client's x-request-id. `peer`: asked only if the call is logged.
+        """
         self.entrypoint = entrypoint
         self.api = api
-        self.request_id = request_id
         self.peer = peer
         self.model = ""
         self.signature = ""
@@ -38,6 +41,13 @@ class Call:
         self.code = Code.OK
         self.message = ""
         self.started = time.perf_counter()
+        self._request_id = given_id if given_id and _printable(given_id) else ""
+
+    @property
+    def request_id(self) -> str:
+        """The client's request id if it is fit to be printed and sent back, else one of our own."""
+        self._request_id = self._request_id or secrets.token_hex(8)
+        return self._request_id
 
     @property
     def micros(self) -> float:
@@ -62,8 +72,5 @@ class Call:
 CURRENT: ContextVar[Call | None] = ContextVar("call", default=None)
 
 
-def request_id(given: str | None) -> str:
-    """The client's request id, if it is fit to be printed and sent back; else a new one."""
-    if given and len(given) <= MAX_REQUEST_ID and given.isascii() and given.isprintable():
-        return given
-    return secrets.token_hex(8)
+def _printable(given_id: str) -> bool:
+    return len(given_id) <= MAX_REQUEST_ID and given_id.isascii() and given_id.isprintable()

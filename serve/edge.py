@@ -11,6 +11,7 @@ from serve import metrics
 from serve.call import CURRENT, Call
 from serve.config import Config
 from serve.errors import Code, ServeError
+from serve.metrics.instruments import Value
 from serve.security import Tokens
 
 logger = logging.getLogger("serve.access")
@@ -35,7 +36,7 @@ class Edge:
             self._tokens.check(authorization)
 
     def admit(self) -> None:
-        """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. To be called inside `passing`."""
+        """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. Called inside `passing`."""
         if self._limit and sum(cell.value for cell in self._cells.values()) > self._limit:
             raise ServeError(
                 Code.RESOURCE_EXHAUSTED,
@@ -56,7 +57,7 @@ class Passage:
 
     __slots__ = ("_call", "_cell", "_counted", "_log", "_token")
 
-    def __init__(self, call: Call, cell: metrics.Value, counted: bool, log: bool) -> None:
+    def __init__(self, call: Call, cell: Value, counted: bool, log: bool) -> None:
         self._call = call
         self._cell = cell
         self._counted = counted
@@ -117,7 +118,7 @@ def _log(call: Call) -> None:
             "signature": call.signature,
             "code": call.code.name,
             "millis": round(call.micros / 1e3, 3),
-            "peer": call.peer,
+            "peer": call.peer(),
         },
     )
 

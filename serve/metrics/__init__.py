@@ -6,7 +6,7 @@ go on working. The second block is ours, in Prometheus' own conventions (base un
 Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, keep the cell: `request_count.cell(...)`.
 """
 
-from serve.metrics.instruments import Counter, Gauge, Histogram, Metric, Value, exponential
+from serve.metrics.instruments import Counter, Gauge, Histogram, Metric, exponential
 from serve.metrics.instruments import page as render
 from serve.metrics.process import PROCESS_METRICS
 
@@ -15,9 +15,7 @@ SIZES = exponential(1, 2, 14)
 
 # Upstream's
 
-request_count = Counter(
-    ":tensorflow:serving:request_count", "Requests by model and status.", ("model_name", "status")
-)
+request_count = Counter(":tensorflow:serving:request_count", "Requests by model and status.", ("model_name", "status"))
 request_latency = Histogram(
     ":tensorflow:serving:request_latency",
     "Microseconds from a request to its answer, of those that succeeded.",
@@ -86,12 +84,12 @@ errors = Counter(
 in_flight = Gauge("tfx_export_requests_in_flight", "Requests that are being answered.", ("entrypoint",))
 queue_length = Gauge("tfx_export_batch_queue_length", "Batches waiting for a thread.", ("model_name",))
 model_load_seconds = Gauge(
-    "tfx_export_model_load_seconds", "How long the version took to load, warmup included.", ("model_name", "version")
+    "tfx_export_model_load_seconds", "How long the last successful load took, warmup included.", ("model_path",)
 )
 model_memory_bytes = Gauge(
     "tfx_export_model_memory_bytes",
     "By how much resident memory grew while the version was loaded; a guess where several load at once.",
-    ("model_name", "version"),
+    ("model_path",),
 )
 model_state = Gauge(
     "tfx_export_model_state",
@@ -99,7 +97,9 @@ model_state = Gauge(
     ("model_name", "version"),
 )
 request_log_dropped = Counter(
-    "tfx_export_request_log_dropped_total", "Sampled requests that were not logged, the writer being behind.", ("model_name",)
+    "tfx_export_request_log_dropped_total",
+    "Sampled requests that were not logged, the writer being behind.",
+    ("model_name",),
 )
 
 ALL: tuple[Metric, ...] = (

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from serve.call import Call, request_id
+from serve.call import Call
 from serve.edge import Deadline, Edge
 from serve.transport.grpc.method import CallContext, Handler, Method
 from tfx_export import wire
@@ -15,7 +15,7 @@ OPEN_SERVICE = "/grpc.health.v1.Health/"
 
 
 def guarded(table: Mapping[str, Method], edge: Edge, max_seconds: float) -> dict[str, Method]:
-    """`table` with tokens, limits, metrics and logs. `max_seconds` is the deadline of calls that bring no earlier one."""
+    """`table` with tokens, limits, metrics and logs. `max_seconds`: the deadline of calls that bring no earlier one."""
     return {
         path: method if path.startswith(OPEN_SERVICE) else replace(method, handler=_guard(method, edge, max_seconds))
         for path, method in table.items()
@@ -30,7 +30,7 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
     async def guard(request: wire.Message, context: CallContext) -> wire.Message:
         metadata = dict(context.invocation_metadata() or ())
         given = _text(metadata.get("x-request-id"))
-        call = Call("GRPC", name, request_id(given), context.peer())
+        call = Call("GRPC", name, given, context.peer)
         if given:
             context.set_trailing_metadata((("x-request-id", call.request_id),))
         with edge.passing(call, counted=counted):

@@ -18,6 +18,10 @@ class CallContext(Protocol):
         """The request's metadata."""
         ...
 
+    def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
+        """Metadata to be sent with the status."""
+        ...
+
     def peer(self) -> str:
         """Who calls, as `ipv4:127.0.0.1:4711`."""
         ...

@@ -1,0 +1,58 @@
+"""RecordFile: a TFRecord log that is rotated. `PREFIX-20261121T123001-00001.tfrecord`, and so on."""
+
+import re
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from tfx_export.wire import tfrecord
+
+SUFFIX = ".tfrecord"
+
+
+class RecordFile:
+    """Appends records; each is in the file, whole, when `append` returns."""
+
+    def __init__(self, prefix: Path, max_bytes: int, max_files: int) -> None:
+        self._prefix = prefix
+        self._max_bytes = max_bytes
+        self._max_files = max_files
+        self._count = 0
+        self._file: BinaryIO | None = None
+
+    def append(self, record: bytes) -> None:
+        """Write one record, in a new file if the present one is full. Raises OSError."""
+        framed = tfrecord.frame(record)
+        if self._file is not None and self._file.tell() + len(framed) > self._max_bytes:
+            self.close()
+        if self._file is None:
+            self._file = self._open()
+        try:
+            self._file.write(framed)
+        except OSError:
+            # Half a record may stand at the end: nothing can follow it there.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> BinaryIO:
+        self._prefix.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            self._count += 1
+            name = f"{self._prefix.name}-{time.strftime('%Y%m%dT%H%M%S')}-{self._count:05d}{SUFFIX}"
+            try:
+                file = self._prefix.with_name(name).open("xb", buffering=0)
+            except FileExistsError:
+                continue
+            self._remove_oldest()
+            return file
+
+    def _remove_oldest(self) -> None:
+        name = re.compile(re.escape(self._prefix.name) + r"-\d{8}T\d{6}-\d{5}" + re.escape(SUFFIX))
+        files = sorted(path for path in self._prefix.parent.iterdir() if name.fullmatch(path.name))
+        for path in files[: -self._max_files]:
+            path.unlink(missing_ok=True)
