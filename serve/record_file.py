@@ -2,8 +2,8 @@
 
 import re
 import time
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from tfx_export.wire import tfrecord
 
@@ -18,7 +18,7 @@ class RecordFile:
         self._max_bytes = max_bytes
         self._max_files = max_files
         self._count = 0
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
 
     def append(self, record: bytes) -> None:
         """Write one record, in a new file if the present one is full. Raises OSError."""
@@ -28,7 +28,7 @@ class RecordFile:
         if self._file is None:
             self._file = self._open()
         try:
-            self._file.write(framed)
+            _write_all(self._file, framed)
         except OSError:
             # Half a record may stand at the end: nothing can follow it there.
             self.close()
@@ -39,13 +39,13 @@ class RecordFile:
             self._file.close()
             self._file = None
 
-    def _open(self) -> BinaryIO:
+    def _open(self) -> FileIO:
         self._prefix.parent.mkdir(parents=True, exist_ok=True)
         while True:
             self._count += 1
             name = f"{self._prefix.name}-{time.strftime('%Y%m%dT%H%M%S')}-{self._count:05d}{SUFFIX}"
             try:
-                file = self._prefix.with_name(name).open("xb", buffering=0)
+                file = FileIO(self._prefix.with_name(name), "xb")
             except FileExistsError:
                 continue
             self._remove_oldest()
@@ -56,3 +56,10 @@ class RecordFile:
         files = sorted(path for path in self._prefix.parent.iterdir() if name.fullmatch(path.name))
         for path in files[: -self._max_files]:
             path.unlink(missing_ok=True)
+
+
+def _write_all(file: FileIO, data: bytes) -> None:
+    """An unbuffered write may take a part only, e.g. when the disk is nearly full."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[file.write(rest) :]

@@ -11,7 +11,7 @@ _tracer: Any = None
 
 
 def setup(endpoint: str) -> None:
-    """Send spans to the OTLP collector at `endpoint`, e.g. `http://localhost:4318`. INVALID_ARGUMENT without the extra."""
+    """Send spans to the OTLP collector at `endpoint` (`http://localhost:4318`). INVALID_ARGUMENT without the extra."""
     global _tracer
     try:
         from opentelemetry import trace
