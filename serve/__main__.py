@@ -5,6 +5,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
+from serve import logs
 from serve.flags import FlagError, parse, usage
 
 
@@ -25,7 +26,7 @@ def main(arguments: list[str]) -> int:
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s")
+    logs.setup(config.log_format, config.log_level)
     for note in notes:
         logging.getLogger("serve").warning(note)
 

@@ -8,12 +8,16 @@ from serve.api import Api
 from serve.batching.config import BatchingConfig
 from serve.batching.runner import BatchingRunner
 from serve.config import Config
+from serve.edge import Edge
 from serve.engines import LoadedModel
 from serve.errors import ServeError
+from serve.file_ops import refuse_file_ops
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import State, VersionStatus
+from serve.measuring import BatchingMetrics, MeasuredRunner
+from serve.metrics.models import measured, record_state
 from serve.overview import ServedVersion
 from serve.running import DirectRunner, Runner
 from tfx_export.savedmodel.signature import TensorSpec
@@ -26,6 +30,7 @@ class Core:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self.edge = Edge(config)
         self.manager = Manager(
             self._load,
             poll_seconds=config.file_system_poll_wait_seconds,
@@ -34,9 +39,10 @@ class Core:
             retry_seconds=config.load_retry_interval_micros / 1e6,
         )
         self.manager.subscribe(_log_state)
+        self.manager.subscribe(record_state)
         self._batching = BatchingConfig.from_flags(config)
-        self._batcher = BatchingRunner(self._batching.common) if self._batching else None
-        self._runner: Runner = self._batcher or DirectRunner()
+        self._batcher = _batcher(self._batching) if self._batching else None
+        self._runner: Runner = MeasuredRunner(self._batcher or DirectRunner())
         self.api = Api(self.manager, self._runner, config)
 
     def start(self) -> None:
@@ -70,11 +76,20 @@ class Core:
         return tuple(found)
 
     def _load(self, path: Path) -> LoadedModel:
+        return measured(self._load_checked, path)
+
+    def _load_checked(self, path: Path) -> LoadedModel:
+        if not self.config.allow_file_ops:
+            refuse_file_ops(path)
         parameters = self._batching and self._batching.of_version(path)
         model = engines.load(path, self.config)
         if self._batcher and parameters:
             self._batcher.batch(model, parameters)
         return model
+
+
+def _batcher(batching: BatchingConfig) -> BatchingRunner:
+    return BatchingRunner(batching.common, BatchingMetrics(batching.common.thread_pool_name))
 
 
 def served_models(config: Config) -> list[ServedModel]:

@@ -95,7 +95,7 @@ def _outcome(error: BaseException) -> ServeError:
         case MemoryError():
             return ServeError(Code.RESOURCE_EXHAUSTED, "Out of memory")
         case _:
-            return ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+            return ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
 
 
 def _log(call: Call) -> None:

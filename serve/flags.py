@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+from serve import logs
 from serve.config import ANY_PORT, Config
 
 
@@ -113,6 +114,8 @@ FLAGS: dict[str, Flag] = {flag.name: flag for group in GROUPS.values() for flag 
 
 # `import` is no name for a field.
 _FIELD = {"import": "import_module"}
+# Flags with a few possible values.
+_CHOICES = {"log_format": logs.FORMATS, "log_level": logs.LEVELS}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -194,6 +197,8 @@ def _value(name: str, kind: Any, value: str | None) -> Any:
         return _BOOLEANS[value.lower()]
     if name in ("port", "rest_api_port") and value == "auto":
         return ANY_PORT
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise FlagError(f"--{name}={value}: expected {' or '.join(_CHOICES[name])}.")
     try:
         return kind(value) if kind in (int, float) else value
     except ValueError:

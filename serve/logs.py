@@ -12,6 +12,7 @@ from serve.call import CURRENT
 # What every LogRecord has; anything else was given as `extra` and belongs into the JSON object.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
+FORMATS = ("text", "json")
 LEVELS = ("debug", "info", "warning", "error")
 
 

@@ -49,7 +49,7 @@ class Tls:
                 context.load_verify_locations(cadata=self.custom_ca.decode())
             if self.client_verify:
                 if not self.custom_ca:
-                    context.load_default_certs(ssl.Purpose.CLIENT_AUTH)
+                    raise ValueError("client_verify needs custom_ca, the CA that signs the clients' certificates")
                 context.verify_mode = ssl.CERT_REQUIRED
             context.set_alpn_protocols(["http/1.1"])
         except (ssl.SSLError, ValueError) as error:

@@ -15,7 +15,9 @@ import uvicorn
 from serve.config import ANY_PORT, Config
 from serve.core import Core
 from serve.errors import Code, ServeError
+from serve.fronts.http_protocol import bounded_protocol
 from serve.overview import Overview
+from serve.security import Tls
 from serve.transport.grpc import CallContext, Method, method_table
 from serve.transport.grpc.status import status_message
 from tfx_export import wire
@@ -74,31 +76,39 @@ class PythonFront:
         if self._config.port == 0 and not self._config.grpc_socket_path:
             return
         server = grpc.aio.server(options=_grpc_options(self._config))
-        server.add_generic_rpc_handlers(_generic_handlers(method_table(self._core.api, self._config)))
+        server.add_generic_rpc_handlers(_generic_handlers(method_table(self._core.api, self._config, self._core.edge)))
         if self._config.grpc_socket_path:
             _bind(server, f"unix:{self._config.grpc_socket_path}")
             addresses["grpc_socket"] = self._config.grpc_socket_path
         if self._config.port:
-            port = _bind(server, _join(self._config.host, max(self._config.port, 0)))
+            port = _bind(server, _join(self._config.host, max(self._config.port, 0)), self._config.ssl_config_file)
             addresses["grpc"] = _join(self._config.host, port)
         await server.start()
         self._grpc = server
 
     async def _open_rest(self, addresses: dict[str, str]) -> None:
-        if not self._config.rest_api_port or find_spec("serve.transport.rest") is None:
+        if not self._config.rest_api_port or find_spec("serve.transport.rest.app") is None:
             return
         make_app = import_module("serve.transport.rest.app").make_app
         listener = _listen(self._config.host, self._config.rest_api_port)
-        self._rest = _RestServer(make_app(self._core.api, self._config), listener)
+        self._rest = _RestServer(make_app(self._core.api, self._config), listener, self._config)
         await self._rest.start()
-        addresses["rest"] = f"http://{_join(self._config.host, listener.getsockname()[1])}"
+        scheme = "https" if self._config.rest_ssl_config_file else "http"
+        addresses["rest"] = f"{scheme}://{_join(self._config.host, listener.getsockname()[1])}"
 
 
 class _RestServer(uvicorn.Server):
     """uvicorn without signal handlers, on a socket that is open already."""
 
-    def __init__(self, app: Any, listener: socket.socket) -> None:
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", http="httptools"))
+    def __init__(self, app: Any, listener: socket.socket, config: Config) -> None:
+        settings = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", http=bounded_protocol(config), ws="none"
+        )
+        settings.load()
+        if config.rest_ssl_config_file:
+            # Read from memory: uvicorn itself would want the PEMs as files.
+            settings.ssl = Tls.read(config.rest_ssl_config_file).context()
+        super().__init__(settings)
         self._listener = listener
         self._task: asyncio.Task[None] | None = None
 
@@ -166,11 +176,21 @@ def _edge(method: Method) -> Callable[[wire.Message, Any], Awaitable[wire.Messag
     return call
 
 
-def _bind(server: grpc.aio.Server, address: str) -> int:
+def _bind(server: grpc.aio.Server, address: str, ssl_config_file: str = "") -> int:
     try:
+        if ssl_config_file:
+            return int(server.add_secure_port(address, _credentials(Tls.read(ssl_config_file))))
         return int(server.add_insecure_port(address))
     except RuntimeError:
         raise ServeError(Code.UNAVAILABLE, f"Cannot listen for gRPC on {address}. Choose another --port.") from None
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    return grpc.ssl_server_credentials(
+        [(tls.server_key, tls.server_cert)],
+        root_certificates=tls.custom_ca or None,
+        require_client_auth=tls.client_verify,
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -82,7 +82,7 @@ errors = Counter(
     ("model_name", "signature", "API", "entrypoint", "code"),
 )
 in_flight = Gauge("tfx_export_requests_in_flight", "Requests that are being answered.", ("entrypoint",))
-queue_length = Gauge("tfx_export_batch_queue_length", "Batches waiting for a thread.", ("model_name",))
+queue_length = Gauge("tfx_export_batch_queue_length", "Requests waiting for a batch.", ("model_name",))
 model_load_seconds = Gauge(
     "tfx_export_model_load_seconds", "How long the last successful load took, warmup included.", ("model_path",)
 )

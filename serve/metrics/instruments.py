@@ -94,11 +94,10 @@ class Family(Generic[Cell]):
                 values = (OTHER,) * len(values)
             return self._cells.setdefault(values, self._new_cell())
 
-    def drop(self, label: str, value: str) -> None:
-        """Forget the cells whose `label` is `value`, e.g. those of a version that was unloaded."""
-        position = self.labels.index(label)
+    def drop(self, *values: str) -> None:
+        """Forget one cell, e.g. that of a version that was unloaded."""
         with self._lock:
-            self._cells = {values: cell for values, cell in self._cells.items() if values[position] != value}
+            self._cells.pop(values, None)
 
     def cells(self) -> list[tuple[Labels, Cell]]:
         with self._lock:

@@ -79,7 +79,7 @@ def test_names_that_clients_invent_do_not_fill_the_memory() -> None:
 
 
 def test_gauge_asks_its_sources_when_the_page_is_made() -> None:
-    lengths = {("a",): 1.0}
+    lengths: dict[tuple[str, ...], float] = {("a",): 1.0}
     gauge = Gauge("queue", "", ("model",))
     gauge.read_from(lambda: lengths)
     assert 'queue{model="a"} 1' in page([gauge])

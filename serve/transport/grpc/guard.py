@@ -25,12 +25,16 @@ def guarded(table: Mapping[str, Method], edge: Edge, max_seconds: float) -> dict
 def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
     name = method.rpc.name
     counted = name in COUNTED
+    names_model = "model_spec" in method.rpc.request.DESCRIPTOR.fields_by_name
     answer = method.handler
 
     async def guard(request: wire.Message, context: CallContext) -> wire.Message:
         metadata = dict(context.invocation_metadata() or ())
         given = _text(metadata.get("x-request-id"))
         call = Call("GRPC", name, given, context.peer)
+        if names_model:
+            call.model = request.model_spec.name
+            call.signature = request.model_spec.signature_name
         if given:
             context.set_trailing_metadata((("x-request-id", call.request_id),))
         with edge.passing(call, counted=counted):

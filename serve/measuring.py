@@ -1,0 +1,63 @@
+"""MeasuredRunner and BatchingMetrics: how long models run, and how requests share a run."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from serve import metrics
+from serve.call import CURRENT
+from serve.lifecycle.lease import Lease
+from serve.running import Runner
+from serve.tracing import span
+from tfx_export.savedmodel.signature import Signature
+
+# What upstream calls its runtimes.
+RUNTIMES = {"tensorflow": "TF1"}
+
+
+class MeasuredRunner:
+    """A runner that records the runs of another one; waiting for a batch counts, as upstream counts it."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    async def run(
+        self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        call = CURRENT.get()
+        if call is None:
+            return await self._runner.run(lease, signature, inputs, outputs)
+        call.version = lease.version
+        call.signature = signature.name
+        started = time.perf_counter()
+        with span("run"):
+            answer = await self._runner.run(lease, signature, inputs, outputs)
+        micros = (time.perf_counter() - started) * 1e6
+        engine = lease.model.engine
+        # REST's names of the APIs are in lower case; here upstream uses one for both.
+        api = call.api[:1].upper() + call.api[1:]
+        metrics.runtime_latency.observe(lease.name, api, RUNTIMES.get(engine, engine), amount=micros)
+        return answer
+
+    def close(self) -> None:
+        self._runner.close()
+
+
+class BatchingMetrics:
+    """A BatchingObserver that fills upstream's batching metrics."""
+
+    def __init__(self, thread_pool_name: str) -> None:
+        self._queuing_latency = metrics.queuing_latency.cell(thread_pool_name)
+
+    def queue_length(self, model: str, change: int) -> None:
+        metrics.queue_length.cell(model).add(change)
+
+    def queued(self, model: str, seconds: float) -> None:
+        self._queuing_latency.observe(seconds * 1e6)
+
+    def batch(self, model: str, rows: int, padding: int) -> None:
+        metrics.wrapped_run_count.add()
+        metrics.input_batch_size.observe(amount=rows)
+        metrics.processed_batch_size.observe(amount=rows + padding)
+        metrics.padding_size.observe(str(rows + padding), amount=padding)

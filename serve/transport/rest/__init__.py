@@ -1,0 +1,1 @@
+"""REST: the HTTP API of TensorFlow Serving as an ASGI application."""
