@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tfx_export.exporting.api import export_keras as export_keras
     from tfx_export.exporting.target import Exported as Exported
+    from tfx_export.savedmodel.editor import SignatureEditor as SignatureEditor
     from tfx_export.savedmodel.summary import show as show
 
 __version__ = version("tfx-export")
@@ -17,6 +18,7 @@ __version__ = version("tfx-export")
 # Public name -> the module that defines it.
 _API = {
     "Exported": "tfx_export.exporting.target",
+    "SignatureEditor": "tfx_export.savedmodel.editor",
     "export_keras": "tfx_export.exporting.api",
     "show": "tfx_export.savedmodel.summary",
 }

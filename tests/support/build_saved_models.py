@@ -20,6 +20,10 @@ import tensorflow as tf
 tf1 = tf.compat.v1
 tf1.logging.set_verbosity(tf1.logging.ERROR)
 
+SERIALIZED_EXAMPLE = tf.train.Example(
+    features=tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0, 2.0]))})
+).SerializeToString()
+
 BUILDERS: list[Callable[[str], None]] = []
 
 
@@ -216,7 +220,7 @@ def tf2_scalars(folder: str) -> None:
 def two_inputs(keras: Any) -> Any:
     left, right = keras.Input((4,), name="left"), keras.Input((3,), name="right")
     joined = keras.layers.Concatenate()([left, right])
-    hidden = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(5, "relu")(joined)))
+    hidden = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(keras.layers.Dense(5, "tanh")(joined)))
     outputs = {"score": keras.layers.Dense(2, name="score")(hidden), "flag": keras.layers.Dense(1, name="flag")(hidden)}
     return keras.Model({"left": left, "right": right}, outputs)
 

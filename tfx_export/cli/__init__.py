@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd.",
     ),
     "serve": ("tfx_export.cli.serve", "Serve a model, or a folder of models, over gRPC and REST."),
+    "sig": ("tfx_export.cli.sig", "Add, rename or remove signatures of an existing SavedModel."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
 }

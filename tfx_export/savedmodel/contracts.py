@@ -1,0 +1,59 @@
+"""What TensorFlow Serving demands of Classify and Regress signatures."""
+
+from collections.abc import Mapping
+from typing import NoReturn
+
+from tfx_export.errors import SpecError
+from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, TensorSpec
+
+METHODS = {"predict": "tensorflow/serving/predict", "classify": CLASSIFY, "regress": REGRESS}
+
+
+def method_name(method: str) -> str:
+    """`classify` -> `tensorflow/serving/classify`; full names stay. Raises SpecError for anything else."""
+    if method in METHODS.values():
+        return method
+    if method not in METHODS:
+        raise SpecError(f"{method!r} is no method.", hint=f"Methods: {', '.join(METHODS)}")
+    return METHODS[method]
+
+
+def check_contract(signature: Signature) -> None:
+    """Raise SpecError, naming the rule, if a server could not answer `signature` by its method."""
+    if signature.method == CLASSIFY:
+        _check_examples(signature, "Classify")
+        allowed = {"classes": "DT_STRING", "scores": "DT_FLOAT"}
+        if not signature.outputs or set(signature.outputs) - set(allowed):
+            _refuse(signature, "Classify answers 'classes', 'scores', or both", "outputs", signature.outputs)
+        for key, spec in signature.outputs.items():
+            if spec.dtype != allowed[key] or (spec.shape is not None and len(spec.shape) != 2):
+                _refuse(signature, f"Classify wants {key!r} as {allowed[key]} of rank 2", "outputs", signature.outputs)
+    elif signature.method == REGRESS:
+        _check_examples(signature, "Regress")
+        if set(signature.outputs) != {"outputs"}:
+            _refuse(signature, "Regress answers exactly one output, 'outputs'", "outputs", signature.outputs)
+        spec = signature.outputs["outputs"]
+        if spec.dtype != "DT_FLOAT" or (spec.shape is not None and not _is_column(spec.shape)):
+            _refuse(signature, "Regress wants 'outputs' as DT_FLOAT [N] or [N,1]", "outputs", signature.outputs)
+
+
+def _check_examples(signature: Signature, method: str) -> None:
+    if set(signature.inputs) != {"inputs"} or signature.inputs["inputs"].dtype != "DT_STRING":
+        rule = f"{method} takes exactly one input, 'inputs', of serialized tf.Example (DT_STRING)"
+        _refuse(signature, rule, "inputs", signature.inputs)
+
+
+def _is_column(shape: tuple[int | None, ...]) -> bool:
+    return len(shape) == 1 or (len(shape) == 2 and shape[1] in (1, None))
+
+
+def _refuse(signature: Signature, rule: str, what: str, tensors: Mapping[str, TensorSpec]) -> NoReturn:
+    found = ", ".join(f"{key} ({_type(spec)})" for key, spec in tensors.items()) or "none"
+    raise SpecError(
+        f"{rule}; signature {signature.name!r} has {what}: {found}.", hint="Rename them, or stay with predict."
+    )
+
+
+def _type(spec: TensorSpec) -> str:
+    shape = "any shape" if spec.shape is None else str([-1 if dim is None else dim for dim in spec.shape])
+    return f"{spec.dtype} {shape}"

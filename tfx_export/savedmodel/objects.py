@@ -1,0 +1,123 @@
+"""The signatures in the object graph of a TF2 SavedModel: the copy of them that `tf.saved_model.load` goes by."""
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from tfx_export import wire
+from tfx_export.errors import SavedModelError
+
+
+class ObjectSignatures:
+    """Edits of the object graph of one meta graph; `serialize` gives it back."""
+
+    def __init__(self, object_graph: bytes) -> None:
+        self._graph = wire.SavedObjectGraph.FromString(object_graph)
+        root = self._graph.nodes[0].children if self._graph.nodes else ()
+        places = [child.node_id for child in root if child.local_name == "signatures"]
+        self._signatures: Any = self._graph.nodes[places[0]] if places else self._graph.nodes.add()
+
+    def serialize(self) -> bytes:
+        return bytes(self._graph.SerializeToString())
+
+    def rename(self, old: str, new: str) -> None:
+        self._child(old).local_name = new
+
+    def remove(self, name: str) -> None:
+        self._signatures.children.remove(self._child(name))
+
+    def alias(self, new: str, existing: str) -> None:
+        """Let `new` be the function of the signature `existing`; a signature of that name is replaced."""
+        node_id = self._child(existing).node_id
+        for child in [child for child in self._signatures.children if child.local_name == new]:
+            self._signatures.children.remove(child)
+        self._signatures.children.add(local_name=new, node_id=node_id)
+
+    def rename_input(self, name: str, old: str, new: str) -> None:
+        """Rename an argument of the function of `name`. Raises SavedModelError if more than that would change."""
+        bare, function = self._own_function(name)
+        _rename_in_place(bare.argument_keywords, old, new)
+        for pair in bare.function_spec.fullargspec.named_tuple_value.values:
+            if pair.key == "kwonlyargs":
+                for value in pair.value.list_value.values:
+                    if value.string_value == old:
+                        value.string_value = new
+        arguments = function.canonicalized_input_signature.tuple_value.values
+        _rename_field(arguments[1].dict_value.fields, old, new, f"input of {name!r}")
+
+    def rename_output(self, name: str, old: str, new: str) -> None:
+        """Rename an output of the function of `name`. Raises SavedModelError if more than that would change."""
+        _, function = self._own_function(name)
+        _rename_field(function.output_signature.dict_value.fields, old, new, f"output of {name!r}")
+
+    def _child(self, name: str) -> Any:
+        for child in self._signatures.children:
+            if child.local_name == name:
+                return child
+        raise SavedModelError(
+            f"The objects that tf.saved_model.load goes by do not know the signature {name!r}: only sessions would see "
+            "the change.",
+            hint=f"They know: {', '.join(sorted(child.local_name for child in self._signatures.children)) or '(none)'}",
+        )
+
+    def _own_function(self, name: str) -> tuple[Any, Any]:
+        """The bare function of signature `name` and its types; refused if something else is called by it too."""
+        bare = self._graph.nodes[self._child(name).node_id].bare_concrete_function
+        function = bare.concrete_function_name
+        callers = [
+            child.local_name
+            for node in self._graph.nodes
+            for child in node.children
+            if function in self._functions(child.node_id)
+        ]
+        callers.remove(name)
+        if callers:
+            others = ", ".join(map(repr, callers))
+            raise SavedModelError(
+                f"The signature {name!r} shares its function with {others}: tf.saved_model.load would see both change.",
+                hint=f"If {others} is a signature: remove it, rename, and add it again.",
+            )
+        return bare, self._graph.concrete_functions[function]
+
+    def _functions(self, node_id: int) -> Sequence[str]:
+        node = self._graph.nodes[node_id]
+        return (*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name)
+
+
+def _rename_in_place(names: Any, old: str, new: str) -> None:
+    for place, name in enumerate(names):
+        if name == old:
+            names[place] = new
+
+
+def _rename_field(fields: Any, old: str, new: str, what: str) -> None:
+    require_same_order(list(fields), old, new, what)
+    value = wire.StructuredValue()
+    value.CopyFrom(fields[old])
+    if value.WhichOneof("kind") == "tensor_spec_value":
+        value.tensor_spec_value.name = new
+    del fields[old]
+    fields[new].CopyFrom(value)
+
+
+def require_same_order(names: Collection[str], old: str, new: str, what: str) -> None:
+    """TensorFlow takes the values of a function by the sorted order of their names: a name that changes it swaps them.
+
+    Raises SavedModelError if renaming `old` to `new` does.
+    """
+    if old not in names:
+        raise SavedModelError(f"The objects that tf.saved_model.load goes by have no {what} called {old!r}.")
+    before = sorted(names)
+    renamed = [new if name == old else name for name in before]
+    if renamed != sorted(renamed):
+        raise SavedModelError(
+            f"Renaming {old!r} to {new!r} would swap values in tf.saved_model.load, which takes each {what} by "
+            f"alphabetical order: {', '.join(before)} would become {', '.join(sorted(renamed))}.",
+            hint=f"Choose a name that sorts {_between(before, old)}, or export again with that name.",
+        )
+
+
+def _between(names: Sequence[str], old: str) -> str:
+    place = names.index(old)
+    after = f"after {names[place - 1]!r}" if place else ""
+    before = f"before {names[place + 1]!r}" if place + 1 < len(names) else ""
+    return " and ".join(filter(None, (after, before)))

@@ -1,0 +1,79 @@
+"""Write an edited SavedModel: a copy with the new file in it, or the file alone. Atomic either way."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from tfx_export import wire
+from tfx_export.errors import PublishError
+from tfx_export.savedmodel import record, warmup
+from tfx_export.savedmodel.publish import publish, refusals, staging
+from tfx_export.savedmodel.reader import BINARY, TEXT, signatures
+from tfx_export.savedmodel.versions import parse_version
+from tfx_export.wire.tfrecord import frame, read_records
+
+# They speak of the file as it was: a hash of it, a conversion of it.
+_STALE = ("fingerprint.pb", record.TFLITE)
+
+
+def rewrite_copy(folder: Path, index: wire.Message, requests: warmup.Translation, out: Path) -> None:
+    """Copy the SavedModel in `folder` to `out`, with `index` as its SavedModel file and `requests` applied."""
+    if out.exists():
+        raise PublishError(f"{out} exists already.", hint="Choose another --out, or edit --in-place.")
+    with staging(out.parent) as staged, refusals(out):
+        shutil.copytree(folder, staged, dirs_exist_ok=True)
+        rewrite_in_place(staged, index, requests)
+        if parse_version(out.name) is None:
+            staged.rename(out)
+        else:
+            publish(staged, out.name)
+
+
+def rewrite_in_place(folder: Path, index: wire.Message, requests: warmup.Translation) -> None:
+    """Make `index` the SavedModel file in `folder`.
+
+    What would no longer fit it is taken away first and written anew last, so that every state in between is a whole
+    SavedModel.
+    """
+    file = folder / (BINARY if (folder / BINARY).is_file() else TEXT)
+    warmups = _translated(folder, index, requests)
+    old_record = record.read(folder)
+    with refusals(folder):
+        for name in (*_STALE, warmup.FILE):
+            (folder / name).unlink(missing_ok=True)
+        if old_record:
+            record.write(folder, replace(old_record, verification=None, accelerated=None))
+        _replace(file, _serialized(index, file.name))
+        if warmups:
+            _replace(folder / warmup.FILE, b"".join(map(frame, warmups)))
+
+
+def _serialized(index: wire.Message, name: str) -> bytes:
+    data: bytes = index.SerializeToString()
+    if name == BINARY:
+        return data
+    return text_format.MessageToString(wire.SavedModel.FromString(data), descriptor_pool=wire.POOL).encode()
+
+
+def _translated(folder: Path, index: wire.Message, requests: warmup.Translation) -> list[bytes]:
+    path = folder / warmup.FILE
+    if not path.is_file():
+        return []
+    # A server loads one meta graph; requests do not say which.
+    known = {name: signed for meta in index.meta_graphs for name, signed in signatures(meta).items()}
+    return list(requests.apply(read_records(path), known))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    draft = path.with_name(f".{path.name}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -1,0 +1,82 @@
+"""Warmup requests of a SavedModel, and their translation to edited signatures.
+
+TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` at load and refuses the model if one fails: a
+request for a signature that was renamed must be renamed, one for a signature that is gone must go.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from tfx_export import wire
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+
+FILE = "assets.extra/tf_serving_warmup_requests"
+
+# A change of the request of one signature: the ModelSpec that names it, the request.
+_Change = Callable[[wire.Message, wire.Message], None]
+
+
+class Translation:
+    """The renames of an edit, in order, ready to be applied to requests."""
+
+    def __init__(self) -> None:
+        self._changes: list[tuple[str, _Change]] = []
+
+    def rename_signature(self, old: str, new: str) -> None:
+        def change(spec: wire.Message, _: wire.Message) -> None:
+            spec.signature_name = new
+
+        self._changes.append((old, change))
+
+    def rename_input(self, signature: str, old: str, new: str) -> None:
+        def change(_: wire.Message, request: wire.Message) -> None:
+            if isinstance(request, wire.PredictRequest) and old in request.inputs:
+                request.inputs[new].CopyFrom(request.inputs[old])
+                del request.inputs[old]
+
+        self._changes.append((signature, change))
+
+    def rename_output(self, signature: str, old: str, new: str) -> None:
+        def change(_: wire.Message, request: wire.Message) -> None:
+            if isinstance(request, wire.PredictRequest):
+                request.output_filter[:] = [new if name == old else name for name in request.output_filter]
+
+        self._changes.append((signature, change))
+
+    def apply(self, records: Iterable[bytes], signatures: Mapping[str, Signature]) -> Iterator[bytes]:
+        """The PredictionLogs `records` in the new names; those that fit none of `signatures` are left out."""
+        for record in records:
+            log = wire.PredictionLog.FromString(record)
+            parts = list(_parts(log))
+            for spec, request in parts:
+                for name, change in self._changes:
+                    if _name(spec) == name:
+                        change(spec, request)
+            if all(_fits(request, signatures.get(_name(spec))) for spec, request in parts):
+                yield log.SerializeToString()
+
+
+def _parts(log: wire.Message) -> Iterator[tuple[wire.Message, wire.Message]]:
+    kind = log.WhichOneof("log_type")
+    if kind is None:
+        return
+    request = getattr(log, kind).request
+    if kind == "multi_inference_log":
+        for task in request.tasks:
+            yield task.model_spec, request
+    else:
+        yield request.model_spec, request
+
+
+def _name(spec: wire.Message) -> str:
+    return spec.signature_name or DEFAULT_SIGNATURE
+
+
+def _fits(request: wire.Message, signature: Signature | None) -> bool:
+    if signature is None:
+        return False
+    if not isinstance(request, wire.PredictRequest):
+        return not signature.method.endswith("/predict")
+    required = set(signature.inputs) - set(signature.defaults)
+    return required <= set(request.inputs) <= set(signature.inputs) and set(request.output_filter) <= set(
+        signature.outputs
+    )
