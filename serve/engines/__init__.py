@@ -8,6 +8,7 @@ from typing import Protocol, cast
 import numpy as np
 
 from serve.config import Config
+from serve.engines.choice import Assignment, assign
 from tfx_export.savedmodel.signature import Signature
 
 
@@ -29,6 +30,24 @@ class LoadedModel(Protocol):
         ...
 
 
+class MixedModel:
+    """A version on several engines: each signature is answered by the one it was assigned to."""
+
+    def __init__(self, models: Mapping[str, LoadedModel], assignment: Assignment) -> None:
+        """The first model tells the signatures, and answers those assigned to none (TensorFlow's own)."""
+        self._models = tuple(models.values())
+        self._answering = {name: models[engine] for engine, names in assignment.items() for name in names or ()}
+        self.signatures = self._models[0].signatures
+        self.engine = "; ".join(f"{engine}: {', '.join(names or ())}" for engine, names in assignment.items())
+
+    def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
+        return self._answering.get(signature, self._models[0]).run(signature, inputs, outputs)
+
+    def close(self) -> None:
+        for model in self._models:
+            model.close()
+
+
 class Engine(Protocol):
     """What an engine module offers."""
 
@@ -38,11 +57,14 @@ class Engine(Protocol):
 
 
 def load(path: Path, config: Config) -> LoadedModel:
-    """Load the version folder `path` with the engine that fits it and `config`. Raises ServeError."""
-    engine = cast(Engine, import_module(f"serve.engines.{choose(path, config)}"))
-    return engine.load(path, config)
-
-
-def choose(path: Path, config: Config) -> str:
-    """The name of the engine for the version folder `path`."""
-    return "tensorflow"
+    """Load the version folder `path` with the engines that fit it and `config`. Raises ServeError."""
+    assignment = assign(path, config)
+    models: dict[str, LoadedModel] = {}
+    try:
+        for name in assignment:
+            models[name] = cast(Engine, import_module(f"serve.engines.{name}")).load(path, config)
+    except BaseException:
+        for model in models.values():
+            model.close()
+        raise
+    return next(iter(models.values())) if len(models) == 1 else MixedModel(models, assignment)

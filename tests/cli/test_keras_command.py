@@ -44,13 +44,13 @@ def test_says_what_was_written_and_what_to_type_next(
 def test_json_is_for_machines_and_quiet_is_quiet(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("keras", model, "--out", tmp_path / "m", "--version", "12", "--json") == 0
+    assert run("keras", model, "--out", tmp_path / "m", "--version", "12", "--json", "--no-verify") == 0
     result = json.loads(capsys.readouterr().out)
     assert result["version"] == 12
     assert result["path"] == str(tmp_path / "m" / "12")
     assert result["bytes"] == sum(path.stat().st_size for path in (tmp_path / "m").rglob("*") if path.is_file())
     assert result["signatures"]["serving_default"]["inputs"] == {"pixels": {"dtype": "DT_FLOAT", "shape": [None, 8]}}
-    assert run("keras", model, "--out", tmp_path / "m", "-q") == 0
+    assert run("keras", model, "--out", tmp_path / "m", "-q", "--no-verify") == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -139,6 +139,6 @@ def test_bad_options(
 
 
 def test_an_existing_version_is_refused(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("keras", model, "--out", tmp_path, "--version", "3", "-q") == 0
+    assert run("keras", model, "--out", tmp_path, "--version", "3", "-q", "--no-verify") == 0
     assert run("keras", model, "--out", tmp_path, "--version", "3", "-q") == 3
     assert "--overwrite" in capsys.readouterr().err

@@ -10,8 +10,13 @@ import tensorflow as tf
 
 from tests.support import keras_models
 from tfx_export import Exported, export_keras
-from tfx_export.errors import PublishError, SpecError, TfxExportError, VersionError
+from tfx_export.errors import PublishError, SpecError, TfxExportError, VerificationError, VersionError
+from tfx_export.exporting.extras import Extras
+from tfx_export.savedmodel import record
 from tfx_export.savedmodel.reader import read_signatures
+
+# Where the test itself compares, or nothing is computed.
+UNVERIFIED = Extras(verify=False)
 
 FILES = [
     (kind, library, suffix)
@@ -44,7 +49,7 @@ def weight_bytes(model: Any) -> int:
 @pytest.mark.parametrize(("kind", "library", "suffix"), FILES)
 def test_export_computes_what_the_model_computes(tmp_path: Path, kind: str, library: str, suffix: str) -> None:
     file = keras_models.save(kind, library, tmp_path / f"model{suffix}")
-    exported = export_keras(file, tmp_path / "served")
+    exported = export_keras(file, tmp_path / "served", extras=UNVERIFIED)
 
     assert exported.path == tmp_path / "served" / "1"
     signature = read_signatures(exported.path)["serving_default"]
@@ -67,13 +72,15 @@ def test_export_computes_what_the_model_computes(tmp_path: Path, kind: str, libr
 def test_every_weight_is_written_once(tmp_path: Path) -> None:
     keras = keras_models.library("keras")
     model = keras.Sequential([keras.Input((400,)), keras.layers.Dense(2000), keras.layers.Dense(500)])
-    exported = export_keras(model, tmp_path / "m")
+    exported = export_keras(model, tmp_path / "m", extras=UNVERIFIED)
     assert weight_bytes(model) <= exported.weight_bytes <= exported.bytes <= 1.05 * weight_bytes(model)
 
 
 def test_names_can_be_changed(tmp_path: Path) -> None:
     file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
-    exported = export_keras(file, tmp_path / "m", input_names={"image": "pixels"}, output_names={"kind": "price_2"})
+    exported = export_keras(
+        file, tmp_path / "m", input_names={"image": "pixels"}, output_names={"kind": "price_2"}, extras=UNVERIFIED
+    )
     signature = read_signatures(exported.path)["serving_default"]
     assert set(signature.inputs) == {"pixels", "age"}
     assert set(signature.outputs) == {"price_2", "price"}
@@ -94,7 +101,9 @@ def test_a_name_that_does_not_fit_is_refused(tmp_path: Path, names: dict[str, An
 
 
 def test_a_wrong_rank_is_an_error_and_no_crash(tmp_path: Path) -> None:
-    exported = export_keras(keras_models.save("convolution", "keras", tmp_path / "m.keras"), tmp_path / "m")
+    exported = export_keras(
+        keras_models.save("convolution", "keras", tmp_path / "m.keras"), tmp_path / "m", extras=UNVERIFIED
+    )
     with pytest.raises(tf.errors.InvalidArgumentError):
         _feed_unchecked(exported, np.zeros((2, 6), np.float32))
 
@@ -115,13 +124,13 @@ def _feed_unchecked(exported: Exported, value: np.ndarray) -> None:
 def test_overwrite_replaces_and_a_failure_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = keras_models.save("dense", "keras", tmp_path / "first.keras")
     second = keras_models.save("recurrent", "keras", tmp_path / "second.keras")
-    export_keras(first, tmp_path / "m", version=5)
+    export_keras(first, tmp_path / "m", version=5, extras=UNVERIFIED)
     with pytest.raises(VersionError, match=r"Version 5 exists already"):
         export_keras(second, tmp_path / "m", version=5)
     with pytest.raises(TfxExportError):
         export_keras(second, tmp_path / "m", version=5, overwrite=True, input_names={"nonsense": "x"})
     assert set(read_signatures(tmp_path / "m" / "5")["serving_default"].outputs) == {"scores"}
-    export_keras(second, tmp_path / "m", version=5, overwrite=True)
+    export_keras(second, tmp_path / "m", version=5, overwrite=True, extras=UNVERIFIED)
     assert set(read_signatures(tmp_path / "m" / "5")["serving_default"].outputs) == {"state"}
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["5"]
 
@@ -139,3 +148,27 @@ def test_a_full_device_publishes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_that_computes_something_else_is_not_published(tmp_path: Path) -> None:
+    keras = keras_models.library("keras")
+
+    class Noise(keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, inputs: Any) -> Any:
+            return inputs + tf.random.uniform(tf.shape(inputs))
+
+    with pytest.raises(VerificationError, match=r"serving_default / noise: relative error 0\.\d+, tolerance 0\.0001"):
+        export_keras(keras.Sequential([keras.Input((4,)), Noise(name="noise")]), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_record_tells_source_libraries_and_verification(tmp_path: Path) -> None:
+    file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
+    exported = export_keras(file, tmp_path / "m")
+    kept = record.read(exported.path)
+    assert kept == exported.record
+    assert kept
+    assert kept.source == record.Source("keras", "m.keras", record.sha256(file))
+    assert kept.libraries["keras"] == keras_models.library("keras").__version__
+    assert kept.verification
+    assert {check.output: check.verdict for check in kept.verification.checks} == {"kind": "equal", "price": "equal"}

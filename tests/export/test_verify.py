@@ -10,7 +10,8 @@ import pytest
 
 from tests.support import three_signatures
 from tfx_export.errors import SpecError, VerificationError
-from tfx_export.exporting.verify import describe, verify
+from tfx_export.exporting.verify import verify
+from tfx_export.savedmodel.record import describe
 
 Answer = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 SOURCE: Answer = partial(three_signatures.answer, three_signatures.weights())

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import click
 
+from tfx_export.cli.extras import extras_options
 from tfx_export.cli.feedback import feedback_options, steps
 from tfx_export.cli.summary import as_dict, print_summary
 from tfx_export.errors import SpecError
 from tfx_export.exporting.api import export_keras
+from tfx_export.exporting.extras import Extras
 
 
 def _renames(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
@@ -33,6 +35,7 @@ def _renames(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
 @click.option("--overwrite", is_flag=True, help="Replace the version if it exists.")
 @click.option("--input-name", multiple=True, metavar="OLD=NEW", help="Rename an input (repeatable).")
 @click.option("--output-name", multiple=True, metavar="OLD=NEW", help="Rename an output (repeatable).")
+@extras_options
 @feedback_options
 def command(
     model: Path,
@@ -41,6 +44,8 @@ def command(
     overwrite: bool,
     input_name: tuple[str, ...],
     output_name: tuple[str, ...],
+    verify: bool,
+    probe: Path | None,
     quiet: bool,
     as_json: bool,
     verbose: bool,
@@ -51,7 +56,8 @@ def command(
     The version appears in the folder whole or not at all.
 
     \b
-    Exit codes: 2 the file is no model or a name does not fit, 3 the version exists, 4 the folder cannot be written.
+    Exit codes: 2 the file is no model or a name does not fit, 3 the version exists, 4 the folder cannot be written,
+    5 the export does not compute what the model computes (nothing is published).
     """
     input_names, output_names = _renames("--input-name", input_name), _renames("--output-name", output_name)
     with steps(quiet=quiet or as_json, verbose=verbose) as report:
@@ -62,6 +68,7 @@ def command(
             overwrite=overwrite,
             input_names=input_names,
             output_names=output_names,
+            extras=Extras(verify=verify, probe=probe),
             report=report,
         )
     if as_json:

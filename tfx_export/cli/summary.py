@@ -1,5 +1,6 @@
 """What an export says when it is done."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -7,6 +8,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from tfx_export.cli.extras import checks_table
 from tfx_export.exporting.target import Exported
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
@@ -25,6 +27,7 @@ def as_dict(exported: Exported) -> dict[str, Any]:
         "weight_bytes": exported.weight_bytes,
         "seconds": round(exported.seconds, 3),
         "notes": list(exported.notes),
+        "record": asdict(exported.record) if exported.record else None,
         "signatures": {
             signature.name: {
                 "method": signature.method,
@@ -45,6 +48,11 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
         console.print(Text.assemble((signature.name, "bold"), "  ", (signature.method, "dim")))
         console.print(_tensors(signature))
     console.print()
+    if exported.record and exported.record.verification:
+        console.print(f"Compared with the source in a fresh process, probe {exported.record.verification.probe}:")
+        console.print(checks_table(exported.record.verification.checks))
+    elif exported.record:
+        console.print(Text("Not compared with the source (--no-verify).", style="yellow"))
     for note in exported.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
     console.print(

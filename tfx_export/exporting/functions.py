@@ -121,7 +121,8 @@ def _load(session: Any, values: list[tuple[Any, Any]]) -> None:
 
 def _initialize(session: Any, feeds: dict[Any, Any]) -> None:
     assignments = [operation for initial in feeds for operation in initial.consumers() if "Assign" in operation.type]
-    session.run(assignments, feed_dict=feeds)
+    if assignments:  # a session runs nothing in an empty graph: a model may have no weights
+        session.run(assignments, feed_dict=feeds)
 
 
 def _tables(holders: Iterable[Any]) -> Iterator[Any]:

@@ -4,14 +4,17 @@ Nothing is visible under the model's folder before the last step; whatever fails
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tfx_export.exporting import signatures, writer
-from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.extras import Extras, finish
+from tfx_export.exporting.graph import Arrays, SourceGraph
 from tfx_export.exporting.target import Exported, Report, Target
 from tfx_export.savedmodel.publish import publish, staging
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
+from tfx_export.savedmodel.record import Source
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
 def export(
@@ -20,6 +23,8 @@ def export(
     *,
     input_names: Mapping[str, str] | None = None,
     output_names: Mapping[str, str] | None = None,
+    extras: Extras,
+    source_file: Source | None = None,
     report: Report,
 ) -> Exported:
     """Export what `open_source` opens. Raises a TfxExportError, and then nothing was published."""
@@ -31,12 +36,23 @@ def export(
         signed = (signatures.predict(source, DEFAULT_SIGNATURE),)
         report("Writing the SavedModel")
         writer.write(source, signed, staged, tags=("serve",))
-        # Here, with `staged` whole and the source still open: verify, warm up, accelerate.
+        record = finish(
+            staged, extras, asking(source), tags=("serve",), source=source_file, spec=_spec(signed), report=report
+        )
         report("Publishing")
         size = _size(staged)
         weights = _size(staged / "variables")
         path = publish(staged, target.version, overwrite=target.overwrite)
-    return Exported(path, source.description, signed, size, weights, time.monotonic() - started, source.notes)
+    return Exported(path, source.description, signed, size, weights, time.monotonic() - started, source.notes, record)
+
+
+def asking(source: SourceGraph) -> Callable[[str, Arrays], Arrays]:
+    """The source's own answers to a signature's inputs, for verification."""
+    return lambda signature, inputs: source.reference(inputs)
+
+
+def _spec(signed: Sequence[Signature]) -> dict[str, Any]:
+    return {signature.name: {"method": signature.method} for signature in signed}
 
 
 def _size(folder: Path) -> int:

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
+from tfx_export.exporting.replay import Arrays
 from tfx_export.exporting.serialized import Feature, StringUse, StringUses
-from tfx_export.exporting.tensors import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
 

@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,11 @@ import numpy as np
 
 from tfx_export import wire
 from tfx_export.errors import VerificationError
-from tfx_export.exporting import tensors
+from tfx_export.savedmodel import tensor
 from tfx_export.wire.tfrecord import read_records, write_records
+
+# Arrays by the client's names.
+Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,16 @@ def run_worker(module: str, work: Path, what: str) -> None:
     raise VerificationError(f"{what} does not load and run in a fresh process.", hint="\n".join(said[-3:]))
 
 
+def predict_request(signature: str, inputs: Arrays, model: str = "") -> wire.Message:
+    """`inputs` as a PredictRequest."""
+    request = wire.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature
+    for alias, array in inputs.items():
+        request.inputs[alias].CopyFrom(tensor.encode(array, as_content=True))
+    return request
+
+
 def _outputs(record: bytes) -> dict[str, np.ndarray]:
     response = wire.PredictResponse.FromString(record)
-    return {alias: tensors.from_proto(proto) for alias, proto in response.outputs.items()}
+    return {alias: tensor.decode(proto) for alias, proto in response.outputs.items()}

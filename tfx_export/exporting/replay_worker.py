@@ -11,14 +11,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import numpy as np
-import tensorflow as tf
 
 from tfx_export import wire
-from tfx_export.exporting import tensors
+from tfx_export.exporting.replay import Arrays
+from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.record import TFLITE
 from tfx_export.wire.tfrecord import read_records, write_records
 
-Run = Callable[[str, tensors.Arrays], dict[str, np.ndarray]]
+Run = Callable[[str, Arrays], dict[str, np.ndarray]]
 
 
 def main(work: Path) -> None:
@@ -29,8 +29,8 @@ def main(work: Path) -> None:
         response = wire.PredictResponse()
         try:
             for alias, array in _answer(run, wire.PredictRequest.FromString(record)).items():
-                response.outputs[alias].CopyFrom(tensors.to_proto(array))
-        except (tf.errors.OpError, ValueError, TypeError, KeyError, RuntimeError) as error:
+                response.outputs[alias].CopyFrom(tensor.encode(array, as_content=True))
+        except Exception as error:  # whatever the runtime raises for inputs its model cannot take
             errors[index] = str(getattr(error, "message", error))
         answers.append(response.SerializeToString())
     write_records(work / "answers", answers)
@@ -38,18 +38,20 @@ def main(work: Path) -> None:
 
 
 def _answer(run: Run, request: wire.Message) -> dict[str, np.ndarray]:
-    inputs = {alias: tensors.from_proto(proto) for alias, proto in request.inputs.items()}
+    inputs = {alias: tensor.decode(proto) for alias, proto in request.inputs.items()}
     return run(request.model_spec.signature_name or "serving_default", inputs)
 
 
 def _session(job: dict[str, Any]) -> tuple[Run, bool]:
+    import tensorflow as tf
+
     v1 = tf.compat.v1
     graph = tf.Graph()
     with graph.as_default():
         session = v1.Session(graph=graph)
         definition = v1.saved_model.loader.load(session, job["tags"], job["folder"]).signature_def
 
-    def run(name: str, inputs: tensors.Arrays) -> dict[str, np.ndarray]:
+    def run(name: str, inputs: Arrays) -> dict[str, np.ndarray]:
         signature = definition.get(name)
         if signature is None or set(inputs) - set(signature.inputs):
             raise ValueError(f"no signature {name!r} with inputs {sorted(inputs)}")
@@ -66,7 +68,7 @@ def _lite(job: dict[str, Any]) -> tuple[Run, bool]:
 
     interpreter = Interpreter(model_path=str(Path(job["folder"]) / TFLITE))
 
-    def run(name: str, inputs: tensors.Arrays) -> dict[str, np.ndarray]:
+    def run(name: str, inputs: Arrays) -> dict[str, np.ndarray]:
         outputs: dict[str, np.ndarray] = interpreter.get_signature_runner(name)(**inputs)
         return outputs
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfx_export.savedmodel.publish import check_folder
+from tfx_export.savedmodel.record import Record
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.versions import NEXT, parse_version, resolve_version
 
@@ -37,6 +38,7 @@ class Exported:
     weight_bytes: int
     seconds: float
     notes: tuple[str, ...] = field(default=())
+    record: Record | None = None
 
     @property
     def version(self) -> int:

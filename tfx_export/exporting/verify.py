@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from tfx_export.errors import VerificationError
-from tfx_export.exporting import compare, probes, tensors
-from tfx_export.exporting.replay import Answers, replay
+from tfx_export.exporting import compare, probes
+from tfx_export.exporting.replay import Answers, Arrays, predict_request, replay
 from tfx_export.exporting.serialized import StringUses
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.record import Check, Verification
+from tfx_export.savedmodel.record import Check, Verification, describe
 from tfx_export.savedmodel.signature import Signature
 
 # The source's own answer to the inputs of one signature, all by alias.
-Ask = Callable[[str, tensors.Arrays], tensors.Arrays]
+Ask = Callable[[str, Arrays], Arrays]
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Asked:
     """A probe of one signature and the source's answers; `refusal` is why the source took none of the probes."""
 
     probe: probes.Probe | None
-    answers: tuple[tensors.Arrays, ...] = ()
+    answers: tuple[Arrays, ...] = ()
     refusal: str = ""
 
 
@@ -49,10 +49,7 @@ def verify(
     signatures = read_signatures(folder, tags)
     asked = ask_source(folder, signatures, ask, tags=tags, probe=probe)
     requests = [
-        tensors.predict_request(name, inputs)
-        for name, one in asked.items()
-        if one.probe
-        for inputs in one.probe.requests
+        predict_request(name, inputs) for name, one in asked.items() if one.probe for inputs in one.probe.requests
     ]
     verification = Verification(
         probe.name if probe else "generated",
@@ -140,15 +137,6 @@ def require_equal(verification: Verification) -> None:
             "The export does not compute what its source computes; nothing was published.\n" + "\n".join(lines),
             hint="Probe inputs of your own: --probe data.npz. To publish without this check: --no-verify.",
         )
-
-
-def describe(check: Check) -> str:
-    """What a check found, in words: `relative error 0.31, tolerance 0.0001`."""
-    if check.error is None:
-        return check.note
-    kind = "relative error" if check.dtype in compare.TOLERANCES else "share of differing values"
-    text = f"{kind} {check.error:.2g}, tolerance {check.tolerance:g}"
-    return f"{text} ({check.note})" if check.note else text
 
 
 def _live(answers: Sequence[np.ndarray], probe: probes.Probe) -> bool:

@@ -51,6 +51,15 @@ def verdict(checks: Iterable[Check], signature: str) -> Verdict:
     return "differs" if "differs" in verdicts else "equal" if "equal" in verdicts else "unproven"
 
 
+def describe(check: Check) -> str:
+    """What a check found, in words: `relative error 0.31, tolerance 0.0001`."""
+    if check.error is None:
+        return check.note
+    kind = "relative error" if check.tolerance else "share of differing values"
+    text = f"{kind} {check.error:.2g}, tolerance {check.tolerance:g}"
+    return f"{text} ({check.note})" if check.note else text
+
+
 @dataclass(frozen=True)
 class Source:
     """The file or folder that was exported: kind (`keras`, `session`, ...), name without path, SHA-256 of its bytes."""

@@ -1,0 +1,34 @@
+"""The options that every export command has for what happens around the writing, and what is printed of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from tfx_export.savedmodel.record import Check, describe
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_COLOURS = {"equal": "green", "unproven": "yellow", "differs": "bold red"}
+
+
+def extras_options(function: Function) -> Function:
+    """Add `--no-verify` and `--probe`; `extras_from` makes Extras of what click passes."""
+    for option in (
+        click.option("--probe", type=click.Path(path_type=Path), help="Verify on the inputs in this .npz file."),
+        click.option("--verify/--no-verify", default=True, help="Compare the export with its source (default)."),
+    ):
+        function = option(function)
+    return function
+
+
+def checks_table(checks: tuple[Check, ...]) -> Table:
+    """The checks as a table: one row an output."""
+    table = Table.grid(padding=(0, 2))
+    for check in checks:
+        name = f"{check.signature} / {check.output}"
+        table.add_row(f"  {name}", Text(check.verdict, style=_COLOURS[check.verdict]), describe(check))
+    return table
