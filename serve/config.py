@@ -15,7 +15,7 @@ class Config:
 
     # Models
     model_base_path: str = ""
-    model_name: str = ""
+    model_name: str = "default"
     model_config_file: str = ""
     model_config_file_poll_wait_seconds: int = 0
     watch: bool = False

@@ -7,6 +7,7 @@ from serve import engines
 from serve.api import Api
 from serve.batching.config import BatchingConfig
 from serve.batching.runner import BatchingRunner
+from serve.catalog import catalog
 from serve.config import Config
 from serve.edge import Edge
 from serve.engines import LoadedModel
@@ -14,7 +15,6 @@ from serve.errors import ServeError
 from serve.file_ops import refuse_file_ops
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.reference import ModelRef
-from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import State, VersionStatus
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
@@ -48,7 +48,7 @@ class Core:
     def start(self) -> None:
         """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can."""
         self.manager.start()
-        self.manager.serve(served_models(self.config))
+        self.manager.serve(catalog(self.config))
         self.manager.wait_loaded()
 
     def stop(self) -> None:
@@ -90,12 +90,6 @@ class Core:
 
 def _batcher(batching: BatchingConfig) -> BatchingRunner:
     return BatchingRunner(batching.common, BatchingMetrics(batching.common.thread_pool_name))
-
-
-def served_models(config: Config) -> list[ServedModel]:
-    """The models that the flags name."""
-    base_path = Path(config.model_base_path).absolute()
-    return [ServedModel(config.model_name or base_path.name, base_path)]
 
 
 def _spoken(spec: TensorSpec) -> str:

@@ -6,6 +6,7 @@ A flag is written `--flag=value` or `--flag value`, with underscores or dashes; 
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from serve import logs
@@ -24,7 +25,7 @@ class Flag:
 GROUPS: dict[str, tuple[Flag, ...]] = {
     "Models": (
         Flag("model_base_path", "folder of the model's version folders (also: the positional DIR)"),
-        Flag("model_name", "name clients use; the base path's last part if not given"),
+        Flag("model_name", "the name clients use; DIR's last part if DIR is given"),
         Flag("model_config_file", "ModelServerConfig in text format: several models, policies, labels"),
         Flag("model_config_file_poll_wait_seconds", "seconds between looks at that file; 0 reads it once"),
         Flag("watch", "DIR is a folder of models: add and remove models as their folders come and go"),
@@ -136,6 +137,7 @@ def parse(arguments: Sequence[str], *, tolerant: bool = False) -> tuple[Config, 
             if "model_base_path" in values:
                 raise FlagError(f"Unexpected argument {value!r}: the folder to serve is given once.")
             values["model_base_path"] = value
+            values.setdefault("model_name", Path(value or ".").absolute().name)
         elif name not in FLAGS:
             if not tolerant:
                 raise FlagError(f"There is no flag --{name}.{_nearest(name)}")

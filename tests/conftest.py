@@ -1,10 +1,14 @@
 """Fixtures that many test modules share."""
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.server import RunningServer, running
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +17,29 @@ def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("saved_models")
     subprocess.run([sys.executable, "-m", "tests.support.build_saved_models", str(folder)], check=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def served_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the models of tests/support/served_models.py, as NAME/VERSION; read only."""
+    folder = tmp_path_factory.mktemp("served_models")
+    subprocess.run([sys.executable, "-m", "tests.support.served_models", str(folder)], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server of `served_models`, for tests that change nothing about it."""
+    with running(tmp_path_factory.mktemp("server"), f"--model_base_path={served_models}") as started:
+        yield started
+
+
+@pytest.fixture
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
+    """`start_server(*flags)`: a server of the test's own, ended with the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*flags: str) -> RunningServer:
+            return stack.enter_context(running(tmp_path_factory.mktemp("server"), *flags))
+
+        yield start

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -42,7 +43,8 @@ class PythonFront:
         self._draining: list[asyncio.Task[None]] = []
 
     async def start(self) -> Overview:
-        await asyncio.to_thread(self._core.start)
+        # A thread of its own, not the loop's: a signal that comes before the first model must not wait for it.
+        await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), self._core.start)
         addresses: dict[str, str] = {}
         try:
             await self._open_grpc(addresses)

@@ -147,8 +147,9 @@ class Manager:
     def _look_at_disk(self) -> None:
         for model in self.models():
             found = versions_on_disk(model)
-            if found is not None:
-                self._on_disk[model.name] = found
+            if not found and model.name not in self._on_disk:
+                logger.info("Waiting for a version of %s to appear in %s", model.name, model.base_path)
+            self._on_disk[model.name] = self._on_disk.get(model.name, {}) if found is None else found
 
     def _reconcile(self, name: str, now: float) -> None:
         """Bring the versions of one model nearer to what is aspired, by as many actions as the policy gives."""

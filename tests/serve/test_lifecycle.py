@@ -1,0 +1,130 @@
+"""Versions come and go under real servers: what clients see meanwhile."""
+
+import shutil
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.support.server import RunningServer, publish, wait_until
+from tfx_export.client import Model
+
+X = {"x": np.array([1.0, 2.0], np.float32)}
+
+
+def test_2000_requests_while_a_version_is_published_and_its_predecessor_goes(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    model = tmp_path / "plus"
+    publish(served_models / "plus" / "2", model)
+    server = start_server(str(model))
+    answers: list[float] = []
+    errors: list[Exception] = []
+    swapped = threading.Event()
+
+    def ask(requests: int) -> None:
+        with server.client as client:
+            done = 0
+            while done < requests or not swapped.is_set():
+                try:
+                    answers.append(float(client.predict("plus", X)["y"][0]))
+                except Exception as error:
+                    errors.append(error)
+                    return
+                done += 1
+
+    threads = [threading.Thread(target=ask, args=(500,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(answers) > 200)
+    publish(served_models / "plus" / "3", model)
+    shutil.rmtree(model / "2")
+    wait_until(lambda: bool(errors) or server.states("plus") == {3: "AVAILABLE", 2: "END"})
+    swapped.set()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(answers) >= 2000
+    assert answers[0] == 3.0
+    assert answers[-1] == 4.0
+    assert set(answers) == {3.0, 4.0}
+
+
+def test_a_broken_version_leaves_the_older_one_serving_and_shows_its_error(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    model = tmp_path / "plus"
+    publish(served_models / "plus" / "1", model)
+    server = start_server(str(model))
+    (model / "2").mkdir()
+    (model / "2" / "saved_model.pb").write_bytes(b"no model")
+    with server.client as client:
+        wait_until(lambda: len(server.states("plus")) == 2 and server.states("plus")[2] == "END")
+        broken, serving = client.status("plus")
+        assert (broken.version, broken.state) == (2, "END")
+        assert broken.error
+        assert (serving.version, serving.state, serving.error) == (1, "AVAILABLE", "")
+        assert client.predict("plus", X)["y"].tolist() == [2.0, 3.0]
+        # Mended in place, it is loaded.
+        shutil.copytree(served_models / "plus" / "2", model / "2", dirs_exist_ok=True)
+        wait_until(lambda: server.states("plus") == {2: "AVAILABLE", 1: "END"})
+        assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]
+
+
+def test_at_the_start_the_newest_version_that_loads_is_served(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    model = tmp_path / "plus"
+    publish(served_models / "plus" / "1", model)
+    publish(served_models / "plus" / "2", model)
+    publish(served_models / "plus" / "3", model)
+    (model / "3" / "variables" / "variables.index").write_bytes(b"")
+    (model / "notes").mkdir()
+    server = start_server(str(model))
+    wait_until(lambda: server.states("plus") == {3: "END", 2: "AVAILABLE"})
+    with server.client as client:
+        assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]
+
+
+def test_removing_every_version_unloads_the_model_but_losing_the_base_path_does_not(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    model = tmp_path / "plus"
+    publish(served_models / "plus" / "1", model)
+    server = start_server(str(model))
+    model.rename(tmp_path / "elsewhere")
+    with server.client as client:
+        for _ in range(3):  # three looks at the disk
+            seen = server.log.stat().st_size
+            client.predict("plus", X)
+            assert server.states("plus") == {1: "AVAILABLE"}
+            assert server.log.stat().st_size == seen
+    (tmp_path / "elsewhere").rename(model)
+    shutil.rmtree(model / "1")
+    wait_until(lambda: server.states("plus") == {1: "END"})
+    publish(served_models / "plus" / "1", model)
+    wait_until(lambda: server.states("plus") == {1: "AVAILABLE"})
+
+
+def test_a_version_is_held_until_its_last_request_is_answered(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    model = tmp_path / "slow"
+    publish(served_models / "slow" / "1", model)
+    server = start_server(str(model))
+    answered: list[dict[str, np.ndarray]] = []
+
+    def ask() -> None:
+        with server.client as client:
+            answered.append(client.predict(Model("slow", version=1), {"loops": np.int32(400_000)}))
+
+    with server.client as client:
+        client.predict("slow", {"loops": np.int32(1)})
+    thread = threading.Thread(target=ask)
+    thread.start()
+    publish(served_models / "plus" / "1", model, version=2)
+    wait_until(lambda: server.states("slow").get(1) in ("UNLOADING", "END"))
+    thread.join()
+    assert len(answered) == 1
+    wait_until(lambda: server.states("slow") == {2: "AVAILABLE", 1: "END"})

@@ -1,0 +1,133 @@
+"""The server as a process: when its ports open, how it ends, what it says when it cannot start."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.server import RunningServer, publish, starting, wait_until
+from tfx_export.client import Client, ServerError
+
+SLOW = {"loops": np.int32(300_000)}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_lets_the_request_in_flight_finish_and_exits_0(
+    served_models: Path, start_server: Callable[..., RunningServer], number: int
+) -> None:
+    server = start_server(str(served_models / "slow"))
+    answers: list[dict[str, np.ndarray]] = []
+    with server.client as client:
+        client.predict("slow", {"loops": np.int32(1)})
+        thread = threading.Thread(target=lambda: answers.append(client.predict("slow", SLOW)))
+        thread.start()
+        wait_for_cpu(server.process.pid)
+        assert server.stop(number) == 0
+        thread.join()
+    assert len(answers) == 1
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_drain_ends_at_its_limit(served_models: Path, start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(str(served_models / "slow"), "--drain_seconds=0.1")
+    with server.client as client:
+        client.predict("slow", {"loops": np.int32(1)})
+        thread = threading.Thread(target=expect_no_answer, args=(client,))
+        thread.start()
+        wait_for_cpu(server.process.pid)
+        assert server.stop() == 0
+        thread.join()
+    assert "still in flight" in server.log.read_text()
+
+
+def test_a_second_signal_ends_at_once(served_models: Path, start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(str(served_models / "slow"))
+    with server.client as client:
+        client.predict("slow", {"loops": np.int32(1)})
+        thread = threading.Thread(target=expect_no_answer, args=(client,))
+        thread.start()
+        wait_for_cpu(server.process.pid)
+        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "Draining" in server.log.read_text())
+        assert server.stop() == 128 + signal.SIGTERM
+        thread.join()
+
+
+def test_a_missing_base_path_is_waited_for(served_models: Path, tmp_path: Path) -> None:
+    with starting(tmp_path, str(tmp_path / "later" / "plus")) as (process, ready, _):
+        publish(served_models / "plus" / "1", tmp_path / "later" / "plus")
+        wait_until(lambda: ready.exists() or process.poll() is not None, 60)
+        assert ready.exists()
+
+
+def test_waiting_for_a_model_ends_with_a_signal(tmp_path: Path) -> None:
+    with starting(tmp_path, str(tmp_path / "never")) as (process, ready, log):
+        wait_until(lambda: "Waiting for" in log.read_text())
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert not ready.exists()
+
+
+def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "m" / "1").mkdir(parents=True)
+    with starting(tmp_path, str(tmp_path / "m")) as (process, _, log):
+        assert process.wait(60) == 1
+        text = log.read_text()
+        assert (
+            "Failed to start server. Error: UNKNOWN: 1 model(s) did not become available: {name: m version: 1}" in text
+        )
+        assert "Traceback" not in text
+
+
+def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with starting(tmp_path, str(served_models / "plus"), f"--port={port}") as (process, _, log):
+            assert process.wait(60) == 1
+            assert f"Cannot listen for gRPC on 127.0.0.1:{port}. Choose another --port." in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--help"], 0, "--model_config_file"),
+        (["--version"], 0, "TensorFlow ModelServer: "),
+        ([], 1, "Nothing to serve"),
+        (["--prot=1"], 1, "Did you mean --port?"),
+    ],
+)
+def test_the_command_answers_without_starting(arguments: list[str], code: int, text: str) -> None:
+    done = subprocess.run([sys.executable, "-m", "tfx_export", "serve", *arguments], capture_output=True, text=True)
+    assert done.returncode == code
+    assert text in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_serve_module_beside_the_user_is_not_taken_for_the_server(tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text("raise SystemExit(77)")
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "tfx_export", "serve", "--version"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.splitlines()[0][:24]) == (0, "TensorFlow ModelServer: ")
+
+
+def expect_no_answer(client: Client) -> None:
+    with pytest.raises(ServerError):
+        client.predict("slow", {"loops": np.int32(2**31 - 1)})
+
+
+def wait_for_cpu(pid: int) -> None:
+    """Until the process has begun to work: two looks at its CPU time that differ."""
+    first = cpu_ticks(pid)
+    wait_until(lambda: cpu_ticks(pid) > first + 5)
+
+
+def cpu_ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])

@@ -1,0 +1,164 @@
+"""Write the models that server tests serve, below argv[1]: `NAME/VERSION`. Run as a program, for TensorFlow's sake.
+
+half_plus_two   TF2, resource variables        y = x / 2 + 2, x [-1, 1]; also `vector` of x [-1]
+plus            versions 1 to 4                y = x + VERSION, x [-1]
+counter         TF2, assigns in its signature  n += by, n is returned
+words           TF1, ref variables, an asset vocabulary, legacy_init_op, written as text; Predict on strings,
+                Classify and Regress on tf.Example
+image           TF2, a convolution of x [-1, 8, 8, 3]
+slow            busy for `loops` turns, a second for some 200,000 of them
+defaulted       y = x * scale, scale has a default
+"""
+
+# TensorFlow has no types: its base classes and decorators are Any.
+# mypy: disable-error-code="misc,untyped-decorator"
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import tensorflow as tf
+
+tf1 = tf.compat.v1
+tf1.logging.set_verbosity(tf1.logging.ERROR)
+
+
+class HalfPlusTwo(tf.Module):
+    def __init__(self) -> None:
+        self.half = tf.Variable(0.5)
+        self.two = tf.Variable(2.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1], tf.float32, "x")])
+    def matrix(self, x: Any) -> Any:
+        return {"y": x * self.half + self.two}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])
+    def vector(self, x: Any) -> Any:
+        return {"y": x * self.half + self.two, "x2": x * 2.0}
+
+
+class Counter(tf.Module):
+    def __init__(self) -> None:
+        self.n = tf.Variable(0)
+
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32, "by")])
+    def count(self, by: Any) -> Any:
+        return {"n": self.n.assign_add(by)}
+
+
+class Image(tf.Module):
+    def __init__(self) -> None:
+        self.kernel = tf.Variable(tf.ones([3, 3, 3, 4]) / 27.0)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "x")])
+    def convolve(self, x: Any) -> Any:
+        return {"y": tf.nn.relu(tf.nn.conv2d(x, self.kernel, 1, "SAME"))}
+
+
+def session_model(folder: Path, inputs: dict[str, Any], outputs: dict[str, Any], **options: Any) -> None:
+    """What is in the default graph, as a SavedModel with one Predict signature and those in `signatures`."""
+    as_text = options.pop("as_text", False)
+    signatures = options.pop("signatures", {})
+    defaults = options.pop("defaults", {})
+    predict = tf1.saved_model.predict_signature_def(inputs, outputs)
+    for name, value in defaults.items():
+        predict.defaults[name].CopyFrom(tf.make_tensor_proto(value))
+    with tf1.Session() as session:
+        session.run([tf1.global_variables_initializer(), tf1.tables_initializer()])
+        builder = tf1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": predict, **signatures}, **options)
+        builder.save(as_text=as_text)
+
+
+def plus(folder: Path, version: int) -> None:
+    with tf1.Graph().as_default():
+        x = tf1.placeholder(tf.float32, [None], "x")
+        amount = tf1.get_variable("amount", initializer=float(version), use_resource=True)
+        session_model(folder / "plus" / str(version), {"x": x}, {"y": tf.add(x, amount)})
+
+
+def words(folder: Path) -> None:
+    vocabulary = folder / "vocabulary.txt"
+    vocabulary.write_text("apple\nbanana\ncherry\n")
+    with tf1.Graph().as_default():
+        file = tf.constant(str(vocabulary))
+        tf1.add_to_collection(tf1.GraphKeys.ASSET_FILEPATHS, file)
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                file, tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+            ),
+            -1,
+        )
+        price = tf1.get_variable("price", initializer=tf.constant([1.0, 2.0, 3.0, 0.0]), use_resource=False)
+        word = tf1.placeholder(tf.string, [None], "word")
+
+        def priced(names: Any) -> Any:
+            return tf.gather(price, table.lookup(names) % 4)
+
+        serialized = tf1.placeholder(tf.string, [None], "serialized")
+        features = tf1.io.parse_example(
+            serialized,
+            {"word": tf1.FixedLenFeature([], tf.string), "times": tf1.FixedLenFeature([], tf.float32, 1.0)},
+        )
+        value = priced(features["word"]) * features["times"]
+        scores = tf.stack([value, 1.0 - value], axis=1)
+        classes = tf.tile([["dear", "cheap"]], [tf.shape(value)[0], 1])
+        signatures = {
+            "classify": tf1.saved_model.classification_signature_def(serialized, classes, scores),
+            "regress": tf1.saved_model.regression_signature_def(serialized, value),
+        }
+        session_model(
+            folder / "words" / "1",
+            {"word": word},
+            {"price": priced(word), "length": tf.strings.length(word), "echo_bytes": tf.identity(word)},
+            signatures=signatures,
+            as_text=True,
+            legacy_init_op=tf1.tables_initializer(),
+            assets_collection=tf1.get_collection(tf1.GraphKeys.ASSET_FILEPATHS),
+        )
+    vocabulary.unlink()
+
+
+def slow(folder: Path) -> None:
+    with tf1.Graph().as_default():
+        loops = tf1.placeholder(tf.int32, [], "loops")
+        start = tf1.get_variable("start", initializer=0.0, use_resource=True)
+        _, total = tf1.while_loop(
+            lambda turn, total: turn < loops,
+            lambda turn, total: (turn + 1, total + tf.sin(tf.cast(turn, tf.float32))),
+            (0, start.read_value()),
+        )
+        session_model(folder / "slow" / "1", {"loops": loops}, {"total": total})
+
+
+def defaulted(folder: Path) -> None:
+    with tf1.Graph().as_default():
+        x = tf1.placeholder(tf.float32, [None], "x")
+        scale = tf1.placeholder(tf.float32, [], "scale")
+        session_model(folder / "defaulted" / "1", {"x": x, "scale": scale}, {"y": x * scale}, defaults={"scale": 3.0})
+
+
+def main(folder: Path) -> None:
+    module = HalfPlusTwo()
+    tf.saved_model.save(
+        module,
+        str(folder / "half_plus_two" / "1"),
+        signatures={"serving_default": module.matrix, "vector": module.vector},
+    )
+    counter = Counter()
+    tf.saved_model.save(counter, str(folder / "counter" / "1"), signatures={"serving_default": counter.count})
+    image = Image()
+    tf.saved_model.save(image, str(folder / "image" / "1"), signatures={"serving_default": image.convolve})
+    for version in range(1, 5):
+        plus(folder, version)
+    words(folder)
+    slow(folder)
+    defaulted(folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
