@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from serve.fronts.native import interpreter
 from tests.support.server import RunningServer, running
 
 
@@ -27,19 +28,28 @@ def served_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", params=["python", "native"])
+def front(request: pytest.FixtureRequest) -> str:
+    """Each front by its name: what a server does, it does over both."""
+    if request.param == "native" and (reason := interpreter.missing()):
+        pytest.skip(reason)
+    return str(request.param)
+
+
 @pytest.fixture(scope="session")
-def server(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server of `served_models`, for tests that change nothing about it."""
-    with running(tmp_path_factory.mktemp("server"), f"--model_base_path={served_models}") as started:
+    flags = f"--model_base_path={served_models}", f"--front={front}"
+    with running(tmp_path_factory.mktemp("server"), *flags) as started:
         yield started
 
 
 @pytest.fixture
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
+def start_server(front: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
     """`start_server(*flags)`: a server of the test's own, ended with the test."""
     with contextlib.ExitStack() as stack:
 
         def start(*flags: str) -> RunningServer:
-            return stack.enter_context(running(tmp_path_factory.mktemp("server"), *flags))
+            return stack.enter_context(running(tmp_path_factory.mktemp("server"), f"--front={front}", *flags))
 
         yield start

@@ -1,10 +1,13 @@
 """Fronts carry the protocols to the network. A front is a module of this package, chosen by name."""
 
+import logging
 from importlib import import_module
 from typing import Protocol, cast
 
 from serve.config import Config
 from serve.overview import Overview
+
+logger = logging.getLogger("serve")
 
 
 class Front(Protocol):
@@ -38,6 +41,12 @@ class _FrontModule(Protocol):
 
 
 def make_front(config: Config) -> Front:
-    """The front that `config` asks for."""
-    name = "python" if config.front == "auto" else config.front
+    """The front that `config` asks for: with `auto` the native one, where it can run."""
+    name = config.front
+    if name == "auto":
+        from serve.fronts.native.interpreter import missing
+
+        reason = missing()
+        name = "python" if reason else "native"
+        logger.info("Front: %s (%s)", name, reason or "Envoy with Python inside; --front=python for plain Python")
     return cast(_FrontModule, import_module(f"serve.fronts.{name}")).make(config)

@@ -59,24 +59,24 @@ def test_a_second_signal_ends_at_once(served_models: Path, start_server: Callabl
         thread.join()
 
 
-def test_a_missing_base_path_is_waited_for(served_models: Path, tmp_path: Path) -> None:
-    with starting(tmp_path, str(tmp_path / "later" / "plus")) as (process, ready, _):
+def test_a_missing_base_path_is_waited_for(served_models: Path, tmp_path: Path, front: str) -> None:
+    with starting(tmp_path, f"--front={front}", str(tmp_path / "later" / "plus")) as (process, ready, _):
         publish(served_models / "plus" / "1", tmp_path / "later" / "plus")
         wait_until(lambda: ready.exists() or process.poll() is not None, 60)
         assert ready.exists()
 
 
-def test_waiting_for_a_model_ends_with_a_signal(tmp_path: Path) -> None:
-    with starting(tmp_path, str(tmp_path / "never")) as (process, ready, log):
+def test_waiting_for_a_model_ends_with_a_signal(tmp_path: Path, front: str) -> None:
+    with starting(tmp_path, f"--front={front}", str(tmp_path / "never")) as (process, ready, log):
         wait_until(lambda: "Waiting for" in log.read_text())
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert not ready.exists()
 
 
-def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path) -> None:
+def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path, front: str) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
-    with starting(tmp_path, str(tmp_path / "m")) as (process, _, log):
+    with starting(tmp_path, f"--front={front}", str(tmp_path / "m")) as (process, _, log):
         assert process.wait(60) == 1
         text = log.read_text()
         assert (
@@ -85,10 +85,10 @@ def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path)
         assert "Traceback" not in text
 
 
-def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path, front: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with starting(tmp_path, str(served_models / "plus"), f"--port={port}") as (process, _, log):
+        with starting(tmp_path, f"--front={front}", str(served_models / "plus"), f"--port={port}") as (process, _, log):
             assert process.wait(60) == 1
             assert f"Cannot listen for gRPC on 127.0.0.1:{port}. Choose another --port." in log.read_text()
 
@@ -129,5 +129,7 @@ def wait_for_cpu(pid: int) -> None:
 
 
 def cpu_ticks(pid: int) -> int:
+    """Of the process and those it started: the native front's model runs in Envoy."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(fields[11]) + int(fields[12])
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(fields[11]) + int(fields[12]) + sum(cpu_ticks(int(child)) for child in children)

@@ -1,6 +1,6 @@
 """Method: one rpc and the coroutine that answers it."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -29,6 +29,7 @@ class CallContext(Protocol):
 
 # Raises ServeError; the edge that carries the table turns it into a status.
 Handler: TypeAlias = Callable[[wire.Message, CallContext], Awaitable[wire.Message]]
+StreamHandler: TypeAlias = Callable[[wire.Message, CallContext], AsyncIterator[wire.Message]]
 
 
 @dataclass(frozen=True)
@@ -37,3 +38,11 @@ class Method:
 
     rpc: wire.Rpc
     handler: Handler
+
+
+@dataclass(frozen=True)
+class StreamMethod:
+    """An rpc that answers with a stream: its handler is an asynchronous generator."""
+
+    rpc: wire.Rpc
+    handler: StreamHandler

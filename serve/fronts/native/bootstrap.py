@@ -1,0 +1,186 @@
+"""Envoy's configuration: a pure function of what the operator chose."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from serve.config import Config
+from serve.security import Tls
+
+Json: TypeAlias = dict[str, Any]
+
+_TYPE = "type.googleapis.com/envoy."
+# How much of a body Envoy holds for an application that has not read it yet; beyond it the client is slowed down.
+_BUFFER_BYTES = 16 << 20
+# The inner listener's socket, the admin interface's socket: files of the runtime folder.
+INNER_SOCKET = "inner.sock"
+ADMIN_SOCKET = "admin.sock"
+
+
+@dataclass(frozen=True)
+class Door:
+    """One way in: the protocol it was opened for, its addresses (`(host, port)` or a socket's path), and its TLS."""
+
+    protocol: str
+    addresses: tuple[tuple[str, int] | str, ...]
+    tls: Tls | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port, the same for all addresses."""
+        return next(address[1] for address in self.addresses if isinstance(address, tuple))
+
+
+def bootstrap(doors: Sequence[Door], *, config: Config, app: str, module: str, runtime: Path) -> Json:
+    """The configuration for `app` (`module:attribute`) behind `doors`.
+
+    One TLS setting for all doors: one listener with all addresses. Several: a listener each, in front of an inner one,
+    because pyvoy gives every listener an event loop of its own and the models live in one.
+    """
+    pyvoy = [_pyvoy(app, module)]
+    if all(door.tls == doors[0].tls for door in doors):
+        addresses = [address for door in doors for address in door.addresses]
+        return _resources(runtime, [_listener("doors", addresses, _connections(config, pyvoy), doors[0].tls)])
+    inner = _listener("inner", [str(runtime / INNER_SOCKET)], _connections(config, pyvoy), None)
+    # It stays open while the outer ones drain, and answers what they still let through.
+    inner |= {"traffic_direction": "UNSPECIFIED", "drain_type": "MODIFY_ONLY"}
+    outer = [
+        _listener(
+            f"{door.protocol}_{number}",
+            door.addresses,
+            _connections(config, [_filter("router", "router.v3.Router")], _routes(door)),
+            door.tls,
+        )
+        for number, door in enumerate(doors)
+    ]
+    return _resources(runtime, [inner, *outer], [_inner_cluster(runtime)])
+
+
+def _resources(runtime: Path, listeners: list[Json], clusters: Sequence[Json] = ()) -> Json:
+    return {
+        "admin": {"address": _address(str(runtime / ADMIN_SOCKET))},
+        "static_resources": {"listeners": listeners, "clusters": list(clusters)},
+    }
+
+
+def _listener(name: str, addresses: Sequence[tuple[str, int] | str], connections: Json, tls: Tls | None) -> Json:
+    chain: Json = {"filters": [connections]}
+    if tls is not None:
+        chain["transport_socket"] = _tls(tls)
+    first, *others = map(_address, addresses)
+    return {
+        "name": name,
+        "address": first,
+        "additional_addresses": [{"address": address} for address in others],
+        "per_connection_buffer_limit_bytes": _BUFFER_BYTES,
+        "filter_chains": [chain],
+        "traffic_direction": "INBOUND",
+    }
+
+
+def _address(address: tuple[str, int] | str) -> Json:
+    if isinstance(address, str):
+        return {"pipe": {"path": address}}
+    host, port = address
+    return {"socket_address": {"address": host, "port_value": port}}
+
+
+def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = ()) -> Json:
+    """The HTTP connection manager. Long calls and quiet streams are the application's business, not Envoy's."""
+    return _network_filter(
+        "http_connection_manager",
+        {
+            "stat_prefix": "doors" if not routes else "outer",
+            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
+            "http_filters": filters,
+            "generate_request_id": False,
+            "server_header_transformation": "PASS_THROUGH",
+            "stream_idle_timeout": "0s",
+            "drain_timeout": "0.2s",
+            "max_request_headers_kb": min(8192, math.ceil(config.max_header_bytes / 1024) or 8192),
+            "request_headers_timeout": _seconds(config.max_idle_seconds),
+            "request_timeout": _seconds(config.max_request_seconds),
+            "common_http_protocol_options": {"idle_timeout": _seconds(config.max_idle_seconds)},
+            "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
+            "http2_protocol_options": {"max_concurrent_streams": 2**20},
+        },
+    )
+
+
+def _seconds(value: float) -> str:
+    """A duration; 0 lifts the limit, here as in Envoy."""
+    return f"{value:.3f}s"
+
+
+def _routes(door: Door) -> list[Json]:
+    """To the inner listener. A door that was not opened for gRPC lets none through: its TLS setting is another."""
+    forward: Json = {"match": {"prefix": "/"}, "route": {"cluster": "inner", "timeout": "0s"}}
+    if door.protocol == "grpc":
+        return [forward]
+    refusal = {"status": 403, "body": {"inline_string": "gRPC is not answered on this port.\n"}}
+    return [{"match": {"prefix": "/", "grpc": {}}, "direct_response": refusal}, forward]
+
+
+def _inner_cluster(runtime: Path) -> Json:
+    limits = dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 2**20)
+    protocol = {
+        "@type": _TYPE + "extensions.upstreams.http.v3.HttpProtocolOptions",
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }
+    endpoint = {"endpoint": {"address": _address(str(runtime / INNER_SOCKET))}}
+    return {
+        "name": "inner",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "circuit_breakers": {"thresholds": [limits]},
+        "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol},
+        "load_assignment": {"cluster_name": "inner", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _pyvoy(app: str, module: str) -> Json:
+    setting = {"app": app, "interface": "asgi", "root_path": "", "lifespan": True}
+    value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(setting)}
+    return _filter(
+        "pyvoy",
+        "dynamic_modules.v3.DynamicModuleFilter",
+        dynamic_module_config={"module": {"local": {"filename": module}}},
+        filter_name="pyvoy",
+        terminal_filter=True,
+        filter_config=value,
+    )
+
+
+def _filter(name: str, message: str, **settings: Any) -> Json:
+    return {"name": name, "typed_config": {"@type": _TYPE + f"extensions.filters.http.{message}", **settings}}
+
+
+def _network_filter(name: str, settings: Json) -> Json:
+    message = "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    return {"name": f"envoy.filters.network.{name}", "typed_config": {"@type": _TYPE + message, **settings}}
+
+
+def _tls(tls: Tls) -> Json:
+    """The transport of a door with TLS, from the same file that upstream's --ssl_config_file names."""
+    common: Json = {
+        "alpn_protocols": ["h2", "http/1.1"],
+        "tls_certificates": [
+            {
+                "private_key": {"inline_string": tls.server_key.decode()},
+                "certificate_chain": {"inline_string": tls.server_cert.decode()},
+            }
+        ],
+    }
+    if tls.custom_ca:
+        common["validation_context"] = {"trusted_ca": {"inline_string": tls.custom_ca.decode()}}
+    return {
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {
+            "@type": _TYPE + "extensions.transport_sockets.tls.v3.DownstreamTlsContext",
+            "common_tls_context": common,
+            "require_client_certificate": tls.client_verify,
+        },
+    }

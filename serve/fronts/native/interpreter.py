@@ -1,0 +1,49 @@
+"""The Python that Envoy gets: whether there is one it can load, and the environment that makes it this one."""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+EXTRA = "pip install 'tfx-export[native]'"
+# What Envoy's own process needs; whatever it starts must not inherit it.
+VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES")
+
+
+def missing() -> str | None:
+    """Why the native front cannot run here; None if it can."""
+    if sys.platform not in ("linux", "darwin"):
+        return f"Envoy runs on Linux and macOS, this is {sys.platform}"
+    if sys.version_info < (3, 11):
+        return "it needs Python 3.11, this is {}.{}".format(*sys.version_info)
+    if importlib.util.find_spec("pyvoy") is None or importlib.util.find_spec("envoy") is None:
+        return f"pyvoy is not installed ({EXTRA})"
+    if _library() is None:
+        return f"{sys.executable} has no shared libpython (build Python with --enable-shared)"
+    return None
+
+
+def module() -> str:
+    """The file of the dynamic module that Envoy loads."""
+    spec = importlib.util.find_spec("pyvoy._pyvoy")
+    assert spec is not None
+    assert spec.origin is not None
+    return spec.origin
+
+
+def environment() -> dict[str, str]:
+    """Makes the embedded interpreter import what this one imports, and gives Envoy the library it is in."""
+    preload = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
+    return {
+        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+        "PYTHONHOME": f"{sys.prefix}{os.pathsep}{sys.exec_prefix}",
+        preload: str(_library()),
+    }
+
+
+def _library() -> Path | None:
+    import find_libpython
+
+    # Not find_libpython(): on macOS it gives a framework's real file, whose name the loader does not look for.
+    candidates = map(Path, find_libpython.candidate_paths())
+    return next((path for path in candidates if path.exists() and path.name.startswith("libpython")), None)

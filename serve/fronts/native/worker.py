@@ -1,0 +1,100 @@
+"""The program inside Envoy: pyvoy imports this module, and calls `app` for every request."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Coroutine
+from importlib import import_module
+from importlib.util import find_spec
+from multiprocessing.connection import Connection
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serve import logs
+from serve.config import Config
+from serve.core import Core
+from serve.errors import ServeError
+from serve.fronts.native import interpreter
+from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, Failed, Loaded
+from serve.transport.grpc import method_table
+from serve.transport.grpc_asgi import GrpcApp
+
+
+class Worker:
+    """The models and both protocols over them, in the event loop that pyvoy runs."""
+
+    # What pyvoy looks for before it calls an object that is no coroutine function itself.
+    _asgi_single_callable = True
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._config: Config = channel.recv()
+        logs.setup(self._config.log_format, self._config.log_level)
+        self._core = Core(self._config)
+        self._methods = method_table(self._core.api, self._config, self._core.edge) if self._has_grpc() else {}
+        self._grpc = GrpcApp(self._methods, max_message_bytes=self._config.max_body_bytes or 2**32)
+        self._rest: ASGIApp = _no_rest
+        if self._config.rest_api_port and find_spec("serve.transport.rest.app"):
+            self._rest = import_module("serve.transport.rest.app").make_app(self._core.api, self._config)
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Not a coroutine function, but what it returns is one's: a step less on every request."""
+        if scope["type"] == "lifespan":
+            return self._lifespan(receive, send)
+        if scope["path"] in self._methods or _is_grpc(scope):
+            return self._grpc(scope, receive, send)
+        return self._rest(scope, receive, send)  # type: ignore[return-value]  # an application is a coroutine function
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        threading.Thread(target=self._listen, name="channel", daemon=True).start()
+        try:
+            await asyncio.to_thread(self._core.start)
+        except ServeError as error:
+            self._channel.send(Failed(error))
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        self._channel.send(Loaded(self._core.served_versions()))
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await asyncio.to_thread(self._core.stop)
+        logging.shutdown()
+        # Libraries that count on the interpreter's own end complain about Envoy's; nothing is left to do.
+        os._exit(0)
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self._channel.recv()
+        except (EOFError, OSError):
+            # The server's process is gone, however it went: nobody would end this one.
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _has_grpc(self) -> bool:
+        return bool(self._config.port or self._config.grpc_socket_path)
+
+
+def _is_grpc(scope: Scope) -> bool:
+    return any(name == b"content-type" and value.startswith(b"application/grpc") for name, value in scope["headers"])
+
+
+async def _no_rest(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"application/json")]})
+    await send({"type": "http.response.body", "body": b'{"error": "This server answers gRPC only."}'})
+
+
+def _started_by_pyvoy() -> Worker:
+    """Undo what the start of Envoy needed, so that models and the programs they start meet an ordinary Python."""
+    # pyvoy's own entry, the working folder, which was an empty one until here.
+    sys.path.remove(".")
+    os.chdir(os.environ.pop(FOLDER_VARIABLE))
+    for variable in interpreter.VARIABLES:
+        os.environ.pop(variable, None)
+    return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))))
+
+
+app = _started_by_pyvoy()

@@ -1,0 +1,132 @@
+"""GrpcApp: an ASGI application that answers gRPC calls from a table of methods."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from starlette.types import Receive, Scope, Send
+
+from serve.errors import Code, ServeError
+from serve.transport.grpc import Method, StreamMethod
+from serve.transport.grpc.status import status_message
+from serve.transport.grpc_asgi.call import Call, percent_encoded
+from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message
+from serve.transport.grpc_asgi.watch import within
+from tfx_export import wire
+
+logger = logging.getLogger("serve")
+
+_HEADERS = [(b"content-type", b"application/grpc"), (b"grpc-accept-encoding", ACCEPTED)]
+_START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
+_OK = [(b"grpc-status", b"0")]
+
+
+class Answer:
+    """The events of one response: headers, framed messages, and the status in the trailers."""
+
+    __slots__ = ("_call", "_send", "_started")
+
+    def __init__(self, call: Call, send: Send) -> None:
+        self._call = call
+        self._send = send
+        self._started = False
+
+    async def whole(self, message: bytes) -> None:
+        """The response to a unary call."""
+        encoding = self._call.answer_encoding
+        await self._events(
+            _START if encoding == "identity" else _start(encoding),
+            {"type": "http.response.body", "body": frame(message, encoding)},
+            _status(_OK, self._call.trailing),
+        )
+
+    async def part(self, message: bytes) -> None:
+        """One message of a streaming response."""
+        body = {"type": "http.response.body", "body": frame(message), "more_body": True}
+        if self._started:
+            await self._events(body)
+        else:
+            self._started = True
+            await self._events(_START, body)
+
+    async def end(self, code: Code, message: str = "") -> None:
+        """The status, after whatever was sent before."""
+        fields = (
+            _OK if code is Code.OK else [(b"grpc-status", b"%d" % code), (b"grpc-message", percent_encoded(message))]
+        )
+        end = {"type": "http.response.body", "body": b""}, _status(fields, self._call.trailing)
+        with contextlib.suppress(ClientLeftError):
+            await self._events(*(end if self._started else (_START, *end)))
+
+    async def _events(self, *events: MutableMapping[str, Any]) -> None:
+        try:
+            for event in events:
+                await self._send(event)
+        except OSError as error:
+            raise ClientLeftError from error
+
+
+class GrpcApp:
+    """Answers `POST /package.Service/Method` with content type application/grpc; nothing else may be sent to it."""
+
+    def __init__(self, methods: Mapping[str, Method | StreamMethod], *, max_message_bytes: int = 2**32) -> None:
+        self._methods = methods
+        self._limit = max_message_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call = Call(scope)
+        answer = Answer(call, send)
+        try:
+            if call.problem:
+                raise call.problem
+            method = self._methods.get(scope["path"])
+            if method is None:
+                raise self._unknown(scope["path"])
+            request = _parse(method.rpc, await read_message(receive, call.encoding, self._limit))
+            if call.time_remaining() == 0.0:
+                raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
+            if isinstance(method, StreamMethod):
+                await within(_stream(method.handler(request, call), answer), receive, call)
+                await answer.end(Code.OK)
+            else:
+                response = await within(method.handler(request, call), receive, call)
+                await answer.whole(response.SerializeToString())
+        except ServeError as error:
+            await answer.end(error.code, status_message(error))
+        except ClientLeftError:
+            return
+        except Exception as error:
+            logger.exception("%s failed unexpectedly", scope["path"])
+            await answer.end(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
+
+    def _unknown(self, path: str) -> ServeError:
+        service, _, name = path.lstrip("/").rpartition("/")
+        methods = sorted(known.rpartition("/")[2] for known in self._methods if known.startswith(f"/{service}/"))
+        if methods:
+            return ServeError(Code.UNIMPLEMENTED, f"Method not found: {name} (of {service}, which has {methods})")
+        services = sorted({known.split("/")[1] for known in self._methods})
+        return ServeError(Code.UNIMPLEMENTED, f"Method not found: {path} (the services are {services})")
+
+
+def _parse(rpc: wire.Rpc, message: bytes) -> wire.Message:
+    try:
+        return rpc.request.FromString(message)
+    except DecodeError as error:
+        raise ServeError(Code.INTERNAL, f"The message is no {rpc.request.DESCRIPTOR.full_name}: {error}") from error
+
+
+async def _stream(responses: AsyncIterator[wire.Message], answer: Answer) -> None:
+    async for response in responses:
+        await answer.part(response.SerializeToString())
+
+
+def _start(encoding: str) -> dict[str, Any]:
+    return {**_START, "headers": [*_HEADERS, (b"grpc-encoding", encoding.encode("ascii"))]}
+
+
+def _status(fields: list[tuple[bytes, bytes]], trailing: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    if trailing:
+        fields = [*fields, *((name.encode("ascii"), value.encode("latin-1")) for name, value in trailing)]
+    return {"type": "http.response.trailers", "headers": fields}

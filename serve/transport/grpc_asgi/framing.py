@@ -1,0 +1,102 @@
+"""Length-prefixed messages: one byte says whether it is compressed, four say how long it is."""
+
+import zlib
+from typing import Any
+
+from starlette.types import Receive
+
+from serve.errors import Code, ServeError
+
+HEADER = 5
+ENCODINGS = ("identity", "gzip", "deflate")
+ACCEPTED = b"identity,gzip,deflate"
+# Below this a compressed message is no smaller on the wire.
+WORTH_COMPRESSING = 1024
+# zlib's window sizes: 31 writes and reads gzip, 15 the zlib format that HTTP calls deflate.
+_WBITS = {"gzip": 31, "deflate": 15}
+
+
+class ClientLeftError(Exception):
+    """The client closed its stream before the request was whole."""
+
+
+def frame(message: bytes, encoding: str = "identity") -> bytes:
+    """The message with its header, compressed when that is asked for and worth it."""
+    if encoding != "identity" and len(message) >= WORTH_COMPRESSING:
+        packer = zlib.compressobj(1, wbits=_WBITS[encoding])
+        message = packer.compress(message) + packer.flush()
+        return b"".join((b"\x01", len(message).to_bytes(4, "big"), message))
+    return b"".join((b"\x00", len(message).to_bytes(4, "big"), message))
+
+
+async def read_message(receive: Receive, encoding: str, limit: int) -> bytes:
+    """The one message of a unary request. Does not wait for the end of the stream that follows it.
+
+    Errors: INTERNAL for a broken frame or none, RESOURCE_EXHAUSTED beyond `limit` bytes (packed or unpacked).
+    """
+    event = await receive()
+    body: bytes = _body(event)
+    # Nearly every request: the whole message in the first event.
+    if event["more_body"] or len(body) <= HEADER:
+        body = await _rest_of_message(receive, event, body, limit)
+    size = int.from_bytes(body[1:HEADER], "big")
+    if len(body) != HEADER + size:
+        raise ServeError(Code.INTERNAL, _broken(len(body), size))
+    if size > limit:
+        raise _too_large(size, limit)
+    return _unpack(body[0], body[HEADER:], encoding, limit)
+
+
+async def _rest_of_message(receive: Receive, event: Any, body: bytes, limit: int) -> bytes:
+    chunks = [body]
+    have = len(body)
+    start = body
+    while True:
+        if have >= HEADER:
+            if len(start) < HEADER:
+                start = b"".join(chunks)
+                chunks = [start]
+            size = int.from_bytes(start[1:HEADER], "big")
+            if size > limit:
+                raise _too_large(size, limit)
+            if have >= HEADER + size:
+                return b"".join(chunks)
+        if not event["more_body"]:
+            if have < HEADER:
+                raise ServeError(Code.INTERNAL, "The request holds no message.")
+            return b"".join(chunks)
+        event = await receive()
+        chunks.append(_body(event))
+        have += len(chunks[-1])
+
+
+def _body(event: Any) -> bytes:
+    if event["type"] == "http.disconnect":
+        raise ClientLeftError
+    body: bytes = event.get("body", b"")
+    return body
+
+
+def _unpack(flag: int, message: bytes, encoding: str, limit: int) -> bytes:
+    if not flag:
+        return message
+    if encoding == "identity":
+        raise ServeError(Code.INTERNAL, "The message is marked as compressed, but grpc-encoding names no compression.")
+    unpacker = zlib.decompressobj(_WBITS[encoding])
+    try:
+        message = unpacker.decompress(message, min(limit, 2**31 - 1) + 1)
+    except zlib.error as error:
+        raise ServeError(Code.INTERNAL, f"The message cannot be unpacked as {encoding}: {error}") from error
+    if len(message) > limit:
+        raise _too_large(len(message), limit)
+    if not unpacker.eof:
+        raise ServeError(Code.INTERNAL, f"The message cannot be unpacked as {encoding}: it is cut off.")
+    return message
+
+
+def _too_large(size: int, limit: int) -> ServeError:
+    return ServeError(Code.RESOURCE_EXHAUSTED, f"Received message larger than max ({size} vs. {limit})")
+
+
+def _broken(length: int, size: int) -> str:
+    return f"The message's header announces {size} bytes; {length - HEADER} came."

@@ -1,0 +1,92 @@
+"""The echo application behind Envoy, through every kind of door, shared by the tests of the gRPC adapter."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from multiprocessing import Pipe
+
+import grpc
+import pytest
+import trustme
+
+from serve.config import ANY_PORT, Config
+from serve.security import Tls
+
+OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.use_local_subchannel_pool", 1),
+]
+Connect = Callable[[], grpc.Channel]
+
+
+@pytest.fixture(scope="session")
+def tls() -> Tls:
+    """A server's TLS that asks for client certificates; the server's own certificate will do."""
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
+    return Tls(certificate.private_key_pem.bytes(), chain, authority.cert_pem.bytes(), client_verify=True)
+
+
+@pytest.fixture(scope="session")
+def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[dict[str, Connect]]:
+    """Two Envoys: one with a single TLS setting, served directly, one with several, served through the inner door."""
+    if sys.version_info < (3, 11):
+        pytest.skip("pyvoy needs Python 3.11")
+    from serve.fronts.native import interpreter
+    from serve.fronts.native.bootstrap import Door, bootstrap
+    from serve.fronts.native.envoy import Envoy
+    from serve.fronts.native.ports import Ports
+
+    if reason := interpreter.missing():
+        pytest.skip(reason)
+    ports = Ports()
+
+    def take() -> tuple[tuple[str, int], ...]:
+        return ports.take("gRPC", "127.0.0.1", ANY_PORT, "--port")
+
+    direct, mixed = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("mixed")
+    tcp, secured = take(), take()
+    sockets = str(direct / "grpc.sock"), str(mixed / "grpc.sock")
+    doors = {
+        direct: [Door("grpc", (*tcp, sockets[0]))],
+        mixed: [Door("grpc", secured, tls), Door("grpc", (sockets[1],))],
+    }
+    with asyncio.Runner() as runner:
+        running = []
+        for runtime, ways in doors.items():
+            configuration = bootstrap(
+                ways,
+                config=Config(),
+                app="tests.serve.transport.echo_app:app",
+                module=interpreter.module(),
+                runtime=runtime,
+            )
+            running.append(runner.run(Envoy.start(configuration, Pipe()[1], runtime)))
+        try:
+            for envoy in running:
+                runner.run(envoy.wait_open())
+            credentials = grpc.ssl_channel_credentials(tls.custom_ca, tls.server_key, tls.server_cert)
+            yield {
+                "tcp": lambda: grpc.insecure_channel(f"127.0.0.1:{tcp[0][1]}", OPTIONS),
+                "unix": lambda: grpc.insecure_channel(f"unix:{sockets[0]}", OPTIONS),
+                "tls": lambda: grpc.secure_channel(f"127.0.0.1:{secured[0][1]}", credentials, OPTIONS),
+                "unix beside tls": lambda: grpc.insecure_channel(f"unix:{sockets[1]}", OPTIONS),
+                "tls without certificate": lambda: grpc.secure_channel(
+                    f"127.0.0.1:{secured[0][1]}",
+                    grpc.ssl_channel_credentials(tls.custom_ca),
+                    OPTIONS,
+                ),
+            }
+        finally:
+            for envoy in running:
+                runner.run(envoy.stop())
+            ports.close()
+
+
+@pytest.fixture(params=["tcp", "unix", "tls", "unix beside tls"])
+def channel(request: pytest.FixtureRequest, echo_doors: dict[str, Connect]) -> Iterator[grpc.Channel]:
+    """A client's channel through each kind of door."""
+    with echo_doors[request.param]() as channel:
+        yield channel
