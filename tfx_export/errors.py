@@ -6,7 +6,9 @@
     ├── SavedModelError          a folder that should be a SavedModel is not, or lacks what was asked of it
     ├── VersionError             the version folder exists already, or does not exist, or has no valid name
     ├── PublishError             the file system refused: no space, no permission, not a folder
-    └── VerificationError        the export does not compute what its source computes
+    ├── VerificationError        the export does not compute what its source computes
+    ├── client.ServerError       a server refused or did not answer, over gRPC
+    └── client.rest.RestError    the same over REST
 
 Each carries `message` (what was wrong and what was expected) and `hint` (what exists, what to type; may be empty).
 """

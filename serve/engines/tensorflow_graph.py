@@ -147,7 +147,7 @@ def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:
         if node.name in by_node:
             value = node.attr["value"].tensor
             value.ClearField("tensor_content")
-            value.string_val[:] = [by_node[node.name].encode()]
+            value.string_val[:] = [tf.compat.as_bytes(by_node[node.name])]
 
 
 def _optimise(graph_def: Any, meta_graph: Any, init_ops: Iterable[str], session_config: Any) -> Any:

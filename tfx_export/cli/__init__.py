@@ -17,6 +17,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "serve": ("tfx_export.cli.serve", "Serve a model, or a folder of models, over gRPC and REST."),
     "sig": ("tfx_export.cli.sig", "Add, rename or remove signatures of an existing SavedModel."),
+    "predict": ("tfx_export.cli.predict", "Ask a running server for predictions."),
+    "replay": ("tfx_export.cli.replay", "Send logged requests to a server again and compare the answers."),
+    "status": ("tfx_export.cli.status", "Show the versions of a model on a running server, and their states."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
 }
@@ -29,6 +32,8 @@ EXIT_CODES: dict[str, int] = {
     "VersionError": 3,
     "PublishError": 4,
     "VerificationError": 5,
+    "ServerError": 6,
+    "RestError": 6,
 }
 
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from tfx_export import wire
 from tfx_export.client import calls
 from tfx_export.client.calls import Call, FeatureValue, Model, VersionState
+from tfx_export.errors import TfxExportError
 from tfx_export.savedmodel.signature import Signature
 
 __all__ = ["AsyncClient", "Client", "Model", "ServerError", "VersionState"]
@@ -27,13 +28,12 @@ T = TypeVar("T")
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
-class ServerError(Exception):
+class ServerError(TfxExportError):
     """The server refused or did not answer. `code` is gRPC's name of the status, e.g. `NOT_FOUND`."""
 
     def __init__(self, error: grpc.RpcError) -> None:
         self.code: str = error.code().name
-        self.message: str = error.details() or ""
-        super().__init__(f"{self.code}: {self.message}")
+        super().__init__(f"{self.code}: {error.details() or ''}")
 
 
 def _model(model: str | Model) -> Model:
@@ -62,7 +62,8 @@ class Client:
         self._metadata = _metadata(token)
         self._timeout = timeout
 
-    def _send(self, call: Call[T]) -> T:
+    def send(self, call: Call[T]) -> T:
+        """What `call` reads from the answer; the other methods are this one with a call of `calls`."""
         method = self._channel.unary_unary(
             call.path, type(call.request).SerializeToString, call.response_class.FromString
         )
@@ -75,29 +76,29 @@ class Client:
         self, model: str | Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
         """The outputs by name (all, or those in `outputs`) for `inputs`, arrays by input name."""
-        return self._send(calls.predict(_model(model), inputs, outputs))
+        return self.send(calls.predict(_model(model), inputs, outputs))
 
     def classify(
         self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]
     ) -> list[list[tuple[str, float]]]:
         """For each example, a dictionary of features, its (label, score) pairs."""
-        return self._send(calls.classify(_model(model), examples))
+        return self.send(calls.classify(_model(model), examples))
 
     def regress(self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]) -> list[float]:
         """For each example its value."""
-        return self._send(calls.regress(_model(model), examples))
+        return self.send(calls.regress(_model(model), examples))
 
     def metadata(self, model: str | Model) -> dict[str, Signature]:
         """The signatures by name."""
-        return self._send(calls.metadata(_model(model)))
+        return self.send(calls.metadata(_model(model)))
 
     def status(self, model: str | Model) -> list[VersionState]:
         """The versions and their states, newest first."""
-        return self._send(calls.status(_model(model)))
+        return self.send(calls.status(_model(model)))
 
     def reload_config(self, config: wire.Message) -> None:
         """Replace the server's models by those of `config`, a ModelServerConfig."""
-        return self._send(calls.reload_config(config))
+        return self.send(calls.reload_config(config))
 
     def close(self) -> None:
         self._channel.close()
@@ -122,7 +123,8 @@ class AsyncClient:
         self._metadata = _metadata(token)
         self._timeout = timeout
 
-    async def _send(self, call: Call[T]) -> T:
+    async def send(self, call: Call[T]) -> T:
+        """As `Client.send`."""
         method = self._channel.unary_unary(
             call.path, type(call.request).SerializeToString, call.response_class.FromString
         )
@@ -135,29 +137,29 @@ class AsyncClient:
         self, model: str | Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
         """As `Client.predict`."""
-        return await self._send(calls.predict(_model(model), inputs, outputs))
+        return await self.send(calls.predict(_model(model), inputs, outputs))
 
     async def classify(
         self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]
     ) -> list[list[tuple[str, float]]]:
         """As `Client.classify`."""
-        return await self._send(calls.classify(_model(model), examples))
+        return await self.send(calls.classify(_model(model), examples))
 
     async def regress(self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]) -> list[float]:
         """As `Client.regress`."""
-        return await self._send(calls.regress(_model(model), examples))
+        return await self.send(calls.regress(_model(model), examples))
 
     async def metadata(self, model: str | Model) -> dict[str, Signature]:
         """As `Client.metadata`."""
-        return await self._send(calls.metadata(_model(model)))
+        return await self.send(calls.metadata(_model(model)))
 
     async def status(self, model: str | Model) -> list[VersionState]:
         """As `Client.status`."""
-        return await self._send(calls.status(_model(model)))
+        return await self.send(calls.status(_model(model)))
 
     async def reload_config(self, config: wire.Message) -> None:
         """As `Client.reload_config`."""
-        return await self._send(calls.reload_config(config))
+        return await self.send(calls.reload_config(config))
 
     async def close(self) -> None:
         await self._channel.close()

@@ -1,0 +1,105 @@
+"""`tfx-export predict` and `status`, against a real server."""
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.command_line import tfx_export
+from tests.support.server import RunningServer
+
+
+@pytest.fixture
+def column(tmp_path: Path) -> Path:
+    path = tmp_path / "x.npy"
+    np.save(path, np.array([[1.0], [2.0]], np.float32))
+    return path
+
+
+def rows(tmp_path: Path, document: object) -> Path:
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_arrays_from_a_file(server: RunningServer, column: Path) -> None:
+    done = tfx_export("predict", "half_plus_two", "--server", server.grpc, "--inputs", f"x={column}")
+    assert json.loads(done.stdout) == {"outputs": {"y": [[2.5], [3.0]]}}
+
+
+def test_one_array_of_an_archive(server: RunningServer, tmp_path: Path) -> None:
+    np.savez(tmp_path / "all.npz", a=np.zeros(1, np.float32), b=np.full(1, 8, np.float32))
+    arguments = ("--signature", "vector", "--inputs", f"x={tmp_path}/all.npz[b]")
+    done = tfx_export("predict", "half_plus_two", "--server", server.grpc, *arguments)
+    assert json.loads(done.stdout)["outputs"] == {"y": [6.0], "x2": [16.0]}
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "document", "predictions"),
+    [
+        ("half_plus_two", [], [[1.0], [2]], [[2.5], [3.0]]),
+        ("half_plus_two", [], {"instances": [{"x": [1.0]}]}, [[2.5]]),
+        ("half_plus_two", ["--signature", "vector"], [2.0], [{"x2": 4.0, "y": 3.0}]),
+        ("plus", ["--version", "4"], [1.0], [5.0]),
+        (
+            "words",
+            [],
+            ["banana", {"b64": base64.b64encode(b"\xff").decode()}],
+            [
+                {"price": 2.0, "length": 6, "echo_bytes": "banana"},
+                {"price": 0.0, "length": 1, "echo_bytes": {"b64": base64.b64encode(b"\xff").decode()}},
+            ],
+        ),
+    ],
+)
+def test_rows_of_json(
+    server: RunningServer, tmp_path: Path, model: str, options: list[str], document: object, predictions: object
+) -> None:
+    file = rows(tmp_path, document)
+    done = tfx_export("predict", model, "--server", server.grpc, "--instances", file, *options)
+    assert json.loads(done.stdout) == {"predictions": predictions}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["half_plus_two"], 2, "Give either --inputs NAME=FILE or --instances FILE."),
+        (["half_plus_two", "--inputs", "x"], 2, "expected NAME=FILE"),
+        (["half_plus_two", "--inputs", "x=none.npy"], 2, "none.npy: No such file"),
+        (["half_plus_two", "--instances", "none.json"], 2, "none.json: No such file"),
+        (["half_plus_two", "--version", "1", "--label", "a", "--instances", "{rows}"], 2, "not by both"),
+        (["nothing", "--instances", "{rows}"], 6, "NOT_FOUND: Servable not found"),
+        (["half_plus_two", "--signature", "none", "--instances", "{rows}"], 2, "It has: serving_default, vector"),
+        (["words", "--signature", "none", "--instances", "{rows}"], 2, "words has no signature none"),
+        (["defaulted", "--instances", "{rows}"], 2, "each row should be an object"),
+        (["half_plus_two", "--instances", "{ragged}"], 2, "Input x is DT_FLOAT"),
+        (["half_plus_two", "--instances", "{broken}"], 2, "is not JSON"),
+        (["half_plus_two", "--instances", "{empty}"], 2, "should hold a list of rows"),
+        (["half_plus_two", "--inputs", "x={pickle}"], 2, "is no numpy file"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_asked_is_explained(
+    server: RunningServer, tmp_path: Path, arguments: list[str], code: int, message: str
+) -> None:
+    files = {"rows": "[[1.0]]", "ragged": "[[1.0], [[2.0]]]", "broken": "[1.0", "empty": "[]"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    np.save(tmp_path / "pickle.npy", np.array([{}], object), allow_pickle=True)
+    places = {name: str(tmp_path / name) for name in files} | {"pickle": str(tmp_path / "pickle.npy")}
+    filled = [argument.format(**places) for argument in arguments]
+    assert message in tfx_export("predict", *filled, "--server", server.grpc, code=code).stderr
+
+
+def test_nobody_there() -> None:
+    done = tfx_export("status", "mnist", "--server", "127.0.0.1:1", code=6)
+    assert "UNAVAILABLE" in done.stderr
+
+
+def test_status_shows_versions_and_says_by_exit_code_whether_one_serves(server: RunningServer) -> None:
+    done = tfx_export("status", "plus", "--server", server.grpc)
+    assert done.stdout == "plus/4  AVAILABLE\n"
+    document = json.loads(tfx_export("status", "plus", "--server", server.grpc, "--json").stdout)
+    assert document == {"model": "plus", "versions": [{"version": 4, "state": "AVAILABLE", "error": ""}]}
+    assert "NOT_FOUND" in tfx_export("status", "nothing", "--server", server.grpc, code=6).stderr

@@ -1,0 +1,79 @@
+"""Report: what a replay has shown so far."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tfx_export.client.replay import Replayed
+from tfx_export.exporting.compare import compare
+
+
+class Report:
+    """Counts answers: equal to the logged ones, different, refused, or with nothing to compare them with."""
+
+    def __init__(self, tolerance: float | None) -> None:
+        self._tolerance = tolerance
+        self.equal = self.different = self.refused = self.unanswered = 0
+        self._worst: dict[str, float] = {}
+        self._differences: list[dict[str, Any]] = []
+
+    @property
+    def requests(self) -> int:
+        return self.equal + self.different + self.refused + self.unanswered
+
+    @property
+    def problems(self) -> int:
+        return self.different + self.refused
+
+    def add(self, replayed: Replayed) -> Iterator[str]:
+        """Count one request. A line for each thing that is wrong with its answer."""
+        found = list(self._compare(replayed))
+        if replayed.answer is None:
+            self.refused += 1
+        elif found:
+            self.different += 1
+        elif replayed.logged:
+            self.equal += 1
+        else:
+            self.unanswered += 1
+        self._differences += [{"record": replayed.index, "problem": text} for text in found]
+        return iter([f"record {replayed.index}: {text}" for text in found])
+
+    def summary(self) -> str:
+        """One line for people."""
+        parts = [f"{self.equal} equal", f"{self.different} different", f"{self.refused} refused"]
+        if self.unanswered:
+            parts.append(f"{self.unanswered} answered, with no logged answer to compare")
+        worst = ", ".join(f"{output} {error:.2g}" for output, error in sorted(self._worst.items()))
+        return f"{self.requests} requests: {', '.join(parts)}" + (f"; largest error: {worst}" if worst else "")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "requests": self.requests,
+            "equal": self.equal,
+            "different": self.different,
+            "refused": self.refused,
+            "not_compared": self.unanswered,
+            "largest_error": self._worst,
+            "differences": self._differences,
+        }
+
+    def _compare(self, replayed: Replayed) -> Iterator[str]:
+        if replayed.answer is None:
+            yield f"refused: {replayed.error}"
+            return
+        if not replayed.logged:
+            return
+        if replayed.answer.keys() != replayed.logged.keys():
+            yield f"outputs {sorted(replayed.answer)} where {sorted(replayed.logged)} were logged"
+        for output in sorted(replayed.answer.keys() & replayed.logged.keys()):
+            expected, actual = replayed.logged[output], replayed.answer[output]
+            if expected.shape == actual.shape and expected.size == 0:
+                continue
+            rows = len(expected) if expected.ndim else 1
+            check = compare(replayed.signature, output, [expected], [actual], [rows], tolerance=self._tolerance)
+            name = f"{replayed.model}/{replayed.signature}/{output}"
+            if check.error is not None:
+                self._worst[name] = max(check.error, self._worst.get(name, 0.0))
+            if check.verdict == "differs":
+                wrong = check.note or f"error {check.error:.3g}, allowed {check.tolerance:g}"
+                yield f"{name} differs: {wrong}"

@@ -1,0 +1,72 @@
+"""The REST side of a server, as the command line needs it: JSON over the standard library."""
+
+import json
+import ssl
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from typing import Any
+from urllib.parse import quote
+
+from tfx_export.client.calls import Model
+from tfx_export.errors import TfxExportError
+
+
+class RestError(TfxExportError):
+    """The server refused or did not answer. `status` is HTTP's, 0 without an answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status = status
+        super().__init__(f"{status}: {message}" if status else message)
+
+
+class RestClient:
+    """Asks one server. `target`: `host:port`. `tls`: a context for https. Methods raise RestError."""
+
+    def __init__(
+        self, target: str, *, tls: ssl.SSLContext | None = None, token: str | None = None, timeout: float | None = 60.0
+    ) -> None:
+        self._target = target.removeprefix("http://").removeprefix("https://").rstrip("/")
+        self._tls = tls
+        self._timeout = timeout
+        self._headers = {"content-type": "application/json"}
+        if token:
+            self._headers["authorization"] = f"Bearer {token}"
+
+    def predict(self, model: Model, body: dict[str, Any]) -> dict[str, Any]:
+        """The answer to `body`, which has `instances` or `inputs` as REST knows them."""
+        return self._ask("POST", f"{path(model)}:predict", {**body, "signature_name": model.signature})
+
+    def status(self, model: Model) -> list[dict[str, Any]]:
+        """The versions as the server lists them: version, state, status."""
+        found: list[dict[str, Any]] = self._ask("GET", path(model)).get("model_version_status", [])
+        return found
+
+    def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        connection = (
+            HTTPSConnection(self._target, timeout=self._timeout, context=self._tls)
+            if self._tls
+            else HTTPConnection(self._target, timeout=self._timeout)
+        )
+        try:
+            connection.request(method, url, json.dumps(body) if body is not None else None, self._headers)
+            response = connection.getresponse()
+            data = response.read()
+        except (OSError, HTTPException) as error:
+            raise RestError(0, f"No answer from {self._target}: {error}") from None
+        finally:
+            connection.close()
+        try:
+            answer = json.loads(data)
+        except ValueError:
+            answer = {}
+        if response.status != 200 or not isinstance(answer, dict):
+            text = answer.get("error") if isinstance(answer, dict) else None
+            raise RestError(response.status, text or data[:500].decode("utf-8", "replace"))
+        return answer
+
+
+def path(model: Model) -> str:
+    """`/v1/models/NAME`, with version or label."""
+    url = f"/v1/models/{quote(model.name, safe='')}"
+    if model.version is not None:
+        return f"{url}/versions/{model.version}"
+    return f"{url}/labels/{quote(model.label, safe='')}" if model.label is not None else url
