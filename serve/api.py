@@ -3,16 +3,28 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from serve.config import Config
 from serve.errors import Code, ServeError
+from serve.inference import (
+    INPUTS,
+    Classification,
+    Regression,
+    Task,
+    classification,
+    classify_outputs,
+    find_signature,
+    regress_outputs,
+    regression,
+)
 from serve.lifecycle.lease import Lease
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import VersionStatus
 from serve.running import Runner
-from tfx_export.savedmodel.signature import CLASSIFY, PREDICT, REGRESS, Signature
+from tfx_export.savedmodel.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRESS, Signature
 
 
 class Api:
@@ -48,10 +60,43 @@ class Api:
         check_inputs(found, inputs)
         return await self._runner.run(lease, found, inputs, check_outputs(found, outputs))
 
+    async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
+        """Labels and scores of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot classify."""
+        found = find_signature(lease, signature)
+        outputs = classify_outputs(found, check_method=self._config.enable_signature_method_name_check)
+        return classification(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
+
+    async def regress(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Regression:
+        """Values of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot regress."""
+        found = find_signature(lease, signature)
+        outputs = regress_outputs(found, check_method=self._config.enable_signature_method_name_check)
+        return regression(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
+
+    async def multi_inference(
+        self, lease: Lease, tasks: Sequence[Task], examples: NDArray[np.object_]
+    ) -> list[Classification | Regression]:
+        """Several signatures on the same examples, in the order of `tasks`.
+
+        Raises INVALID_ARGUMENT if one is named twice, unknown or unfit, UNIMPLEMENTED for a method that is neither
+        CLASSIFY nor REGRESS.
+        """
+        seen: set[str] = set()
+        for task in tasks:
+            signature = find_signature(lease, task.signature, "Requested signature not found in model graph: {}")
+            if signature.name in seen:
+                raise ServeError(Code.INVALID_ARGUMENT, f"Duplicate evaluation of signature: {signature.name}")
+            seen.add(signature.name)
+            if task.method not in (CLASSIFY, REGRESS):
+                raise ServeError(Code.UNIMPLEMENTED, f"Unsupported signature method_name: {task.method}")
+        return [
+            await (self.classify if task.method == CLASSIFY else self.regress)(lease, task.signature, examples)
+            for task in tasks
+        ]
+
 
 def predict_signature(lease: Lease, signature: str) -> Signature:
     """The signature a predict request names. FAILED_PRECONDITION if the model has none of that name."""
-    name = signature or "serving_default"
+    name = signature or DEFAULT_SIGNATURE
     try:
         return lease.model.signatures[name]
     except KeyError:

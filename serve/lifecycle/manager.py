@@ -21,9 +21,7 @@ from serve.lifecycle.version_policy import aspired_versions
 logger = logging.getLogger("serve")
 
 # Errors that another attempt on the same files may not meet again.
-TRANSIENT = frozenset(
-    {Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.INTERNAL, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE, Code.UNKNOWN}
-)
+TRANSIENT = frozenset({Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE})
 
 Load = Callable[[Path], LoadedModel]
 Listener = Callable[[str, VersionStatus], None]
@@ -213,13 +211,14 @@ class Manager:
         return None if due == float("inf") else max(0.0, due - time.monotonic())
 
     def _settled(self) -> bool:
-        states = [harness.state for versions in self._harnesses.values() for harness in versions.values()]
-        if State.START in states or State.LOADING in states:
+        harnesses = [harness for versions in self._harnesses.values() for harness in versions.values()]
+        if any(harness.state in (State.START, State.LOADING) and harness.retry_at is None for harness in harnesses):
             return False
         if any(self._serving.versions.values()):
             return True
-        # All failed: settled. Nothing found yet, or only for some: something may still come.
-        return bool(self._models) and all(self._harnesses.get(name) for name in self._models)
+        # All failed for good: settled. Nothing found yet, or one that is tried again: something may still come.
+        given_up = bool(harnesses) and all(harness.retry_at is None for harness in harnesses)
+        return given_up and all(self._harnesses.get(name) for name in self._models)
 
     def _finished(self) -> bool:
         with self._changed:

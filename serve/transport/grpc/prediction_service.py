@@ -3,32 +3,108 @@
 import sys
 
 from serve.api import Api, predict_signature
+from serve.codec.example import decode_input
 from serve.codec.tensor import decode_all, encode
 from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.inference import Classification, Task
+from serve.metadata import signature_def_map
 from serve.transport.grpc.method import CallContext, Handler
 from serve.transport.grpc.model_spec import echo, model_ref
+from serve.transport.grpc.results import fill_classification, fill_regression
 from tfx_export import wire
 
 SERVICE = "tensorflow.serving.PredictionService"
 
+# The one field of GetModelMetadata.
+SIGNATURE_DEF = "signature_def"
+
 
 def handlers(api: Api, config: Config) -> dict[str, Handler]:
-    max_elements = config.max_tensor_elements or sys.maxsize
-    as_content = config.enable_serialization_as_tensor_content
+    """Path -> handler."""
+    service = PredictionService(api, config)
+    return {
+        f"/{SERVICE}/Predict": service.predict,
+        f"/{SERVICE}/Classify": service.classify,
+        f"/{SERVICE}/Regress": service.regress,
+        f"/{SERVICE}/MultiInference": service.multi_inference,
+        f"/{SERVICE}/GetModelMetadata": service.get_model_metadata,
+    }
 
-    async def predict(request: wire.Message, context: CallContext) -> wire.Message:
+
+class PredictionService:
+    def __init__(self, api: Api, config: Config) -> None:
+        self._api = api
+        self._max_elements = config.max_tensor_elements or sys.maxsize
+        self._as_content = config.enable_serialization_as_tensor_content
+
+    async def predict(self, request: wire.Message, context: CallContext) -> wire.Message:
         spec = request.model_spec
-        with api.lease(model_ref(spec)) as lease:
+        with self._api.lease(model_ref(spec)) as lease:
             signature = predict_signature(lease, spec.signature_name)
             # Defaults are gRPC's only: REST knows none, here as upstream.
-            inputs = decode_all({**signature.defaults, **request.inputs}, max_elements=max_elements)
-            outputs = await api.predict(lease, spec.signature_name, inputs, request.output_filter)
+            protos = {**signature.defaults, **request.inputs} if signature.defaults else request.inputs
+            inputs = decode_all(protos, max_elements=self._max_elements)
+            outputs = await self._api.predict(lease, spec.signature_name, inputs, request.output_filter)
             response = wire.PredictResponse()
             echo(response.model_spec, lease, spec.signature_name)
             for name, array in outputs.items():
-                response.outputs[name].CopyFrom(
-                    encode(array, as_content=as_content, dtype=signature.outputs[name].dtype)
-                )
+                proto = encode(array, as_content=self._as_content, dtype=signature.outputs[name].dtype)
+                response.outputs[name].CopyFrom(proto)
             return response
 
-    return {f"/{SERVICE}/Predict": predict}
+    async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:
+        spec = request.model_spec
+        with self._api.lease(model_ref(spec)) as lease:
+            answer = await self._api.classify(lease, spec.signature_name, decode_input(request.input))
+            response = wire.ClassificationResponse()
+            echo(response.model_spec, lease, spec.signature_name)
+        fill_classification(response.result, answer)
+        return response
+
+    async def regress(self, request: wire.Message, context: CallContext) -> wire.Message:
+        spec = request.model_spec
+        with self._api.lease(model_ref(spec)) as lease:
+            answer = await self._api.regress(lease, spec.signature_name, decode_input(request.input))
+            response = wire.RegressionResponse()
+            echo(response.model_spec, lease, spec.signature_name)
+        fill_regression(response.result, answer)
+        return response
+
+    async def multi_inference(self, request: wire.Message, context: CallContext) -> wire.Message:
+        specs = [task.model_spec for task in request.tasks]
+        if not specs or not all(spec.name for spec in specs):
+            raise ServeError(Code.INVALID_ARGUMENT, "Found ModelSpec with an empty model name.")
+        if len({spec.name for spec in specs}) > 1:
+            raise ServeError(
+                Code.INVALID_ARGUMENT, "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+            )
+        tasks = [Task(task.model_spec.signature_name, task.method_name) for task in request.tasks]
+        response = wire.MultiInferenceResponse()
+        with self._api.lease(model_ref(specs[0])) as lease:
+            for spec, answer in zip(
+                specs, await self._api.multi_inference(lease, tasks, decode_input(request.input)), strict=True
+            ):
+                result = response.results.add()
+                echo(result.model_spec, lease, spec.signature_name)
+                if isinstance(answer, Classification):
+                    fill_classification(result.classification_result, answer)
+                else:
+                    fill_regression(result.regression_result, answer)
+        return response
+
+    async def get_model_metadata(self, request: wire.Message, context: CallContext) -> wire.Message:
+        if not request.HasField("model_spec"):
+            raise ServeError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
+        if not request.metadata_field:
+            raise ServeError(Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
+        for field in request.metadata_field:
+            if field != SIGNATURE_DEF:
+                raise ServeError(
+                    Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported. There is: {SIGNATURE_DEF}"
+                )
+        response = wire.GetModelMetadataResponse()
+        with self._api.lease(model_ref(request.model_spec)) as lease:
+            echo(response.model_spec, lease)
+            response.metadata[SIGNATURE_DEF].Pack(signature_def_map(lease.model.signatures))
+        return response

@@ -1,0 +1,134 @@
+"""Classify and Regress: which signatures can answer them, and what their outputs mean.
+
+Upstream's texts (`servables/tensorflow/classifier.cc`, `regressor.cc`), for clients match on them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.errors import Code, ServeError
+from serve.lifecycle.lease import Lease
+from tfx_export.savedmodel.dtypes import from_numpy
+from tfx_export.savedmodel.signature import CLASSIFY, DEFAULT_SIGNATURE, REGRESS, Signature
+
+INPUTS = "inputs"
+CLASSES = "classes"
+SCORES = "scores"
+OUTPUTS = "outputs"
+
+Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One part of MultiInference: a signature, and CLASSIFY or REGRESS."""
+
+    signature: str
+    method: str
+
+
+@dataclass(frozen=True)
+class Classification:
+    """For each example a label (bytes), a score, or both, per class: arrays [examples, classes]."""
+
+    labels: NDArray[np.object_] | None
+    scores: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One value for each example."""
+
+    values: NDArray[np.float32]
+
+
+def find_signature(lease: Lease, name: str, text: str = "No signature was found with the name: {}") -> Signature:
+    """The signature `name` (empty: `serving_default`). INVALID_ARGUMENT with `text` if the model has none."""
+    name = name or DEFAULT_SIGNATURE
+    signature = lease.model.signatures.get(name)
+    if signature is None:
+        existing = ", ".join(sorted(lease.model.signatures)) or "none"
+        raise _invalid(f"{text.format(name)}. Signatures of the model: {existing}")
+    return signature
+
+
+def classify_outputs(signature: Signature, *, check_method: bool) -> tuple[str, ...]:
+    """The outputs to run for. INVALID_ARGUMENT if `signature` cannot classify."""
+    if check_method and signature.method != CLASSIFY:
+        raise _invalid(f"Expected classification signature method_name to be {CLASSIFY}. Was: {signature.method}")
+    if len(signature.inputs) != 1:
+        raise _invalid("Expected one input Tensor.")
+    if len(signature.outputs) not in (1, 2):
+        raise _invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
+    if INPUTS not in signature.inputs:
+        raise _invalid(f"No classification inputs found in SignatureDef: {_described(signature)}")
+    outputs = tuple(name for name in (CLASSES, SCORES) if name in signature.outputs)
+    if not outputs:
+        raise _invalid(
+            f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}". '
+            f"Signature was: {_described(signature)}"
+        )
+    return outputs
+
+
+def classification(outputs: Outputs, examples: int) -> Classification:
+    """What the model said about `examples` examples. INVALID_ARGUMENT if it is no classification."""
+    labels, scores = outputs.get(CLASSES), outputs.get(SCORES)
+    for name, array, dtype in ((CLASSES, labels, "DT_STRING"), (SCORES, scores, "DT_FLOAT")):
+        if array is None:
+            continue
+        if array.ndim != 2:
+            raise _invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
+        if from_numpy(array.dtype) != dtype:
+            raise _invalid(f"Expected {name} Tensor of {dtype}. Got: {from_numpy(array.dtype)}")
+        if len(array) != examples:
+            raise _invalid(f"Expected {name} output batch size of {examples}. Got: {len(array)}")
+    if labels is not None and scores is not None and labels.shape[1] != scores.shape[1]:
+        raise _invalid(
+            f"Tensors class and score should match in dim_size(1). Got {labels.shape[1]} vs. {scores.shape[1]}"
+        )
+    return Classification(labels, scores)
+
+
+def regress_outputs(signature: Signature, *, check_method: bool) -> tuple[str, ...]:
+    """The outputs to run for. INVALID_ARGUMENT if `signature` cannot regress."""
+    if check_method and signature.method != REGRESS:
+        raise _invalid(f"Expected regression signature method_name to be {REGRESS}. Was: {signature.method}")
+    if len(signature.inputs) != 1:
+        raise _invalid("Expected one input Tensor.")
+    if len(signature.outputs) != 1:
+        raise _invalid("Expected one output Tensor.")
+    if INPUTS not in signature.inputs:
+        raise _invalid(f"No regression inputs found in SignatureDef: {_described(signature)}")
+    if OUTPUTS not in signature.outputs:
+        raise _invalid(f"No regression outputs found in SignatureDef: {_described(signature)}")
+    return (OUTPUTS,)
+
+
+def regression(outputs: Outputs, examples: int) -> Regression:
+    """What the model said about `examples` examples. INVALID_ARGUMENT if it is no regression."""
+    values = outputs[OUTPUTS]
+    if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
+        raise _invalid(
+            f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {_shape(values)}"
+        )
+    if len(values) != examples:
+        raise _invalid(f"Input batch size did not match output batch size: {examples} vs. {len(values)}")
+    if from_numpy(values.dtype) != "DT_FLOAT":
+        raise _invalid(f"Expected output Tensor of DT_FLOAT.  Got: {from_numpy(values.dtype)}")
+    return Regression(values.reshape(-1))
+
+
+def _described(signature: Signature) -> str:
+    return f"{signature.name} (inputs {', '.join(signature.inputs)}; outputs {', '.join(signature.outputs)})"
+
+
+def _shape(array: np.ndarray) -> str:
+    return f"[{','.join(map(str, array.shape))}]"
+
+
+def _invalid(message: str) -> ServeError:
+    return ServeError(Code.INVALID_ARGUMENT, message)

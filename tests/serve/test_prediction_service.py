@@ -1,0 +1,382 @@
+"""PredictionService and ModelService, asked with the stubs of tensorflow-serving-api."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.support.server import RunningServer
+
+apis = pytest.importorskip("tensorflow_serving.apis")
+from google.protobuf import text_format  # noqa: E402
+from tensorflow_serving.apis import (  # noqa: E402
+    classification_pb2,
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    inference_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
+
+FLOATS = "dtype: DT_FLOAT tensor_shape {{ dim {{ size: {} }} }} float_val: [{}]"
+VECTOR = FLOATS.format(2, "1, 2")
+EXAMPLES = """
+example_list {
+  examples { features { feature { key: "word" value { bytes_list { value: "banana" } } } } }
+  examples { features { feature { key: "word" value { bytes_list { value: "cherry" } } }
+                        feature { key: "times" value { float_list { value: 2 } } } } }
+}
+"""
+CONTEXT = """
+example_list_with_context {
+  context { features { feature { key: "word" value { bytes_list { value: "banana" } } }
+                       feature { key: "times" value { float_list { value: 5 } } } } }
+  examples { }
+  examples { features { feature { key: "times" value { float_list { value: 7 } } } } }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def channel(server: RunningServer) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.grpc) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def predictions(channel: grpc.Channel) -> Any:
+    return prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+
+@pytest.fixture(scope="module")
+def models(channel: grpc.Channel) -> Any:
+    return model_service_pb2_grpc.ModelServiceStub(channel)
+
+
+def predict(spec: str, inputs: dict[str, str], outputs: str = "") -> Any:
+    request = predict_pb2.PredictRequest()
+    text_format.Parse(f"model_spec {{ {spec} }} {outputs}", request)
+    for name, text in inputs.items():
+        text_format.Parse(text, request.inputs[name])
+    return request
+
+
+@pytest.mark.parametrize(
+    ("spec", "inputs", "expected"),
+    [
+        ('name: "half_plus_two" signature_name: "vector"', {"x": VECTOR}, {"y": [2.5, 3.0], "x2": [2.0, 4.0]}),
+        # A declared shape is not enforced where the graph can take another.
+        ('name: "half_plus_two"', {"x": VECTOR}, {"y": [2.5, 3.0]}),
+        ('name: "half_plus_two"', {"x": FLOATS.format(3, "1")}, {"y": [2.5, 2.5, 2.5]}),
+        ('name: "half_plus_two"', {"x": FLOATS.format(2, "")}, {"y": [2.0, 2.0]}),
+        ('name: "half_plus_two"', {"x": FLOATS.format(0, "")}, {"y": []}),
+        ('name: "plus"', {"x": VECTOR}, {"y": [5.0, 6.0]}),
+        ('name: "plus" version { value: 4 }', {"x": VECTOR}, {"y": [5.0, 6.0]}),
+        ('name: "defaulted"', {"x": VECTOR}, {"y": [3.0, 6.0]}),
+        ('name: "defaulted"', {"x": VECTOR, "scale": "dtype: DT_FLOAT tensor_shape {} float_val: 2"}, {"y": [2, 4]}),
+    ],
+)
+def test_predict(predictions: Any, spec: str, inputs: dict[str, str], expected: dict[str, list[float]]) -> None:
+    answer = predictions.Predict(predict(spec, inputs))
+    assert {name: list(tensor.float_val) for name, tensor in answer.outputs.items()} == expected
+    assert all(not tensor.tensor_content for tensor in answer.outputs.values())
+    asked = predict(spec, {}).model_spec
+    assert answer.model_spec.name == asked.name
+    assert answer.model_spec.version.value == (4 if asked.name == "plus" else 1)
+    assert answer.model_spec.signature_name == (asked.signature_name or "serving_default")
+
+
+def test_predict_answers_the_outputs_that_are_asked_for(predictions: Any) -> None:
+    request = predict('name: "half_plus_two" signature_name: "vector"', {"x": VECTOR}, 'output_filter: "x2"')
+    assert set(predictions.Predict(request).outputs) == {"x2"}
+
+
+def test_predict_with_strings_a_vocabulary_and_ref_variables(predictions: Any) -> None:
+    words = 'dtype: DT_STRING tensor_shape { dim { size: 3 } } string_val: ["apple", "cherry", "\\377"]'
+    outputs = predictions.Predict(predict('name: "words"', {"word": words})).outputs
+    assert list(outputs["price"].float_val) == [1.0, 3.0, 0.0]
+    assert list(outputs["length"].int_val) == [5, 6, 1]
+    assert list(outputs["echo_bytes"].string_val) == [b"apple", b"cherry", b"\xff"]
+
+
+def test_a_model_that_assigns_keeps_its_state(predictions: Any) -> None:
+    request = predict('name: "counter"', {"by": "dtype: DT_INT32 tensor_shape {} int_val: 2"})
+    first = predictions.Predict(request).outputs["n"].int_val[0]
+    assert [predictions.Predict(request).outputs["n"].int_val[0] for _ in range(20)] == [
+        first + 2 * turn for turn in range(1, 21)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("spec", "inputs", "outputs", "code", "text"),
+    [
+        ("", {"x": VECTOR}, "", "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        ('name: "nope"', {"x": VECTOR}, "", "NOT_FOUND", "Servable not found for request: Latest(nope)"),
+        ('name: "nope"', {"x": VECTOR}, "", "NOT_FOUND", "Available models: counter, defaulted"),
+        ('name: "plus" version { value: 9 }', {"x": VECTOR}, "", "NOT_FOUND", "request: Specific(plus, 9)"),
+        ('name: "plus" version { value: 9 }', {"x": VECTOR}, "", "NOT_FOUND", "Available versions of plus: 4"),
+        (
+            'name: "plus" version_label: "a"',
+            {"x": VECTOR},
+            "",
+            "INVALID_ARGUMENT",
+            "Unrecognized servable version label: a",
+        ),
+        (
+            'name: "plus" signature_name: "s"',
+            {"x": VECTOR},
+            "",
+            "FAILED_PRECONDITION",
+            'Serving signature key "s" not found.',
+        ),
+        ('name: "plus"', {}, "", "INVALID_ARGUMENT", "Sent extra: {}. Missing but required: {x}."),
+        (
+            'name: "plus"',
+            {"x": VECTOR, "z": VECTOR},
+            "",
+            "INVALID_ARGUMENT",
+            "input size does not match signature: 2!=1 len({x,z}) != len({x}). Sent extra: {z}.",
+        ),
+        (
+            'name: "plus"',
+            {"z": VECTOR},
+            "",
+            "INVALID_ARGUMENT",
+            "input tensor alias not found in signature: z. Inputs expected to be in the set {x}.",
+        ),
+        (
+            'name: "plus"',
+            {"x": VECTOR},
+            'output_filter: "q"',
+            "INVALID_ARGUMENT",
+            "output tensor alias not found in signature: q Outputs expected to be in the set {y}.",
+        ),
+        (
+            'name: "plus"',
+            {"x": VECTOR},
+            'output_filter: "y" output_filter: "y"',
+            "INVALID_ARGUMENT",
+            "duplicate output tensor alias: y",
+        ),
+        (
+            'name: "plus"',
+            {"x": "dtype: DT_INT32 tensor_shape {} int_val: 1"},
+            "",
+            "INVALID_ARGUMENT",
+            "Expects arg[0] to be float but int32 is provided",
+        ),
+        (
+            'name: "plus"',
+            {"x": "dtype: DT_FLOAT tensor_shape { dim { size: 3 } } tensor_content: 'abc'"},
+            "",
+            "INVALID_ARGUMENT",
+            "tensor parsing error: x",
+        ),
+        ('name: "image"', {"x": VECTOR}, "", "INVALID_ARGUMENT", "rank"),
+    ],
+)
+def test_predict_refuses(
+    predictions: Any, spec: str, inputs: dict[str, str], outputs: str, code: str, text: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        predictions.Predict(predict(spec, inputs, outputs))
+    assert caught.value.code().name == code
+    assert text in caught.value.details()
+
+
+@pytest.mark.parametrize("rank", range(9))
+def test_no_rank_of_an_input_ends_the_server(predictions: Any, rank: int) -> None:
+    sizes = " ".join("dim { size: 3 }" for _ in range(rank))
+    request = predict('name: "image"', {"x": f"dtype: DT_FLOAT tensor_shape {{ {sizes} }} float_val: 1"})
+    try:
+        answer = predictions.Predict(request)
+    except grpc.RpcError as error:
+        code = error.code().name
+    else:
+        code = "OK"
+        assert [dim.size for dim in answer.outputs["y"].tensor_shape.dim] == [3, 3, 3, 4]
+    assert code == ("OK" if rank == 4 else "INVALID_ARGUMENT")
+
+
+@pytest.mark.parametrize(("input_text", "prices"), [(EXAMPLES, [2.0, 6.0]), (CONTEXT, [10.0, 14.0])])
+def test_classify_and_regress(predictions: Any, input_text: str, prices: list[float]) -> None:
+    classify = classification_pb2.ClassificationRequest()
+    text_format.Parse(f'model_spec {{ name: "words" signature_name: "classify" }} input {{ {input_text} }}', classify)
+    answer = predictions.Classify(classify)
+    assert [[(each.label, each.score) for each in row.classes] for row in answer.result.classifications] == [
+        [("dear", price), ("cheap", 1 - price)] for price in prices
+    ]
+    assert (answer.model_spec.name, answer.model_spec.signature_name) == ("words", "classify")
+    regress = regression_pb2.RegressionRequest()
+    text_format.Parse(f'model_spec {{ name: "words" signature_name: "regress" }} input {{ {input_text} }}', regress)
+    assert [each.value for each in predictions.Regress(regress).result.regressions] == prices
+
+
+TASK = 'tasks {{ model_spec {{ name: "{}" signature_name: "{}" }} method_name: "tensorflow/serving/{}" }}'
+
+
+def test_multi_inference(predictions: Any) -> None:
+    request = inference_pb2.MultiInferenceRequest()
+    tasks = TASK.format("words", "regress", "regress") + TASK.format("words", "classify", "classify")
+    text_format.Parse(f"{tasks} input {{ {EXAMPLES} }}", request)
+    regress, classify = predictions.MultiInference(request).results
+    assert [each.value for each in regress.regression_result.regressions] == [2.0, 6.0]
+    assert classify.classification_result.classifications[1].classes[0].score == 6.0
+    assert (classify.model_spec.name, classify.model_spec.signature_name) == ("words", "classify")
+    assert classify.model_spec.version.value == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "text", "code", "message"),
+    [
+        ("Classify", 'name: "words"', "INVALID_ARGUMENT", "Input is empty."),
+        (
+            "Classify",
+            'name: "words" signature_name: "x"',
+            "INVALID_ARGUMENT",
+            "No signature was found with the name: x",
+        ),
+        ("Classify", 'name: "words"', "INVALID_ARGUMENT", "Expected one or two output Tensors, found 3"),
+        ("Classify", 'name: "plus"', "INVALID_ARGUMENT", "No classification inputs found in SignatureDef: "),
+        (
+            "Classify",
+            'name: "words" signature_name: "regress"',
+            "INVALID_ARGUMENT",
+            "Expected classification signature outputs to contain at least one of",
+        ),
+        ("Regress", 'name: "words"', "INVALID_ARGUMENT", "Expected one output Tensor."),
+        ("Regress", 'name: "plus"', "INVALID_ARGUMENT", "No regression inputs found in SignatureDef: "),
+        ("Regress", 'name: "nope"', "NOT_FOUND", "Servable not found for request: Latest(nope)"),
+    ],
+)
+def test_classify_and_regress_refuse(predictions: Any, method: str, text: str, code: str, message: str) -> None:
+    requests = {"Classify": classification_pb2.ClassificationRequest, "Regress": regression_pb2.RegressionRequest}
+    request = requests[method]()
+    given = "" if message == "Input is empty." else f"input {{ {EXAMPLES} }}"
+    text_format.Parse(f"model_spec {{ {text} }} {given}", request)
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(predictions, method)(request)
+    assert caught.value.code().name == code
+    assert message in caught.value.details()
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "message"),
+    [
+        ("", "INVALID_ARGUMENT", "Found ModelSpec with an empty model name."),
+        (
+            TASK.format("words", "regress", "regress") + TASK.format("plus", "", "regress"),
+            "INVALID_ARGUMENT",
+            "All ModelSpecs in a MultiInferenceRequest must access the same model name.",
+        ),
+        (
+            TASK.format("words", "regress", "regress") * 2,
+            "INVALID_ARGUMENT",
+            "Duplicate evaluation of signature: regress",
+        ),
+        (TASK.format("words", "x", "regress"), "INVALID_ARGUMENT", "Requested signature not found in model graph: x"),
+        (TASK.format("words", "regress", "predict"), "UNIMPLEMENTED", "Unsupported signature method_name: "),
+    ],
+)
+def test_multi_inference_refuses(predictions: Any, tasks: str, code: str, message: str) -> None:
+    request = inference_pb2.MultiInferenceRequest()
+    text_format.Parse(f"{tasks} input {{ {EXAMPLES} }}", request)
+    with pytest.raises(grpc.RpcError) as caught:
+        predictions.MultiInference(request)
+    assert caught.value.code().name == code
+    assert message in caught.value.details()
+
+
+def test_metadata(predictions: Any) -> None:
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    text_format.Parse('model_spec { name: "defaulted" } metadata_field: "signature_def"', request)
+    answer = predictions.GetModelMetadata(request)
+    assert (answer.model_spec.name, answer.model_spec.version.value) == ("defaulted", 1)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert answer.metadata["signature_def"].Unpack(signatures)
+    signature = signatures.signature_def["serving_default"]
+    assert signature.method_name == "tensorflow/serving/predict"
+    assert {name: (info.name, info.dtype) for name, info in signature.inputs.items()} == {
+        "x": ("x:0", 1),
+        "scale": ("scale:0", 1),
+    }
+    assert not signature.defaults
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ('metadata_field: "signature_def"', "INVALID_ARGUMENT", "Missing ModelSpec"),
+        ('model_spec { name: "plus" }', "INVALID_ARGUMENT", "must specify at least one metadata_field"),
+        ('model_spec { name: "plus" } metadata_field: "x"', "INVALID_ARGUMENT", "Metadata field x is not supported"),
+        ('model_spec { name: "q" } metadata_field: "signature_def"', "NOT_FOUND", "Servable not found for request"),
+    ],
+)
+def test_metadata_refuses(predictions: Any, text: str, code: str, message: str) -> None:
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    text_format.Parse(text, request)
+    with pytest.raises(grpc.RpcError) as caught:
+        predictions.GetModelMetadata(request)
+    assert caught.value.code().name == code
+    assert message in caught.value.details()
+
+
+@pytest.mark.parametrize("version", ["", "version { value: 4 }", 'version_label: "any"'])
+def test_status(models: Any, version: str) -> None:
+    request = get_model_status_pb2.GetModelStatusRequest()
+    text_format.Parse(f'model_spec {{ name: "plus" {version} }}', request)
+    (status,) = models.GetModelStatus(request).model_version_status
+    assert (status.version, status.state, status.status.error_code) == (4, 30, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("", "INVALID_ARGUMENT", "Missing ModelSpec"),
+        ('model_spec { name: "q" }', "NOT_FOUND", "Could not find any versions of model q"),
+        ('model_spec { name: "plus" version { value: 9 } }', "NOT_FOUND", "Could not find version 9 of model plus"),
+    ],
+)
+def test_status_refuses(models: Any, text: str, code: str, message: str) -> None:
+    request = get_model_status_pb2.GetModelStatusRequest()
+    text_format.Parse(text, request)
+    with pytest.raises(grpc.RpcError) as caught:
+        models.GetModelStatus(request)
+    assert caught.value.code().name == code
+    assert message in caught.value.details()
+
+
+def test_stock_stubs_as_futures_and_under_asyncio(server: RunningServer, predictions: Any) -> None:
+    request = predict('name: "plus"', {"x": VECTOR})
+    futures = [predictions.Predict.future(request) for _ in range(32)]
+    assert [list(future.result().outputs["y"].float_val) for future in futures] == [[5.0, 6.0]] * 32
+
+    async def ask() -> list[Any]:
+        async with grpc.aio.insecure_channel(server.grpc) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            return await asyncio.gather(*[stub.Predict(request) for _ in range(32)])
+
+    assert [list(answer.outputs["y"].float_val) for answer in asyncio.run(ask())] == [[5.0, 6.0]] * 32
+
+
+def test_messages_beyond_4_mb_and_compressed(server: RunningServer) -> None:
+    size = 2_000_000
+    request = predict('name: "plus"', {"x": FLOATS.format(size, "1")})
+    request.inputs["x"].ClearField("float_val")
+    request.inputs["x"].tensor_content = bytes(4 * size)
+    options = [("grpc.max_receive_message_length", -1)]
+    with grpc.insecure_channel(server.grpc, options, compression=grpc.Compression.Gzip) as channel:
+        answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request)
+    assert len(answer.outputs["y"].float_val) == size
+    assert set(answer.outputs["y"].float_val) == {4.0}
+
+
+def test_a_long_message_is_cut(predictions: Any) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        predictions.Predict(predict(f'name: "{"n" * 5000}"', {}))
+    assert caught.value.details().endswith("...TRUNCATED")
+    assert len(caught.value.details()) == 1024 + len("...TRUNCATED")
