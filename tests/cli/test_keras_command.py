@@ -12,11 +12,12 @@ import pytest
 
 from tests.support import keras_models
 from tfx_export.cli import main
+from tfx_export.savedmodel.reader import read_signatures
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 9\n"
 
 
-def run(*args: str | Path) -> int:
+def run(*args: object) -> int:
     with pytest.raises(SystemExit) as exit_:
         main([str(arg) for arg in args])
     return int(exit_.value.code or 0)
@@ -112,6 +113,7 @@ def test_bad_input_is_answered_without_tensorflow(tmp_path: Path) -> None:
     code = f"""
 import sys
 from tfx_export.cli import main
+from tfx_export.savedmodel.reader import read_signatures
 try:
     main(["keras", {str(tmp_path / "m.h5")!r}, "--out", {str(tmp_path / "out")!r}])
 except SystemExit as end:
@@ -142,3 +144,39 @@ def test_an_existing_version_is_refused(tmp_path: Path, model: Path, capsys: pyt
     assert run("keras", model, "--out", tmp_path, "--version", "3", "-q", "--no-verify") == 0
     assert run("keras", model, "--out", tmp_path, "--version", "3", "-q") == 3
     assert "--overwrite" in capsys.readouterr().err
+
+
+def test_signatures_labels_and_tags_from_flags(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nb\nc\nd\n")
+    args = ["--signature", "raw=predict", "--signature", "classify", "--labels", labels, "--top-k", "2"]
+    args += ["--tags", "serve,gpu", "--as-text", "--no-verify", "--json"]
+    assert run("keras", model, "--out", tmp_path / "m", *args) == 0
+    written = json.loads(capsys.readouterr().out)["signatures"]
+    assert set(written) == {"serving_default", "raw", "classify"}
+    assert written["serving_default"] == written["raw"]
+    assert written["classify"]["outputs"]["classes"] == {"dtype": "DT_STRING", "shape": [None, 2]}
+    assert read_signatures(tmp_path / "m" / "1", ("serve", "gpu"))["classify"].method == "tensorflow/serving/classify"
+    assert (tmp_path / "m" / "1" / "saved_model.pbtxt").is_file()
+
+
+def test_init_writes_a_spec_that_signatures_takes(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("init", "keras", model) == 0
+    (tmp_path / "spec.yaml").write_text(capsys.readouterr().out)
+    args = ["--signatures", tmp_path / "spec.yaml", "--no-verify"]
+    assert run("keras", model, "--out", tmp_path / "m", *args, "--labels", "l.txt") == 2
+    assert "not from both" in capsys.readouterr().err
+    assert run("keras", model, "--out", tmp_path / "m", *args) == 0
+    assert set(read_signatures(tmp_path / "m" / "1")) == {"predict", "serving_default"}
+
+
+def test_keep_prunes_old_versions_after_publishing(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for version in ("3", "4", "7", "next"):
+        args = ["--out", tmp_path, "--version", version, "--keep", "2", "--no-verify"]
+        assert run("keras", model, *args) == 0
+    assert "Removed version 4" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("tfx_export.cli.status", "Show the versions of a model on a running server, and their states."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
+    "init": ("tfx_export.cli.init", "Print a commented spec file for --signatures, filled in from a model."),
 }
 
 # What a script can tell from the exit code; the documentation repeats this table.

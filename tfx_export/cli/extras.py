@@ -1,6 +1,6 @@
 """The options that every export command has for what happens around the writing, and what is printed of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from tfx_export.exporting.extras import Extras
 from tfx_export.savedmodel.record import Check, describe
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -23,6 +24,11 @@ def extras_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def extras_from(options: Mapping[str, Any]) -> Extras:
+    """The Extras that the values of the options above say."""
+    return Extras(verify=options["verify"], probe=options["probe"])
 
 
 def checks_table(checks: tuple[Check, ...]) -> Table:

@@ -27,6 +27,7 @@ def as_dict(exported: Exported) -> dict[str, Any]:
         "weight_bytes": exported.weight_bytes,
         "seconds": round(exported.seconds, 3),
         "notes": list(exported.notes),
+        "pruned": list(exported.pruned),
         "record": asdict(exported.record) if exported.record else None,
         "signatures": {
             signature.name: {
@@ -58,6 +59,9 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
     console.print(
         f"{decimal(exported.bytes)}, of that {decimal(exported.weight_bytes)} weights, in {exported.seconds:.1f} s"
     )
+    if exported.pruned:
+        numbers = ", ".join(map(str, exported.pruned))
+        console.print(f"Removed version{'s' if len(exported.pruned) > 1 else ''} {numbers}")
     console.print(Text.assemble("Next: ", (next_command, "bold")))
 
 

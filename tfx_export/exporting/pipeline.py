@@ -4,25 +4,23 @@ Nothing is visible under the model's folder before the last step; whatever fails
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from tfx_export.exporting import signatures, writer
 from tfx_export.exporting.extras import Extras, finish
-from tfx_export.exporting.graph import Arrays, SourceGraph
+from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.spec import ExportSpec, as_plain
 from tfx_export.exporting.target import Exported, Report, Target
-from tfx_export.savedmodel.publish import publish, staging
+from tfx_export.savedmodel.publish import prune, publish, staging
 from tfx_export.savedmodel.record import Source
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
 def export(
     open_source: Callable[[], SourceGraph],
+    spec: ExportSpec,
     target: Target,
     *,
-    input_names: Mapping[str, str] | None = None,
-    output_names: Mapping[str, str] | None = None,
     extras: Extras,
     source_file: Source | None = None,
     report: Report,
@@ -31,28 +29,20 @@ def export(
     started = time.monotonic()
     target.check()
     report("Loading the model")
-    with open_source().renamed(input_names or {}, output_names or {}) as source, staging(target.out) as staged:
+    with open_source().renamed(spec.input_names, spec.output_names) as source, staging(target.out) as staged:
         report("Building the signatures")
-        signed = (signatures.predict(source, DEFAULT_SIGNATURE),)
+        signed = signatures.sign(source, spec)
+        written = tuple(one.signature for one in signed)
         report("Writing the SavedModel")
-        writer.write(source, signed, staged, tags=("serve",))
-        record = finish(
-            staged, extras, asking(source), tags=("serve",), source=source_file, spec=_spec(signed), report=report
-        )
+        writer.write(source, written, staged, spec)
+        asker = signatures.asker(signed)
+        record = finish(staged, extras, asker, tags=spec.tags, source=source_file, spec=as_plain(spec), report=report)
         report("Publishing")
-        size = _size(staged)
-        weights = _size(staged / "variables")
+        size, weights = _size(staged), _size(staged / "variables")
         path = publish(staged, target.version, overwrite=target.overwrite)
-    return Exported(path, source.description, signed, size, weights, time.monotonic() - started, source.notes, record)
-
-
-def asking(source: SourceGraph) -> Callable[[str, Arrays], Arrays]:
-    """The source's own answers to a signature's inputs, for verification."""
-    return lambda signature, inputs: source.reference(inputs)
-
-
-def _spec(signed: Sequence[Signature]) -> dict[str, Any]:
-    return {signature.name: {"method": signature.method} for signature in signed}
+    pruned = prune(target.out, target.keep) if target.keep else ()
+    seconds = time.monotonic() - started
+    return Exported(path, source.description, written, size, weights, seconds, source.notes, record, pruned)
 
 
 def _size(folder: Path) -> int:

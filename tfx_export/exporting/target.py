@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfx_export.errors import VersionError
 from tfx_export.savedmodel.publish import check_folder
 from tfx_export.savedmodel.record import Record
 from tfx_export.savedmodel.signature import Signature
@@ -20,9 +21,13 @@ class Target:
     out: Path
     version: str | int = NEXT
     overwrite: bool = False
+    # How many versions stay, newest first; None keeps all.
+    keep: int | None = None
 
     def check(self) -> None:
         """Raise now the VersionError or PublishError that publishing there would raise later."""
+        if self.keep is not None and self.keep < 1:
+            raise VersionError(f"{self.keep} versions cannot be kept: at least the new one stays.")
         check_folder(self.out)
         resolve_version(self.out, self.version, overwrite=self.overwrite)
 
@@ -39,6 +44,8 @@ class Exported:
     seconds: float
     notes: tuple[str, ...] = field(default=())
     record: Record | None = None
+    # Versions removed after it was published.
+    pruned: tuple[int, ...] = field(default=())
 
     @property
     def version(self) -> int:

@@ -10,22 +10,28 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfx_export.errors import PublishError
 from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.spec import ExportSpec
 from tfx_export.savedmodel.signature import Signature
 
 
-def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, *, tags: Sequence[str]) -> None:
+def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, spec: ExportSpec) -> None:
     """Write the SavedModel into `folder`, which must be empty. Raises PublishError if the file system refuses."""
     with _refusals(folder), source.graph.as_default():
+        for asset in spec.assets:
+            tf.compat.v1.add_to_collection(
+                tf.compat.v1.GraphKeys.ASSET_FILEPATHS, tf.constant(str(asset), name="asset")
+            )
         builder = tf.compat.v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(
             source.session,
-            list(tags),
+            list(spec.tags),
             signature_def_map={signature.name: _signature_def(signature) for signature in signatures},
+            assets_collection=tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS),
             main_op=_main_op(),
-            clear_devices=True,
-            strip_default_attrs=True,
+            clear_devices=spec.clear_devices,
+            strip_default_attrs=spec.strip_default_attrs,
         )
-        builder.save()
+        builder.save(as_text=spec.as_text)
 
 
 def _main_op() -> Any:

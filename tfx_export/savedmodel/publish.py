@@ -65,6 +65,17 @@ def publish(staged: Path, version: str | int, *, overwrite: bool = False) -> Pat
     return target
 
 
+def prune(model: Path, keep: int) -> tuple[int, ...]:
+    """Remove all but the `keep` newest versions of `model`; the numbers of those removed."""
+    with refusals(model), folder_lock(model):
+        old = dict(list(list_versions(model).items())[keep:])
+        for path in old.values():
+            # A server must never see half of a version.
+            trash = path.rename(model / f"{_STAGING}{token_hex(6)}")
+            shutil.rmtree(trash, ignore_errors=True)
+    return tuple(old)
+
+
 def check_folder(model: Path) -> None:
     """Raise now the PublishError that `staging(model)` would: something there is no folder, or not writable."""
     nearest = next(path for path in (model, *model.absolute().parents) if path.exists())

@@ -1,0 +1,113 @@
+"""The options that every exporting command has: where to, which version, what to write."""
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from tfx_export.cli.extras import extras_from, extras_options
+from tfx_export.cli.feedback import feedback_options, steps
+from tfx_export.cli.summary import as_dict, print_summary
+from tfx_export.errors import SpecError
+from tfx_export.exporting.flags import SignatureFlags, combine
+from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.target import Exported
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_PATH = click.Path(path_type=Path)
+
+_OPTIONS = (
+    click.option("--out", required=True, type=_PATH, help="The model's folder; versions are folders in it."),
+    click.option("--version", default="next", show_default=True, help="A number, 'next' or 'timestamp'."),
+    click.option("--overwrite", is_flag=True, help="Replace the version if it exists."),
+    click.option(
+        "--keep", type=click.IntRange(1), metavar="K", help="Afterwards remove all but the K newest versions."
+    ),
+    click.option("--input-name", multiple=True, metavar="OLD=NEW", help="Rename an input (repeatable)."),
+    click.option("--output-name", multiple=True, metavar="OLD=NEW", help="Rename an output (repeatable)."),
+    click.option("--signatures", "spec_file", type=_PATH, metavar="SPEC.YAML", help="Signatures from a spec file."),
+    click.option(
+        "--signature",
+        multiple=True,
+        metavar="[NAME=]KIND",
+        help="Write a signature: predict, classify, regress or image (repeatable).",
+    ),
+    click.option("--default", "default", metavar="NAME", help="The signature that is also 'serving_default'."),
+    click.option("--labels", type=_PATH, help="Text file of class names, a line each, for classify and image."),
+    click.option("--top-k", type=click.IntRange(1), metavar="K", help="Answer the K best classes only."),
+    click.option("--image-scale", metavar="SCALE", help="0-1, -1-1, none or a model of keras.applications: resnet50."),
+    click.option("--image-size", type=int, nargs=2, metavar="H W", help="Size that images are resized to."),
+    click.option("--tags", metavar="TAG,...", help="Tags of the SavedModel.  [default: serve]"),
+    click.option("--assets", multiple=True, type=_PATH, metavar="FILE", help="Put a file into assets/ (repeatable)."),
+    click.option("--as-text", is_flag=True, help="Write saved_model.pbtxt instead of saved_model.pb."),
+    click.option(
+        "--clear-devices/--keep-devices", default=None, help="Whether ops forget their devices.  [default: clear]"
+    ),
+    click.option(
+        "--strip-default-attrs/--keep-default-attrs",
+        default=None,
+        help="Whether attributes of default value are left out, for older servers.  [default: strip]",
+    ),
+)
+
+
+def export_options(function: Function) -> Function:
+    """Add the options above, those of `extras_options` and `feedback_options`; give their values to `run_export`."""
+    function = extras_options(feedback_options(function))
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def run_export(export: Callable[..., Exported], options: dict[str, Any]) -> None:
+    """Call `export` (a function of the API, its source given already) with what the options say; show what came."""
+    spec = _spec(options)
+    arguments = {key: options[key] for key in ("out", "version", "overwrite", "keep")}
+    arguments["extras"] = extras_from(options)
+    silent = options["quiet"] or options["as_json"]
+    with steps(quiet=silent, verbose=options["verbose"]) as report:
+        exported = export(spec=spec, report=report, **arguments)
+    if options["as_json"]:
+        click.echo(json.dumps(as_dict(exported), indent=2))
+    elif not silent:
+        print_summary(exported, next_command=f"tfx-export serve {shlex.quote(str(options['out']))}")
+
+
+def _spec(options: dict[str, Any]) -> ExportSpec:
+    flags = SignatureFlags(
+        signatures=options["signature"],
+        labels=options["labels"],
+        top_k=options["top_k"],
+        image_scale=options["image_scale"],
+        image_size=options["image_size"],
+    )
+    spec = combine(flags, options["spec_file"])
+    changes = {
+        key: options[key] for key in ("default", "clear_devices", "strip_default_attrs") if options[key] is not None
+    }
+    if options["tags"]:
+        changes["tags"] = tuple(tag.strip() for tag in options["tags"].split(","))
+    return replace(
+        spec,
+        assets=spec.assets + options["assets"],
+        as_text=spec.as_text or options["as_text"],
+        input_names=_renames("--input-name", options["input_name"]),
+        output_names=_renames("--output-name", options["output_name"]),
+        **changes,
+    )
+
+
+def _renames(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for pair in pairs:
+        old, equals, new = pair.partition("=")
+        if not (old and equals and new):
+            raise SpecError(f"{option} takes OLD=NEW, and got {pair!r}.", hint=f"For example: {option} dense_1=scores")
+        if old in names:
+            raise SpecError(f"{option} names {old!r} twice: {names[old]!r} and {new!r}.")
+        names[old] = new
+    return names

@@ -1,0 +1,23 @@
+"""`tfx-export init`: a spec file filled in from a model."""
+
+from pathlib import Path
+
+import click
+
+from tfx_export.cli.feedback import steps
+from tfx_export.exporting.api import describe_keras
+
+
+@click.group("init")
+def command() -> None:
+    """Print a commented spec file for --signatures, filled in from a model."""
+
+
+@command.command("keras")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's own messages.")
+def keras(model: Path, verbose: bool) -> None:
+    """From a Keras model file: tfx-export init keras model.h5 > spec.yaml"""
+    with steps(quiet=False, verbose=verbose) as report:
+        text = describe_keras(model, report=report)
+    click.echo(text, nl=False)

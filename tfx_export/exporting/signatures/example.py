@@ -1,0 +1,99 @@
+"""Serialized tf.Example in, as TensorFlow Serving's Classify and Regress send it."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SpecError
+from tfx_export.exporting.graph import GraphInput, SourceGraph
+from tfx_export.exporting.signatures.raw import check_fed
+from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, guarded, placeholder
+from tfx_export.exporting.spec import FeatureSpec, SignatureSpec
+
+
+def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
+    """The placeholder `inputs` of serialized examples, and the source's inputs parsed from them."""
+    features = spec.features
+    if features is None:
+        features = tuple(_guess(name, one, spec.name) for name, one in source.inputs.items())
+    check_fed(source, spec.name, [feature.input for feature in features])
+    sent = placeholder("inputs", tf.string, [None])
+    readers = {feature.name: _reader(feature, source.inputs[feature.input], spec.name) for feature in features}
+    parsed = tf.io.parse_example(guarded(sent, [None]), readers)
+    return {"inputs": sent}, {
+        feature.input: _tensor(feature, parsed[feature.name], source.inputs[feature.input], spec.name)
+        for feature in features
+    }
+
+
+def _guess(name: str, target: GraphInput, signature: str) -> FeatureSpec:
+    """The feature for an input that no spec speaks about: of its name and shape."""
+    sizes = target.shape.as_list()[1:] if target.shape.rank else None
+    if sizes is not None and None not in sizes:
+        return FeatureSpec(name, name)
+    if sizes == [None]:
+        return FeatureSpec(name, name, "varlen")
+    raise SpecError(
+        f"Signature {signature!r}: the input {name!r} is {describe(target.dtype, target.shape)}, "
+        "and a tf.Example needs its size.",
+        hint="Give the feature in a spec file: features: {" + name + ": {shape: [...]}}",
+    )
+
+
+def _reader(feature: FeatureSpec, target: GraphInput, signature: str) -> Any:
+    where = f"Signature {signature!r}, feature {feature.name!r}"
+    dtype = _wire_dtype(feature, target, where)
+    if feature.kind == "varlen":
+        return tf.io.VarLenFeature(dtype)
+    if feature.kind == "sparse":
+        index, value = feature.index, feature.value
+        if index is None or value is None or feature.size is None:
+            raise SpecError(f"{where} is sparse and needs index, value and size.")
+        return tf.io.SparseFeature(index, value, dtype, feature.size)
+    sizes = feature.shape
+    if sizes is None:
+        if target.shape.rank is None or None in target.shape.as_list()[1:]:
+            raise SpecError(
+                f"{where} needs a shape: the model's input is {describe(target.dtype, target.shape)}.",
+                hint="shape: the sizes of one example, without the batch dimension.",
+            )
+        sizes = tuple(target.shape.as_list()[1:])
+    default = feature.default
+    if default is not None and not isinstance(default, tuple):
+        default = (default,) * max(1, tf.TensorShape(sizes).num_elements())
+    if default is not None and len(default) != tf.TensorShape(sizes).num_elements():
+        raise SpecError(f"{where}: the default has {len(default)} values, and the shape is {list(sizes)}.")
+    return tf.io.FixedLenFeature(
+        sizes, dtype, None if default is None else tf.reshape(_constant(default, dtype), sizes)
+    )
+
+
+def _wire_dtype(feature: FeatureSpec, target: GraphInput, where: str) -> Any:
+    """A tf.Example holds float32, int64 and bytes; what else the source wants is cast."""
+    wanted = dtype_of(feature.dtype, where) if feature.dtype else target.dtype
+    if wanted == tf.string:
+        return tf.string
+    if feature.dtype and wanted not in (tf.float32, tf.int64):
+        raise SpecError(
+            f"{where}: a tf.Example cannot hold {feature.dtype}.", hint="It holds float32, int64 and string."
+        )
+    return tf.float32 if wanted.is_floating else tf.int64
+
+
+def _tensor(feature: FeatureSpec, parsed: Any, target: GraphInput, signature: str) -> Any:
+    where = f"Signature {signature!r}, feature {feature.name!r}"
+    if isinstance(parsed, tf.SparseTensor):
+        default = feature.default if feature.default is not None else ("" if parsed.dtype == tf.string else 0)
+        parsed = tf.sparse.to_dense(parsed, _constant(default, parsed.dtype), validate_indices=False)
+    tensor = cast(parsed, target.dtype, where)
+    if not tensor.shape.is_compatible_with(target.shape):
+        raise SpecError(
+            f"{where} is {describe(tensor.dtype, tensor.shape)}, "
+            f"and the model's input {feature.input!r} is {describe(target.dtype, target.shape)}.",
+            hint="shape is that of one example, without the batch dimension.",
+        )
+    return guarded(tensor, target.shape)
+
+
+def _constant(value: Any, dtype: Any) -> Any:
+    return tf.constant(value, dtype)

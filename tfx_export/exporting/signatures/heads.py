@@ -1,0 +1,128 @@
+"""From the source's outputs to the answer, by method."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SpecError
+from tfx_export.exporting.signatures.tensors import Tensors, describe, named
+from tfx_export.exporting.spec import Method, SignatureSpec
+
+
+def predict(computed: Tensors, spec: SignatureSpec) -> Tensors:
+    """The source's outputs; with labels or top_k the scored one becomes `classes` and `scores`."""
+    outputs = _chosen(computed, spec)
+    if spec.labels is None and spec.top_k is None:
+        return named(outputs)
+    scored = "scores" if "scores" in outputs else next(iter(outputs))
+    if scored != "scores" and len(outputs) > 1:
+        raise SpecError(
+            f"Signature {spec.name!r}: labels and top_k are about one output, and there are "
+            f"{', '.join(map(repr, outputs))}.",
+            hint=f"Name the one that scores classes: outputs: {{scores: {next(iter(outputs))}}}",
+        )
+    others = {key: tensor for key, tensor in outputs.items() if key != scored}
+    return named({**others, **_classes(outputs[scored], spec)})
+
+
+def classify(computed: Tensors, spec: SignatureSpec) -> Tensors:
+    """`scores`, float32 (batch, classes), and with labels or top_k `classes`, strings of that shape."""
+    outputs = _chosen(computed, spec)
+    if set(outputs) == {"classes", "scores"} and spec.labels is None and spec.top_k is None:
+        return named(outputs)
+    return named(_classes(_only(outputs, spec, "scores"), spec))
+
+
+def regress(computed: Tensors, spec: SignatureSpec) -> Tensors:
+    """`outputs`, float32 (batch) or (batch, 1)."""
+    tensor = _float32(_only(_chosen(computed, spec), spec, "outputs"), spec)
+    if not (tensor.shape.rank == 1 or (tensor.shape.rank == 2 and tensor.shape[1] == 1)):
+        raise SpecError(
+            f"Signature {spec.name!r}: Regress answers one number an example, (batch) or (batch, 1), "
+            f"and the model's output is {describe(tensor.dtype, tensor.shape)}.",
+            hint="Choose another output (outputs: {outputs: NAME}), or method: predict.",
+        )
+    return named({"outputs": tensor})
+
+
+HEADS: dict[Method, Callable[[Tensors, SignatureSpec], Tensors]] = {
+    "predict": predict,
+    "classify": classify,
+    "regress": regress,
+}
+
+
+def _chosen(computed: Tensors, spec: SignatureSpec) -> dict[str, Any]:
+    if not spec.outputs:
+        return dict(computed)
+    for name in spec.outputs.values():
+        if name not in computed:
+            raise SpecError(
+                f"Signature {spec.name!r}: the model has no output {name!r}.",
+                hint=f"Its outputs: {', '.join(map(repr, computed))}",
+            )
+    return {alias: computed[name] for alias, name in spec.outputs.items()}
+
+
+def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> Any:
+    if len(outputs) == 1:
+        return next(iter(outputs.values()))
+    raise SpecError(
+        f"Signature {spec.name!r}: {spec.method.capitalize()} is about one output of the model, "
+        f"and there are {', '.join(map(repr, outputs))}.",
+        hint=f"Choose one: outputs: {{{key}: {next(iter(outputs))}}}",
+    )
+
+
+def _float32(tensor: Any, spec: SignatureSpec) -> Any:
+    if not tensor.dtype.is_floating:
+        raise SpecError(
+            f"Signature {spec.name!r}: {spec.method.capitalize()} answers float32, "
+            f"and the model's output is {describe(tensor.dtype, tensor.shape)}.",
+            hint="Choose an output of numbers with a fraction, or method: predict.",
+        )
+    return tf.cast(tensor, tf.float32)
+
+
+def _classes(scores: Any, spec: SignatureSpec) -> dict[str, Any]:
+    scores = _float32(scores, spec)
+    if scores.shape.rank != 2:
+        raise SpecError(
+            f"Signature {spec.name!r}: scores of classes are (batch, classes), "
+            f"and the model's output is {describe(scores.dtype, scores.shape)}.",
+            hint="Choose another output: outputs: {scores: NAME}",
+        )
+    if spec.top_k is None and spec.labels is None:
+        return {"scores": scores}
+    count = scores.shape[1]
+    if spec.top_k is not None and count is not None and not 1 <= spec.top_k <= count:
+        raise SpecError(f"Signature {spec.name!r}: top_k is {spec.top_k}, and the model has {count} classes.")
+    if spec.top_k is not None:
+        scores, indices = tf.math.top_k(scores, spec.top_k)
+    else:
+        indices = tf.broadcast_to(tf.range(tf.shape(scores)[1]), tf.shape(scores))
+    classes = tf.as_string(indices)
+    if spec.labels is not None:
+        classes = _labels(spec.labels, count, spec.name).lookup(tf.cast(indices, tf.int64))
+    return {"classes": tf.ensure_shape(classes, scores.shape), "scores": scores}
+
+
+def _labels(path: Path, count: int | None, signature: str) -> Any:
+    """The table from class to label, filled from `path`, which goes along as an asset."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(
+            f"Signature {signature!r}: the labels {path} cannot be read: {error}.",
+            hint="Labels are a text file in UTF-8, one label a line, in the order of the model's classes.",
+        ) from None
+    if count is not None and len(lines) != count:
+        raise SpecError(
+            f"Signature {signature!r}: {path} has {len(lines)} labels, and the model has {count} classes.",
+            hint="One label a line, in the order of the model's classes.",
+        )
+    whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    content = tf.lookup.TextFileInitializer(str(path), tf.int64, number, tf.string, whole)
+    return tf.lookup.StaticHashTable(content, "")

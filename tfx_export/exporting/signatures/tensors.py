@@ -1,0 +1,71 @@
+"""Tensors of a signature by name: what parts of signatures hand to each other."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SpecError
+from tfx_export.savedmodel.dtypes import dtype_name
+from tfx_export.savedmodel.signature import TensorSpec
+
+Tensors = Mapping[str, Any]
+
+
+def placeholder(key: str, dtype: Any, shape: Any) -> Any:
+    return tf.compat.v1.placeholder(dtype, shape, name=op_name(key))
+
+
+def guarded(tensor: Any, shape: Any) -> Any:
+    """`tensor`, refused when run if its shape is not `shape`: in some kernels a wrong rank ends the process."""
+    return tf.ensure_shape(tensor, shape)
+
+
+def op_name(key: str) -> str:
+    """A name TensorFlow accepts for an op, from what a client calls the tensor."""
+    cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in key)
+    return cleaned if cleaned[:1].isalnum() else f"t{cleaned}"
+
+
+def named(tensors: Tensors) -> dict[str, Any]:
+    """The tensors as ops of their names, so that the graph reads as the signature does."""
+    return {key: tf.identity(tensor, name=op_name(key)) for key, tensor in tensors.items()}
+
+
+def tensor_specs(tensors: Tensors) -> dict[str, TensorSpec]:
+    return {
+        key: TensorSpec(
+            tensor.name,
+            dtype_name(tensor.dtype.as_datatype_enum),
+            None if tensor.shape.rank is None else tuple(tensor.shape.as_list()),
+        )
+        for key, tensor in sorted(tensors.items())
+    }
+
+
+def dtype_of(name: str, where: str) -> Any:
+    """`uint8` -> tf.uint8. Raises SpecError for what is no dtype."""
+    try:
+        return tf.as_dtype(name)
+    except TypeError:
+        raise SpecError(
+            f"{where}: {name!r} is no dtype.", hint="For example float32, int64, uint8, string, bool."
+        ) from None
+
+
+def cast(tensor: Any, dtype: Any, where: str) -> Any:
+    """`tensor` as `dtype`. Raises SpecError between text and numbers."""
+    if tensor.dtype == dtype:
+        return tensor
+    if tf.string in (tensor.dtype, dtype):
+        raise SpecError(
+            f"{where}: {tensor.dtype.name} cannot become {dtype.name}.", hint="Text and numbers are not converted."
+        )
+    return tf.cast(tensor, dtype)
+
+
+def describe(dtype: Any, shape: Any) -> str:
+    """`float32 (any, 28, 28)`."""
+    if shape.rank is None:
+        return f"{dtype.name} of any shape"
+    return f"{dtype.name} ({', '.join('any' if size is None else str(size) for size in shape.as_list())})"
