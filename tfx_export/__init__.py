@@ -8,7 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tfx_export.exporting.api import export_function as export_function
     from tfx_export.exporting.api import export_keras as export_keras
+    from tfx_export.exporting.api import export_savedmodel as export_savedmodel
+    from tfx_export.exporting.api import export_session as export_session
     from tfx_export.exporting.target import Exported as Exported
     from tfx_export.savedmodel.editor import SignatureEditor as SignatureEditor
     from tfx_export.savedmodel.summary import show as show
@@ -19,7 +22,10 @@ __version__ = version("tfx-export")
 _API = {
     "Exported": "tfx_export.exporting.target",
     "SignatureEditor": "tfx_export.savedmodel.editor",
+    "export_function": "tfx_export.exporting.api",
     "export_keras": "tfx_export.exporting.api",
+    "export_savedmodel": "tfx_export.exporting.api",
+    "export_session": "tfx_export.exporting.api",
     "show": "tfx_export.savedmodel.summary",
 }
 

@@ -1,6 +1,5 @@
 """A Keras model file becomes a SavedModel that computes the same and names things as the model does."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.support import keras_models
+from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import Exported, export_keras
 from tfx_export.errors import PublishError, SpecError, TfxExportError, VerificationError, VersionError
 from tfx_export.exporting.extras import Extras
@@ -23,23 +23,6 @@ FILES = [
     for kind in keras_models.KINDS
     for library, suffix in (("keras", ".keras"), ("keras", ".h5"), ("tf_keras", ".h5"))
 ]
-
-
-def run_in_session(folder: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        meta = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(folder))
-        signature = meta.signature_def["serving_default"]
-        feeds = {signature.inputs[name].name: value for name, value in inputs.items()}
-        answers: dict[str, np.ndarray] = session.run(
-            {key: info.name for key, info in signature.outputs.items()}, feed_dict=feeds
-        )
-        return answers
-
-
-def run_loaded(folder: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    signature = tf.saved_model.load(str(folder)).signatures["serving_default"]
-    answers = signature(**{name: tf.constant(value) for name, value in inputs.items()})
-    return {name: value.numpy() for name, value in answers.items()}
 
 
 def weight_bytes(model: Any) -> int:

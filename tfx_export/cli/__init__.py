@@ -22,6 +22,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("tfx_export.cli.status", "Show the versions of a model on a running server, and their states."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
+    "session": ("tfx_export.cli.session", "Export a TF1 checkpoint or frozen graph as a SavedModel."),
+    "savedmodel": ("tfx_export.cli.savedmodel", "Export an existing SavedModel again, with other signatures."),
+    "function": (
+        "tfx_export.cli.function",
+        "Export a tf.function, a tf.Module or a Python function as a SavedModel.",
+    ),
     "init": ("tfx_export.cli.init", "Print a commented spec file for --signatures, filled in from a model."),
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
@@ -53,7 +54,7 @@ def lift(function: Any, *, holders: Iterable[Any] = ()) -> Lifted:
             else:
                 state[name] = tf.constant(copy)
         session = tf.compat.v1.Session(graph=graph)
-        _load(session, values)
+        load_values(session, values)
         session.run(tf.compat.v1.tables_initializer())
     _drop(body, {name.partition(":")[0] for name in state})
     return Lifted(session, body, state)
@@ -106,11 +107,12 @@ def _copy(external: Any, owners: dict[int, Any], tables: dict[int, Any]) -> Any:
     return external.numpy()
 
 
-def _load(session: Any, values: list[tuple[Any, Any]]) -> None:
+def load_values(session: Any, values: Iterable[tuple[Any, Any]]) -> None:
+    """Give variables of `session` their values, by feeding them: (variable, array or eager tensor) each."""
     feeds: dict[Any, Any] = {}
     size = 0
     for variable, value in values:
-        array = value.numpy()
+        array = np.asarray(value)
         feeds[variable.initializer.inputs[1]] = array
         size += array.nbytes
         if size > _CHUNK:

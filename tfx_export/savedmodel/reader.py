@@ -20,6 +20,11 @@ def is_saved_model(folder: Path) -> bool:
     return (folder / BINARY).is_file() or (folder / TEXT).is_file()
 
 
+def saved_model_file(folder: Path) -> Path:
+    """The file in `folder` that makes it a SavedModel; binary goes before text."""
+    return folder / (BINARY if (folder / BINARY).is_file() else TEXT)
+
+
 def read_index(folder: Path) -> wire.Message:
     """The `SavedModelIndex` (all but graph and object graph parsed) of the SavedModel in `folder`.
 
@@ -40,12 +45,13 @@ def read_index(folder: Path) -> wire.Message:
 
 
 def _parse(folder: Path) -> wire.Message | None:
-    if (folder / BINARY).is_file():
-        return wire.SavedModelIndex.FromString((folder / BINARY).read_bytes())
-    if (folder / TEXT).is_file():
-        whole = wire.parse_text(wire.SavedModel, (folder / TEXT).read_bytes())
-        return wire.SavedModelIndex.FromString(whole.SerializeToString())
-    return None
+    file = saved_model_file(folder)
+    if not file.is_file():
+        return None
+    if file.name == BINARY:
+        return wire.SavedModelIndex.FromString(file.read_bytes())
+    whole = wire.parse_text(wire.SavedModel, file.read_bytes())
+    return wire.SavedModelIndex.FromString(whole.SerializeToString())
 
 
 def tag_sets(index: wire.Message) -> list[list[str]]:

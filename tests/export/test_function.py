@@ -1,0 +1,77 @@
+"""Python functions and modules of TensorFlow become SavedModels."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support.command_line import tfx_export
+from tests.support.loaders import run_in_session, run_loaded
+from tfx_export import export_function
+from tfx_export.errors import SourceError, SpecError
+from tfx_export.exporting.extras import Extras
+
+UNVERIFIED = Extras(verify=False)
+X = np.array([[1, 2], [3, 4]], np.float32)
+
+
+class Scaler(tf.Module):  # type: ignore[misc]
+    """A variable and a table, reached through the module."""
+
+    def __init__(self) -> None:
+        self.factor = tf.Variable([2.0, 3.0])
+        content = tf.lookup.KeyValueTensorInitializer(tf.constant([2, 6], tf.int64), tf.constant(["two", "six"]))
+        self.names = tf.lookup.StaticHashTable(content, "?")
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 2], tf.float32, "x")])  # type: ignore[untyped-decorator]
+    def __call__(self, x: Any) -> Any:
+        scaled = x * self.factor
+        return {"scaled": scaled, "name": self.names.lookup(tf.cast(scaled[:, 0], tf.int64))}
+
+
+def sum_and_product(a: Any, b: Any) -> Any:
+    return a + b, a * b
+
+
+def test_module_with_variable_and_table(tmp_path: Path) -> None:
+    exported = export_function(Scaler(), tmp_path)
+    for run in (run_in_session, run_loaded):
+        answer = run(exported.path, {"x": X})
+        np.testing.assert_array_equal(answer["scaled"], X * [2, 3])
+        assert answer["name"].tolist() == [b"two", b"six"]
+
+
+def test_callable_with_inputs_given(tmp_path: Path) -> None:
+    specs = {name: tf.TensorSpec([None, 2], tf.float32) for name in "ab"}
+    exported = export_function(sum_and_product, tmp_path, inputs=specs, extras=UNVERIFIED)
+    answer = run_in_session(exported.path, {"a": X, "b": X})
+    np.testing.assert_array_equal(answer["output"], X + X)
+    np.testing.assert_array_equal(answer["output_1"], X * X)
+
+
+def test_module_and_attribute_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.py").write_text("def double(x):\n    return {'y': 2 * x}\n")
+    monkeypatch.chdir(tmp_path)
+    tfx_export("function", "mine:double", "--out", "served", "--input", "x=float32[?,2]", "--no-verify")
+    np.testing.assert_array_equal(run_in_session(tmp_path / "served" / "1", {"x": X})["y"], 2 * X)
+
+
+def test_function_that_does_not_say_what_it_takes(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="input_signature"):
+        export_function(sum_and_product, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "error", "says"),
+    [
+        ("no colon", SpecError, "module:attribute"),
+        ("no_such_module:f", SourceError, "no module 'no_such_module'"),
+        ("tests.export.test_function:g", SourceError, "has no 'g'"),
+        ("tests.export.test_function:X", SourceError, "cannot be called"),
+    ],
+)
+def test_reference_to_nothing(tmp_path: Path, reference: str, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        export_function(reference, tmp_path)

@@ -1,0 +1,228 @@
+"""TF1 checkpoints, frozen graphs and live sessions become SavedModels that compute the same and hold no more."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.support import tf1_models
+from tests.support.command_line import tfx_export
+from tests.support.loaders import run_in_session, run_loaded
+from tests.support.tf1_models import FEATURES
+from tfx_export import export_savedmodel, export_session
+from tfx_export.errors import SourceError, SpecError
+from tfx_export.exporting.extras import Extras
+from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures
+from tfx_export.wire import GraphDef
+
+UNVERIFIED = Extras(verify=False)
+SCORES = {"inputs": {"x": "x:0"}, "outputs": {"scores": "softmax"}, "bind": {"keep_prob": 1.0}}
+LABEL = "label/LookupTableFindV2:0"
+
+
+def expected(outputs: dict[str, str], build: Any) -> dict[str, np.ndarray]:
+    return tf1_models.answers(build, outputs, {"x:0": FEATURES, "keep_prob:0": 1.0})
+
+
+def nodes(folder: Path) -> list[Any]:
+    graph = GraphDef.FromString(find_meta_graph(read_index(folder), ["serve"]).graph_def)
+    return list(graph.node)
+
+
+@pytest.fixture
+def vocabulary(tmp_path: Path) -> Path:
+    file = tmp_path / "vocabulary.txt"
+    file.write_text("cat\ndog\nbird\n")
+    return file
+
+
+@pytest.mark.parametrize("use_resource", [False, True], ids=["ref", "resource"])
+@pytest.mark.parametrize("given", ["meta", "prefix", "index", "folder"])
+def test_checkpoint_is_found_and_exported(tmp_path: Path, given: str, use_resource: bool) -> None:
+    build = partial(tf1_models.classifier, use_resource=use_resource)
+    meta = tf1_models.save_checkpoint(tmp_path / "training", build)
+    path = {
+        "meta": meta,
+        "prefix": meta.with_suffix(""),
+        "index": meta.with_suffix(".index"),
+        "folder": meta.parent,
+    }[given]
+    exported = export_session(path, tmp_path / "served", extras=UNVERIFIED, **SCORES)  # type: ignore[arg-type]
+    want = expected({"scores": "softmax:0"}, build)["scores"]
+    np.testing.assert_array_equal(run_in_session(exported.path, {"x": FEATURES})["scores"], want)
+    np.testing.assert_allclose(run_loaded(exported.path, {"x": FEATURES})["scores"], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".pb", ".pbtxt"])
+def test_frozen_graph_is_exported(tmp_path: Path, suffix: str) -> None:
+    build = partial(tf1_models.classifier, use_resource=True)
+    frozen = tf1_models.save_frozen(tmp_path / f"frozen{suffix}", build, ["softmax"])
+    exported = export_session(frozen, tmp_path / "served", extras=UNVERIFIED, **SCORES)  # type: ignore[arg-type]
+    want = expected({"scores": "softmax:0"}, build)["scores"]
+    np.testing.assert_array_equal(run_in_session(exported.path, {"x": FEATURES})["scores"], want)
+
+
+def test_live_session_is_exported_as_it_is_and_left_alone(tmp_path: Path) -> None:
+    with tf1_models.session() as session:
+        tf1_models.classifier(use_resource=False)
+        tf1_models.initialise(session)
+        session.run(
+            "dense/b/Assign:0", feed_dict={session.graph.get_operation_by_name("dense/b/Assign").inputs[1]: [1, 2, 3]}
+        )
+        before = len(session.graph.get_operations())
+        exported = export_session(session, tmp_path / "served", **SCORES)  # type: ignore[arg-type]
+        want = session.run("softmax:0", feed_dict={"x:0": FEATURES, "keep_prob:0": 1.0})
+        assert len(session.graph.get_operations()) == before
+    assert exported.record
+    assert exported.record.verification
+    np.testing.assert_array_equal(run_in_session(exported.path, {"x": FEATURES})["scores"], want)
+
+
+def test_export_holds_only_what_the_outputs_need(tmp_path: Path) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=False))
+    exported = export_session(meta, tmp_path / "served", extras=UNVERIFIED, **SCORES)  # type: ignore[arg-type]
+    names = {node.name for node in nodes(exported.path)}
+    assert {"dense/w", "dense/b"} <= names
+    assert not [name for name in names if "Adam" in name or "gradients" in name or name == "labels"]
+
+
+@pytest.mark.parametrize("use_resource", [False, True], ids=["ref", "resource"])
+def test_variables_keep_their_kind(tmp_path: Path, use_resource: bool) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=use_resource))
+    exported = export_session(meta, tmp_path / "served", extras=UNVERIFIED, **SCORES)  # type: ignore[arg-type]
+    kinds = {node.op for node in nodes(exported.path) if node.name == "dense/w"}
+    assert kinds == {"VarHandleOp" if use_resource else "VariableV2"}
+
+
+def test_vocabulary_becomes_an_asset_and_survives_a_second_export(tmp_path: Path, vocabulary: Path) -> None:
+    build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary)
+    meta = tf1_models.save_checkpoint(tmp_path / "training", build)
+    ends: Any = {**SCORES, "outputs": {"scores": "softmax", "label": LABEL}}
+    first = export_session(meta, tmp_path / "first", **ends)
+    want = expected({"scores": "softmax:0", "label": LABEL}, build)
+    second = export_savedmodel(first.path, tmp_path / "second")
+    vocabulary.unlink()
+    for exported in (first, second):
+        assert [asset.name for asset in (exported.path / "assets").iterdir()] == ["vocabulary.txt"]
+        for run in (run_in_session, run_loaded):
+            answer = run(exported.path, {"x": FEATURES})
+            assert answer["label"].tolist() == want["label"].tolist()
+            np.testing.assert_allclose(answer["scores"], want["scores"], rtol=1e-6)
+
+
+def test_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path, tf1_models.segmenter)
+    ends = [f"--input={name}={name}:0" for name in ("images", "height", "width")]
+    for _ in range(2):
+        tfx_export(
+            "session",
+            meta,
+            "--out",
+            tmp_path / "served",
+            *ends,
+            "--output=segmentation_map=segmentation_map:0",
+            "--as-text",
+            "--no-verify",
+        )
+    feeds: dict[str, np.ndarray] = {
+        "images": np.full((1, 16, 16, 3), 90, np.uint8),
+        "height": np.array(20, np.int32),
+        "width": np.array(24, np.int32),
+    }
+    want = tf1_models.answers(
+        tf1_models.segmenter, {"map": "segmentation_map:0"}, {f"{name}:0": value for name, value in feeds.items()}
+    )["map"]
+    for version in ("1", "2"):
+        assert (tmp_path / "served" / version / "saved_model.pbtxt").is_file()
+        np.testing.assert_array_equal(run_in_session(tmp_path / "served" / version, feeds)["segmentation_map"], want)
+
+
+def test_candidates_are_listed_with_a_command_that_works(tmp_path: Path) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=True))
+    said = tfx_export("session", meta, "--out", tmp_path / "served", code=2).stderr
+    assert "x:0" in said
+    assert "float32 (?, 4)" in said
+    command = said.strip().splitlines()[-1].removeprefix("For example: tfx-export ")
+    assert "labels" not in command
+    tfx_export(*command.split(), "--no-verify")
+    assert set(read_signatures(tmp_path / "served" / "1")["serving_default"].inputs) == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"outputs": {"y": "sofmax"}}, "Near to it: softmax:0"),
+        ({"bind": {}}, "--bind keep_prob=1.0"),
+        ({"inputs": {"x": "x", "labels": "labels"}}, "No output depends on the input 'labels'"),
+        ({"bind": {"keep_prob": "much"}}, "'much' is no value for keep_prob:0"),
+    ],
+)
+def test_ends_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=True))
+    ends: Any = {**SCORES, **changes}
+    with pytest.raises(SpecError) as raised:
+        export_session(meta, tmp_path / "served", **ends)
+    assert says in str(raised.value)
+    assert not (tmp_path / "served").exists() or not list((tmp_path / "served").iterdir())
+
+
+def _truncated(folder: Path) -> Path:
+    meta = tf1_models.save_checkpoint(folder, tf1_models.segmenter)
+    meta.write_bytes(meta.read_bytes()[:1000])
+    return meta
+
+
+def _without_values(folder: Path) -> Path:
+    meta = tf1_models.save_checkpoint(folder, tf1_models.segmenter)
+    meta.with_suffix(".index").unlink()
+    return meta
+
+
+def _written(name: str, content: bytes) -> Any:
+    def write(folder: Path) -> Path:
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda folder: folder / "missing.meta", "does not exist"),
+        (lambda folder: folder, "no file named checkpoint"),
+        (_written("model.pb", b"hello, I am no graph"), "is no frozen graph"),
+        (_written("model.pbtxt", b"neither am I"), "is no frozen graph"),
+        (_written("saved_model.pb", b""), "is a SavedModel"),
+        (_written("model.ckpt.meta", b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"),
+        (_truncated, "cannot load"),
+        (_without_values, "checkpoint of"),
+    ],
+)
+def test_what_is_no_session_is_refused(tmp_path: Path, make: Any, says: str) -> None:
+    with pytest.raises(SourceError) as raised:
+        export_session(make(tmp_path), tmp_path / "served", **SCORES)  # type: ignore[arg-type]
+    assert says in str(raised.value)
+
+
+def test_uninitialised_variable_is_named(tmp_path: Path) -> None:
+    with tf1_models.session() as session:
+        tf1_models.classifier(use_resource=False)
+        with pytest.raises(SourceError, match=r"dense/[bw]' has no value"):
+            export_session(session, tmp_path / "served", **SCORES)  # type: ignore[arg-type]
+
+
+def test_control_flow_of_tf1_survives(tmp_path: Path) -> None:
+    tf.compat.v1.disable_control_flow_v2()
+    try:
+        with tf1_models.session() as session:
+            x = tf.compat.v1.placeholder(tf.float32, [None], "x")
+            _, total = tf.compat.v1.while_loop(lambda i, _: i < 5, lambda i, t: (i + 1, t + x), [0, tf.zeros_like(x)])
+            tf.identity(total, name="total")
+            exported = export_session(session, tmp_path / "served", inputs={"x": "x"}, outputs={"total": "total"})
+    finally:
+        tf.compat.v1.enable_control_flow_v2()
+    np.testing.assert_array_equal(run_in_session(exported.path, {"x": np.array([1, 2], np.float32)})["total"], [5, 10])

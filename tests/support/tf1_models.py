@@ -1,0 +1,88 @@
+"""TF1 training graphs as people have them: placeholders, a switch for dropout, a loss, an optimizer, a saver."""
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+v1 = tf.compat.v1
+
+FEATURES = np.arange(12, dtype=np.float32).reshape(3, 4) / 12
+
+
+@contextmanager
+def session() -> Any:
+    with tf.Graph().as_default() as graph, v1.Session(graph=graph) as opened:
+        yield opened
+
+
+def classifier(*, use_resource: bool, vocabulary: Path | None = None) -> Any:
+    """Dropout, a dense layer, softmax; with `vocabulary` a label for the best class. Returns the op that trains it.
+
+    Inputs x:0 [?, 4], labels:0, keep_prob:0; outputs softmax:0 and, by the table, label/LookupTableFindV2:0.
+    """
+    x = v1.placeholder(tf.float32, [None, 4], "x")
+    y = v1.placeholder(tf.int64, [None], "labels")
+    keep = v1.placeholder(tf.float32, [], "keep_prob")
+    with v1.variable_scope("dense", use_resource=use_resource):
+        w = v1.get_variable("w", [4, 3], initializer=v1.random_normal_initializer(seed=1))
+        b = v1.get_variable("b", [3], initializer=v1.random_normal_initializer(seed=2))
+    logits = tf.matmul(tf.nn.dropout(x, rate=1 - keep), w) + b
+    scores = tf.nn.softmax(logits, name="softmax")
+    if vocabulary:
+        content = tf.lookup.TextFileInitializer(
+            str(vocabulary),
+            tf.int64,
+            tf.lookup.TextFileIndex.LINE_NUMBER,
+            tf.string,
+            tf.lookup.TextFileIndex.WHOLE_LINE,
+        )
+        tf.lookup.StaticHashTable(content, "?").lookup(tf.argmax(scores, 1), name="label")
+    loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
+    return v1.train.AdamOptimizer().minimize(loss)
+
+
+def segmenter() -> None:
+    """Three inputs images [?, ?, ?, 3] (uint8), height [], width [], one output segmentation_map: a class a pixel."""
+    images = v1.placeholder(tf.uint8, [None, None, None, 3], "images")
+    height, width = v1.placeholder(tf.int32, [], "height"), v1.placeholder(tf.int32, [], "width")
+    kernel = v1.get_variable("kernel", [3, 3, 3, 4], initializer=v1.random_normal_initializer(seed=3))
+    hidden = tf.nn.conv2d(tf.cast(images, tf.float32) / 255, kernel, 2, "SAME")
+    resized = tf.image.resize(hidden, tf.stack([height, width]))
+    tf.identity(tf.argmax(resized, 3), name="segmentation_map")
+
+
+def initialise(opened: Any) -> None:
+    opened.run([v1.global_variables_initializer(), v1.tables_initializer()])
+
+
+def save_checkpoint(folder: Path, build: Callable[[], Any]) -> Path:
+    """The .meta file of a checkpoint of the graph that `build` makes, with initial values."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with session() as opened:
+        build()
+        initialise(opened)
+        prefix = v1.train.Saver().save(opened, str(folder / "model.ckpt"), global_step=7)
+    return Path(f"{prefix}.meta")
+
+
+def save_frozen(file: Path, build: Callable[[], Any], outputs: list[str]) -> Path:
+    """The graph that `build` makes, its variables turned into constants; text if the name of `file` says so."""
+    with session() as opened:
+        build()
+        initialise(opened)
+        frozen = v1.graph_util.convert_variables_to_constants(opened, opened.graph.as_graph_def(), outputs)
+    v1.train.write_graph(frozen, str(file.parent), file.name, as_text=file.suffix == ".pbtxt")
+    return file
+
+
+def answers(build: Callable[[], Any], outputs: dict[str, str], feeds: dict[str, Any]) -> dict[str, np.ndarray]:
+    """What the freshly initialised graph itself answers; its initial values are seeded."""
+    with session() as opened:
+        build()
+        initialise(opened)
+        found: dict[str, np.ndarray] = opened.run(outputs, feed_dict=feeds)
+    return found

@@ -1,0 +1,28 @@
+"""`tfx-export savedmodel`: an existing SavedModel becomes a version of a served model, with other signatures."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfx_export.cli.ends import ends_options, take_ends
+from tfx_export.cli.export_options import export_options, run_export
+from tfx_export.exporting.api import export_savedmodel
+
+
+@click.command("savedmodel")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--signature-def", metavar="NAME", help="Enter and leave the graph where this signature does.")
+@click.option("--source-tags", default="serve", show_default=True, help="Tags of the meta graph to read.")
+@ends_options
+@export_options
+def command(folder: Path, signature_def: str | None, source_tags: str, **options: Any) -> None:
+    """Export an existing SavedModel again, with other signatures.
+
+    Variables, tables and assets come along. --input and --output name tensors where no signature of the SavedModel
+    begins or ends there.
+    """
+    tags = tuple(tag.strip() for tag in source_tags.split(","))
+    ends = take_ends(options)
+    run_export(partial(export_savedmodel, folder, signature=signature_def, source_tags=tags, **ends), options)

@@ -1,0 +1,27 @@
+"""`tfx-export session`: a TF1 checkpoint or frozen graph becomes a version of a served model."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tfx_export.cli.ends import ends_options, take_ends
+from tfx_export.cli.export_options import export_options, run_export
+from tfx_export.exporting.api import export_session
+
+
+@click.command("session")
+@click.argument("path", type=click.Path(path_type=Path))
+@ends_options
+@export_options
+def command(path: Path, **options: Any) -> None:
+    """Export a TF1 checkpoint or frozen graph as a SavedModel.
+
+    PATH is a .meta file, a checkpoint's prefix or its folder, or a frozen .pb or .pbtxt.
+    Without --input and --output the likely ones are listed, with a command line to copy.
+
+    \b
+    Example: tfx-export session model.ckpt.meta --out models/m --input images=x:0 --output scores=softmax:0
+    """
+    run_export(partial(export_session, path, **take_ends(options)), options)

@@ -1,0 +1,139 @@
+"""Which tensors of a TF1 graph are likely its inputs and outputs: proposed with reasons, never chosen silently.
+
+A training graph ends in loss and accuracy. What a client wants lies before: a node whose consumers all depend on more
+placeholders than it does itself (the labels come in there), or one that nothing consumes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SpecError
+from tfx_export.exporting.ends import Ends
+from tfx_export.exporting.pruning import Nodes
+
+_PLACEHOLDERS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
+# Never an answer: control flow, shapes, bookkeeping, state.
+_NO_OUTPUT = {
+    "Assign", "AssignAdd", "AssignSub", "AssignVariableOp", "Const", "Enter", "Exit", "Fill", "LoopCond", "Merge",
+    "NextIteration", "NoOp", "Pack", "Placeholder", "PlaceholderWithDefault", "Rank", "ReadVariableOp", "RestoreV2",
+    "SaveV2", "Shape", "ShapeN", "Size", "StridedSlice", "Switch", "VarHandleOp", "VarIsInitializedOp", "VariableV2",
+}  # fmt: skip
+_ANSWERS = {"Softmax": 4, "Sigmoid": 4, "ArgMax": 2, "TopKV2": 2, "BiasAdd": 1, "Identity": 1, "AddV2": 1, "Add": 1}
+_TRAINING = ("gradients", "save/", "Adam", "train", "loss", "accuracy", "summary", "report_uninitialized")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A tensor (`softmax:0`) that may be meant, its op, dtype and shape, and the placeholders it depends on."""
+
+    tensor: str
+    op: str
+    dtype: str
+    shape: str
+    depends: frozenset[str] = frozenset()
+
+    @property
+    def alias(self) -> str:
+        """A name for clients: the last part of the op's name that is more than the op's type."""
+        parts = self.tensor.partition(":")[0].split("/")
+        return next((part for part in reversed(parts) if part != self.op), parts[-1])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Inputs in the order of the graph; outputs the likeliest first; scalars that look like switches of training."""
+
+    inputs: Sequence[Candidate]
+    outputs: Sequence[Candidate]
+    switches: Sequence[Candidate]
+
+
+def find_candidates(graph: Any) -> Candidates:
+    """The candidates of a `tf.Graph`."""
+    graph_def = graph.as_graph_def()
+    nodes = Nodes(graph_def)
+    placeholders = [
+        name for name, node in nodes.by_name.items() if node.op in _PLACEHOLDERS and not name.startswith(_TRAINING)
+    ]
+    switches = [name for name in placeholders if _is_switch(graph, nodes, name)]
+    inputs = [name for name in placeholders if name not in switches]
+
+    depends: dict[str, set[str]] = {name: set() for name in nodes.by_name}
+    for placeholder in inputs:
+        for name in nodes.reached([placeholder]):
+            depends[name].add(placeholder)
+    ranked = sorted(
+        (name for name in nodes.by_name if depends[name] and _may_be_output(graph, nodes, name)),
+        key=lambda name: (-_score(nodes, depends, name), len(name)),
+    )
+    ends = [name for name in ranked if _score(nodes, depends, name) > 0]
+    return Candidates(
+        [_candidate(graph, name) for name in inputs],
+        [_candidate(graph, name, depends[name]) for name in ends[:10]],
+        [_candidate(graph, name) for name in switches],
+    )
+
+
+def _is_switch(graph: Any, nodes: Nodes, name: str) -> bool:
+    """A scalar such as keep_prob or is_training: something to bind, not to ask clients for."""
+    tensor = graph.get_tensor_by_name(f"{name}:0")
+    known = any(word in name.lower() for word in ("keep_prob", "training", "dropout", "phase"))
+    return nodes.by_name[name].op == "PlaceholderWithDefault" or (known and tensor.shape.rank in (0, None))
+
+
+def _may_be_output(graph: Any, nodes: Nodes, name: str) -> bool:
+    node = nodes.by_name[name]
+    operation = graph.get_operation_by_name(name)
+    if node.op in _NO_OUTPUT or not operation.outputs or name.startswith(_TRAINING):
+        return False
+    tensor = operation.outputs[0]
+    return tensor.dtype not in (tf.bool, tf.resource, tf.variant) and tensor.shape.rank != 0
+
+
+def _score(nodes: Nodes, depends: dict[str, set[str]], name: str) -> int:
+    consumers = [c for c in nodes.consumers[name] if not c.startswith(_TRAINING) and nodes.by_name[c].op != "Shape"]
+    bonus = _ANSWERS.get(nodes.by_name[name].op, 0)
+    if not consumers:
+        return 6 + bonus
+    if all(depends[consumer] > depends[name] for consumer in consumers):
+        return 8 + bonus
+    # Softmax and its like are asked for even where the loss goes on from the logits beside them.
+    return bonus if bonus >= 4 else 0
+
+
+def _candidate(graph: Any, name: str, depends: Iterable[str] = ()) -> Candidate:
+    tensor = graph.get_operation_by_name(name).outputs[0]
+    shape = "any" if tensor.shape.rank is None else f"({', '.join('?' if d is None else str(d) for d in tensor.shape)})"
+    return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends))
+
+
+def require_ends(graph: Any, ends: Ends, path: Path | None, out: Path) -> None:
+    """Raise a SpecError that lists the candidates, with a command line to copy, unless `ends` names both kinds."""
+    if ends.inputs and ends.outputs:
+        return
+    found = find_candidates(graph)
+    lines = ["Inputs:", *_rows(found.inputs), "Outputs, the likeliest first:", *_rows(found.outputs)]
+    if found.switches:
+        lines += ["Switches of training, to be fixed with --bind:", *_rows(found.switches)]
+    missing = " and ".join(kind for kind, given in (("inputs", ends.inputs), ("outputs", ends.outputs)) if not given)
+    hint = "\n".join([*lines, "", _command(found, path, out)])
+    raise SpecError(f"The graph does not say what its {missing} are.", hint=hint)
+
+
+def _rows(candidates: Sequence[Candidate]) -> list[str]:
+    width = max((len(one.tensor) for one in candidates), default=0)
+    return [f"  {one.tensor:<{width}}  {one.dtype} {one.shape}" for one in candidates] or ["  (none found)"]
+
+
+def _command(found: Candidates, path: Path | None, out: Path) -> str:
+    words = ["tfx-export", "session", str(path or "PATH"), "--out", str(out)]
+    likeliest = found.outputs[:1]
+    asked = {f"{name}:0" for one in likeliest for name in one.depends}
+    words += [f"--input {one.alias}={one.tensor}" for one in found.inputs if one.tensor in asked or not likeliest]
+    words += [f"--output {one.alias}={one.tensor}" for one in likeliest]
+    words += [f"--bind {one.tensor}={'false' if one.dtype == 'bool' else '1.0'}" for one in found.switches]
+    return "For example: " + " ".join(words)

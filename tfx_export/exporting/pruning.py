@@ -1,0 +1,69 @@
+"""Walks over the nodes of a GraphDef: what a tensor needs, and what hangs on it. Knows names only, no TensorFlow."""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+
+def node_of(tensor: str) -> str:
+    """The node of an input or tensor name: `^a` -> `a`, `a:1` -> `a`."""
+    return tensor.lstrip("^").partition(":")[0]
+
+
+def canonical(tensor: str) -> str:
+    """The name of a tensor with its position: `a` -> `a:0`."""
+    return tensor if ":" in tensor else f"{tensor}:0"
+
+
+class Nodes:
+    """The nodes of one graph by name, with the edges both ways."""
+
+    def __init__(self, graph_def: Any) -> None:
+        self.by_name: dict[str, Any] = {node.name: node for node in graph_def.node}
+        self.consumers: dict[str, list[str]] = {name: [] for name in self.by_name}
+        for node in graph_def.node:
+            for tensor in node.input:
+                if node_of(tensor) in self.consumers:
+                    self.consumers[node_of(tensor)].append(node.name)
+
+    def needed(self, targets: Iterable[str], stop: Collection[str] = ()) -> set[str]:
+        """The nodes that `targets` (nodes) need, themselves included; the walk goes on behind none in `stop`."""
+        found: set[str] = set()
+        waiting = list(targets)
+        while waiting:
+            name = waiting.pop()
+            if name in found or name not in self.by_name:
+                continue
+            found.add(name)
+            if name not in stop:
+                waiting.extend(node_of(tensor) for tensor in self.by_name[name].input)
+        return found
+
+    def reached(self, sources: Iterable[str]) -> set[str]:
+        """The nodes whose values depend on `sources`, themselves included."""
+        found: set[str] = set()
+        waiting = list(sources)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                waiting.extend(self.consumers.get(name, ()))
+        return found
+
+
+def subgraph(graph_def: Any, names: Collection[str]) -> Any:
+    """A copy of `graph_def` with only the nodes `names`; the function library stays whole.
+
+    Control edges to nodes left out are cut; so are colocation and devices, which are the training machine's.
+    """
+    small = type(graph_def)()
+    small.versions.CopyFrom(graph_def.versions)
+    small.library.CopyFrom(graph_def.library)
+    for node in graph_def.node:
+        if node.name in names:
+            kept = small.node.add()
+            kept.CopyFrom(node)
+            kept.device = ""
+            kept.attr.pop("_class", None)
+            del kept.input[:]
+            kept.input.extend(tensor for tensor in node.input if not tensor.startswith("^") or node_of(tensor) in names)
+    return small

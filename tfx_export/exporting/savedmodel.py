@@ -1,0 +1,56 @@
+"""An existing SavedModel as a source, to give it other signatures: variables, tables and assets come along."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SourceError, SpecError
+from tfx_export.exporting.ends import Ends
+from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.session import open_session
+from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
+
+_INIT = "__saved_model_init_op"
+
+
+def open_folder(
+    folder: Path, *, tags: Sequence[str] = ("serve",), signature: str | None = None, ends: Ends | None = None
+) -> SourceGraph:
+    """The SavedModel in `folder`, entered and left where `signature` is (by default the only one, or serving_default).
+
+    `ends` gives other tensors instead. Raises SavedModelError, SpecError or SourceError.
+    """
+    meta_graph = find_meta_graph(read_index(folder), tags)
+    chosen = ends if ends and ends.inputs and ends.outputs else _ends(meta_graph, signature, ends)
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tf.compat.v1.Session(graph=graph)
+        try:
+            loaded = tf.compat.v1.saved_model.loader.load(session, list(tags), str(folder))
+        except (tf.errors.OpError, ValueError, KeyError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise SourceError(f"TensorFlow cannot load {folder}: {reason}") from error
+    init_ops = []
+    if _INIT in loaded.signature_def:
+        init_ops = [info.name for info in loaded.signature_def[_INIT].outputs.values()]
+    return open_session(session, chosen, init_ops=init_ops, description=f"{folder} (SavedModel)")
+
+
+def _ends(meta_graph: Any, name: str | None, overrides: Ends | None) -> Ends:
+    found = {key: one for key, one in signatures(meta_graph).items() if key != _INIT}
+    if name is None:
+        name = "serving_default" if "serving_default" in found else next(iter(found), None)
+        if name is None:
+            raise SpecError(
+                "The SavedModel has no signature to begin from.", hint="Name its ends: --input x=x:0 --output y=y:0"
+            )
+    if name not in found:
+        raise SpecError(f"The SavedModel has no signature {name!r}.", hint=f"It has: {', '.join(found)}")
+    chosen = found[name]
+    return Ends(
+        inputs=(overrides and overrides.inputs) or {key: spec.tensor for key, spec in chosen.inputs.items()},
+        outputs=(overrides and overrides.outputs) or {key: spec.tensor for key, spec in chosen.outputs.items()},
+        bind=overrides.bind if overrides else {},
+    )

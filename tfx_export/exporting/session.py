@@ -1,0 +1,138 @@
+"""A TF1 graph with its values as a source: a live session, a checkpoint with its .meta file, a frozen graph.
+
+What the outputs need is cut out of the graph; variables are made anew with their values, tables with their content
+or with the vocabulary file they are filled from. Nothing of training, of the old save and restore ops, is left.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SourceError, SpecError
+from tfx_export.exporting.ends import Ends
+from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
+from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.session_file import SessionFile
+from tfx_export.exporting.tables import TABLES, carry_tables
+from tfx_export.exporting.variables import VARIABLES, carry_variables
+
+# State that lives in a session and that no SavedModel can hold.
+_PERISHABLE = {
+    "FIFOQueueV2", "IteratorV2", "OneShotIterator", "PaddingFIFOQueueV2", "RandomShuffleQueueV2", "TensorArrayV3",
+}  # fmt: skip
+
+
+def load(file: SessionFile) -> Any:
+    """A session in which the graph of `file` has its values. Raises SourceError if the file cannot be used."""
+    graph = tf.Graph()
+    with graph.as_default():
+        try:
+            if file.checkpoint is None:
+                tf.graph_util.import_graph_def(file.graph_def(tf.compat.v1.GraphDef), name="")
+                return tf.compat.v1.Session(graph=graph)
+            saver = tf.compat.v1.train.import_meta_graph(str(file.path), clear_devices=True)
+            session = tf.compat.v1.Session(graph=graph)
+            # None where the graph has no variables.
+            if saver is not None:
+                saver.restore(session, str(file.checkpoint))
+            session.run(tf.compat.v1.tables_initializer())
+        except (tf.errors.OpError, ValueError, KeyError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise SourceError(f"TensorFlow cannot load {file.path}: {reason}", hint=_op_hint(reason)) from error
+    return session
+
+
+def open_session(
+    session: Any, ends: Ends, *, init_ops: Sequence[str] = (), description: str = "TensorFlow session"
+) -> SourceGraph:
+    """A live `tf.compat.v1.Session`, left as it is. Raises SpecError for tensors that are not there or do not meet.
+
+    `init_ops`: ops that fill lookup tables, beside those in the graph's collections.
+    """
+    graph = session.graph
+    inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in ends.inputs.items()}
+    outputs = {name: _tensor(graph, tensor, "output", name) for name, tensor in ends.outputs.items()}
+    bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in ends.bind.items()}
+
+    graph_def = graph.as_graph_def()
+    nodes = Nodes(graph_def)
+    fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
+    needed = nodes.needed([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
+    _check(nodes, needed, inputs, fed)
+
+    variables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in VARIABLES]
+    tables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in TABLES]
+    new = tf.compat.v1.Session(graph=tf.Graph())
+    state = carry_variables(session, variables, new)
+    state.update(carry_tables(session, graph_def, nodes, tables, state, new, init_ops))
+    with new.graph.as_default():
+        state.update({tensor.name: _constant(value, tensor) for tensor, value in bound.items()})
+
+    answered = {node_of(tensor.name) for tensor in outputs.values()}
+    replaced = {node_of(name) for name in state} | {node_of(tensor.name) for tensor in inputs.values()}
+    feeds = dict(bound)
+
+    def reference(arrays: Arrays) -> Arrays:
+        given = {tensor: arrays[name] for name, tensor in inputs.items()}
+        answers: Arrays = session.run(dict(outputs), feed_dict={**feeds, **given})
+        return answers
+
+    return SourceGraph(
+        session=new,
+        # An output that is an input itself is passed through, so its node stays.
+        body=subgraph(graph_def, needed - (replaced - answered)),
+        inputs={name: GraphInput(tensor.name, tensor.dtype, tensor.shape) for name, tensor in inputs.items()},
+        outputs={name: tensor.name for name, tensor in outputs.items()},
+        state=state,
+        reference=reference,
+        description=description,
+        notes=(f"{len(needed)} of {len(nodes.by_name)} graph nodes and {len(variables)} variables are needed.",),
+    )
+
+
+def _tensor(graph: Any, name: str, kind: str, alias: str) -> Any:
+    try:
+        return graph.get_tensor_by_name(canonical(name))
+    except (KeyError, ValueError):
+        import difflib
+
+        names = [operation.name for operation in graph.get_operations() if operation.outputs]
+        near = difflib.get_close_matches(node_of(name), names, n=3, cutoff=0.5)
+        hint = f"Near to it: {', '.join(f'{one}:0' for one in near)}" if near else ""
+        raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
+
+
+def _check(nodes: Nodes, needed: set[str], inputs: Mapping[str, Any], fed: set[str]) -> None:
+    """Refuse what would fail in the server: a placeholder nobody feeds, an input nothing depends on, a queue."""
+    unfed = sorted(name for name in needed - fed if nodes.by_name[name].op == "Placeholder")
+    if unfed:
+        raise SpecError(
+            f"The outputs also depend on {', '.join(f'{name}:0' for name in unfed)}, which no input feeds.",
+            hint=f"Make it an input (--input {unfed[0].split('/')[-1]}={unfed[0]}:0) or fix its value "
+            f"(--bind {unfed[0]}=1.0).",
+        )
+    unused = sorted(name for name, tensor in inputs.items() if node_of(tensor.name) not in needed)
+    if unused:
+        raise SpecError(f"No output depends on the input {unused[0]!r} ({inputs[unused[0]].name}).")
+    lost = sorted(name for name in needed if nodes.by_name[name].op in _PERISHABLE)
+    if lost:
+        raise SpecError(
+            f"The outputs need {lost[0]} ({nodes.by_name[lost[0]].op}), which belongs to a running input pipeline.",
+            hint="Enter the graph behind it: give the tensor that comes out of the queue or iterator as --input.",
+        )
+
+
+def _constant(value: Any, tensor: Any) -> Any:
+    try:
+        return tf.constant(value, tensor.dtype)
+    except (TypeError, ValueError):
+        raise SpecError(
+            f"{value!r} is no value for {tensor.name}, which is {tensor.dtype.name} {tensor.shape}."
+        ) from None
+
+
+def _op_hint(reason: str) -> str:
+    if "Op type not registered" in reason:
+        return "The graph uses an op that this TensorFlow does not have: load its library first (tf.load_op_library)."
+    return "Is it the whole set of files (.meta, .index, .data-*), of one and the same step?"

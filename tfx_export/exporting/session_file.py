@@ -1,0 +1,96 @@
+"""What a path given to `tfx-export session` is: a checkpoint with its graph, or a frozen graph. No TensorFlow here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
+
+from tfx_export.errors import SourceError
+
+_WHAT = "A session is given as a checkpoint with its .meta file, or as a frozen graph (.pb, .pbtxt)."
+
+
+@dataclass(frozen=True)
+class SessionFile:
+    """`path`: the .meta file or the frozen graph. `checkpoint`: its prefix; a frozen graph has none."""
+
+    path: Path
+    checkpoint: Path | None
+
+    @property
+    def description(self) -> str:
+        return f"{(self.checkpoint or self.path).name} ({'checkpoint' if self.checkpoint else 'frozen graph'})"
+
+    def graph_def(self, cls: Any) -> Any:
+        """The frozen graph as a `cls`, a GraphDef class. Raises SourceError if it is none."""
+        content = self.path.read_bytes()
+        try:
+            graph = text_format.Parse(content, cls()) if self.path.suffix == ".pbtxt" else cls.FromString(content)
+        except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
+            raise SourceError(f"{self.path} is no frozen graph: {error}", hint=_WHAT) from None
+        if not graph.node:
+            raise SourceError(f"{self.path} is no frozen graph: it holds no nodes.", hint=_WHAT)
+        return graph
+
+
+def inspect_session_file(path: Path) -> SessionFile:
+    """What `path` is: a .meta, .index or data file, a prefix, a folder with a `checkpoint` file, or a frozen graph.
+
+    Raises SourceError for anything else, naming what is there.
+    """
+    if path.is_dir():
+        return _latest(path)
+    if path.name in ("saved_model.pb", "saved_model.pbtxt"):
+        raise SourceError(
+            f"{path} is a SavedModel.", hint=f"tfx-export savedmodel {path.parent} --out DIR re-exports it."
+        )
+    if path.suffix in (".pb", ".pbtxt") and path.is_file():
+        _refuse_pointer(path)
+        return SessionFile(path, None)
+    prefix = _prefix(path)
+    meta, index = prefix.with_name(f"{prefix.name}.meta"), prefix.with_name(f"{prefix.name}.index")
+    if not meta.is_file():
+        missing = f"{path} does not exist." if not index.is_file() and not path.exists() else f"{meta} does not exist."
+        raise SourceError(missing, hint=f"{_WHAT} {_neighbours(path)}")
+    _refuse_pointer(meta)
+    # V1 checkpoints are one file under the prefix itself.
+    if not index.is_file() and not prefix.is_file():
+        raise SourceError(f"The checkpoint of {meta} is missing: there is no {index.name}.", hint=_neighbours(path))
+    return SessionFile(meta, prefix)
+
+
+def _prefix(path: Path) -> Path:
+    if path.suffix in (".meta", ".index") or ".data-" in path.suffix:
+        return path.with_suffix("")
+    return path
+
+
+def _latest(folder: Path) -> SessionFile:
+    """The newest checkpoint of a training folder, as its `checkpoint` file says."""
+    try:
+        first = (folder / "checkpoint").read_text().splitlines()[0]
+    except (OSError, IndexError, UnicodeDecodeError):
+        metas = sorted(folder.glob("*.meta"))
+        if len(metas) == 1:
+            return inspect_session_file(metas[0])
+        raise SourceError(
+            f"{folder} has no file named checkpoint that would say which one is meant.",
+            hint=f"Give one of: {', '.join(str(meta) for meta in metas)}" if metas else _WHAT,
+        ) from None
+    name = Path(first.partition(":")[2].strip().strip('"')).name
+    return inspect_session_file(folder / name)
+
+
+def _refuse_pointer(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(40).startswith(b"version https://git-lfs"):
+            raise SourceError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch it: git lfs pull")
+
+
+def _neighbours(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"There is no folder {path.parent}."
+    names = sorted(one.name for one in path.parent.iterdir())
+    return f"The folder holds: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "It is empty."

@@ -1,0 +1,98 @@
+"""Carry the lookup tables that a TF1 graph needs into a new graph.
+
+A table filled by an op of the graph is filled by the same op there, its vocabulary file becoming an asset; one that
+was filled otherwise (by a checkpoint, or by the program) is given its content as constants.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
+
+TABLES = {"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2", "MutableDenseHashTableV2"}
+
+
+def carry_tables(
+    source: Any,
+    graph_def: Any,
+    nodes: Nodes,
+    operations: Sequence[Any],
+    state: Mapping[str, Any],
+    target: Any,
+    init_ops: Sequence[str],
+) -> dict[str, Any]:
+    """Make the tables `operations` (of the session `source`) anew in the graph of the session `target`, filled.
+
+    `state`: what stands there for variables already. `init_ops`: ops by which the graph is initialised, beside those in
+    its collections. Returns for the tensor of each table the one that stands for it.
+    """
+    initializers = _initializers(source.graph, nodes, init_ops)
+    carried: dict[str, Any] = {}
+    for operation in operations:
+        tensor = operation.outputs[0].name
+        fillers = sorted(name for name in nodes.consumers[operation.name] if name in initializers)
+        if fillers:
+            carried[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target)
+        else:
+            carried[tensor] = _with_content(source, operation, target)
+    with target.graph.as_default():
+        target.run(tf.compat.v1.tables_initializer())
+    return carried
+
+
+def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]:
+    """All nodes that run when the graph is initialised."""
+    collections = [tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, "saved_model_main_op", "legacy_init_op"]
+    roots = [item.name for key in collections for item in graph.get_collection(key)]
+    return nodes.needed([*roots, *init_ops])
+
+
+def _with_fillers(
+    source: Any, graph_def: Any, nodes: Nodes, table: str, fillers: list[str], state: Mapping[str, Any], target: Any
+) -> Any:
+    """The table with the ops that fill it, under their own names."""
+    mapped = {node_of(name) for name in state}
+    needed = nodes.needed(fillers, stop=mapped) - mapped
+    files = _vocabulary_files(source, nodes, needed)
+    with target.graph.as_default():
+        assets = {tensor: _asset(path, node_of(tensor)) for tensor, path in files.items()}
+        small = subgraph(graph_def, needed - {node_of(tensor) for tensor in files})
+        # Import refuses replacements for tensors that nobody asks for.
+        asked = {canonical(tensor) for node in small.node for tensor in node.input}
+        replaced = {name: value for name, value in {**state, **assets}.items() if name in asked}
+        results = tf.graph_util.import_graph_def(small, input_map=replaced, return_elements=[*fillers, table], name="")
+        for filler in results[:-1]:
+            tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, filler)
+    return results[-1]
+
+
+def _vocabulary_files(source: Any, nodes: Nodes, needed: set[str]) -> dict[str, str]:
+    """The constants among `needed` that name an asset or a vocabulary file, and the files."""
+    collection = source.graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS)
+    tensors = {tensor.name for tensor in collection if node_of(tensor.name) in needed}
+    for name in needed:
+        node = nodes.by_name[name]
+        if node.op.startswith("InitializeTableFromTextFile"):
+            tensors.add(f"{node_of(node.input[1])}:0")
+    return {tensor: source.run(tensor).decode() for tensor in sorted(tensors)}
+
+
+def _asset(path: str, name: str) -> Any:
+    tensor = tf.constant(path, name=name)
+    tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS, tensor)
+    return tensor
+
+
+def _with_content(source: Any, operation: Any, target: Any) -> Any:
+    """A static table with what the table holds now. The default of a key it lacks comes with each look-up."""
+    key_type, value_type = operation.get_attr("key_dtype"), operation.get_attr("value_dtype")
+    with source.graph.as_default():
+        export = tf.raw_ops.LookupTableExportV2(table_handle=operation.outputs[0], Tkeys=key_type, Tvalues=value_type)
+    keys, values = source.run(export)
+    with target.graph.as_default():
+        handle = tf.raw_ops.HashTableV2(key_dtype=key_type, value_dtype=value_type, shared_name=operation.name)
+        filler = tf.raw_ops.LookupTableImportV2(table_handle=handle, keys=keys, values=values)
+        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, filler)
+    return handle
