@@ -18,6 +18,9 @@ from tfx_export.savedmodel.signature import Signature
 QUICK_SECONDS = 0.0005
 # So many quick runs in a row, off the loop, before the first one on it.
 PROBATION = 5
+# So many slow runs in a row before it is run off the loop again, and so many more quick ones before it may come back.
+PATIENCE = 3
+RELEGATION = 100
 
 R = TypeVar("R")
 
@@ -39,22 +42,27 @@ class Runner(Protocol):
 class _Pace:
     """How quick one signature has been lately, and on how many elements."""
 
-    __slots__ = ("elements", "quick_runs")
+    __slots__ = ("elements", "quick_runs", "slow_runs")
 
     def __init__(self) -> None:
         self.quick_runs = 0
+        self.slow_runs = 0
         self.elements = 0
 
     def is_quick(self, elements: int) -> bool:
         return self.quick_runs >= PROBATION and elements <= self.elements
 
     def record(self, elements: int, seconds: float) -> None:
-        if seconds > QUICK_SECONDS:
-            self.quick_runs = 0
-            self.elements = min(self.elements, elements // 2)
-        else:
+        if seconds <= QUICK_SECONDS:
             self.quick_runs += 1
+            self.slow_runs = 0
             self.elements = max(self.elements, elements)
+            return
+        # One slow run among quick ones was the machine's doing: it gave the core to somebody else.
+        self.slow_runs += 1
+        if self.slow_runs >= PATIENCE:
+            self.quick_runs = -RELEGATION if self.quick_runs >= PROBATION else min(self.quick_runs, 0)
+            self.elements = min(self.elements, elements // 2)
 
 
 class DirectRunner:
@@ -75,18 +83,19 @@ class DirectRunner:
         """Call `function`, which runs `signature` of the leased model on inputs of so many `elements`."""
         pace = self._paces.setdefault(lease.model, {}).setdefault(signature.name, _Pace())
 
-        def run() -> R:
-            started = time.perf_counter()
+        def run(clock: Callable[[], float]) -> R:
+            started = clock()
             try:
                 return function()
             finally:
-                pace.record(elements, time.perf_counter() - started)
+                pace.record(elements, clock() - started)
 
         if pace.is_quick(elements):
-            return run()
+            return run(time.perf_counter)
         # A client may cancel and its lease end while the model still runs: this one lasts as long as the run.
         held = lease.share()
-        future = self._pool.submit(run)
+        # Its own time: on the wall's clock, a thread of the pool also waits for the interpreter's lock.
+        future = self._pool.submit(run, time.thread_time)
         future.add_done_callback(lambda _: held.release())
         return await asyncio.wrap_future(future)
 
