@@ -12,25 +12,7 @@ from google.protobuf.message import DecodeError
 
 from serve.errors import Code, ServeError
 from tfx_export import wire
-
-DENIED = frozenset(
-    {
-        # Whole files, by a name that may come with the request.
-        "ReadFile", "WriteFile", "MatchingFiles", "WholeFileReader", "WholeFileReaderV2",
-        # Records and lines of files.
-        "TextLineReader", "TextLineReaderV2", "TFRecordReader", "TFRecordReaderV2", "FixedLengthRecordReader",
-        "FixedLengthRecordReaderV2", "LMDBReader", "TextLineDataset", "TFRecordDataset", "TFRecordDatasetV2",
-        "FixedLengthRecordDataset", "FixedLengthRecordDatasetV2", "CSVDataset", "CSVDatasetV2", "SqlDataset",
-        "ExperimentalCSVDataset", "ExperimentalSqlDataset", "ExperimentalLMDBDataset", "LMDBDataset",
-        "ExperimentalMatchingFilesDataset", "MatchingFilesDataset",
-        # Datasets written to disk.
-        "SaveDataset", "SaveDatasetV2", "LoadDataset", "DatasetToTFRecord", "ExperimentalDatasetToTFRecord",
-        "SnapshotDataset", "SnapshotDatasetV2", "CacheDataset", "CacheDatasetV2",
-        # Event files and debug dumps.
-        "CreateSummaryFileWriter", "CreateSummaryDbWriter", "WriteRawProtoSummary", "DebugIdentityV2",
-        "DebugIdentityV3",
-    }
-)  # fmt: skip
+from tfx_export.savedmodel.risky_ops import nodes, opens_files
 
 # A message is read by people.
 MAX_SHOWN = 5
@@ -52,7 +34,7 @@ def refuse_file_ops(folder: Path) -> None:
 
 def file_ops(folder: Path) -> set[str]:
     """The denied ops in the SavedModel in `folder`, those in functions included."""
-    return {_shown(node) for graph in _graphs(folder) for node in _nodes(graph) if _denied(node)}
+    return {_shown(node) for graph in _graphs(folder) for node in nodes(graph) if opens_files(node)}
 
 
 def _graphs(folder: Path) -> Iterator[wire.Message]:
@@ -67,16 +49,6 @@ def _graphs(folder: Path) -> Iterator[wire.Message]:
         return
     for meta_graph in saved_model.meta_graphs:
         yield meta_graph.graph_def
-
-
-def _nodes(graph: wire.Message) -> Iterator[wire.Message]:
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def
-
-
-def _denied(node: wire.Message) -> bool:
-    return node.op in DENIED or (node.op == "PrintV2" and node.attr["output_stream"].s.startswith(b"file://"))
 
 
 def _shown(node: wire.Message) -> str:

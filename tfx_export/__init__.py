@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from tfx_export.exporting.api import export_keras as export_keras
     from tfx_export.exporting.api import export_savedmodel as export_savedmodel
     from tfx_export.exporting.api import export_session as export_session
+    from tfx_export.exporting.run import run as run
     from tfx_export.exporting.target import Exported as Exported
+    from tfx_export.savedmodel.diff import diff as diff
     from tfx_export.savedmodel.editor import SignatureEditor as SignatureEditor
+    from tfx_export.savedmodel.history import versions as versions
+    from tfx_export.savedmodel.rollback import rollback as rollback
+    from tfx_export.savedmodel.scan import scan as scan
     from tfx_export.savedmodel.summary import show as show
 
 __version__ = version("tfx-export")
@@ -26,6 +31,11 @@ _API = {
     "export_keras": "tfx_export.exporting.api",
     "export_savedmodel": "tfx_export.exporting.api",
     "export_session": "tfx_export.exporting.api",
+    "diff": "tfx_export.savedmodel.diff",
+    "rollback": "tfx_export.savedmodel.rollback",
+    "run": "tfx_export.exporting.run",
+    "scan": "tfx_export.savedmodel.scan",
+    "versions": "tfx_export.savedmodel.history",
     "show": "tfx_export.savedmodel.summary",
 }
 

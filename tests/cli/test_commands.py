@@ -31,13 +31,14 @@ def test_help_waits_for_neither_tensorflow_nor_numpy(arguments: list[str]) -> No
     program = (
         "import sys; from tfx_export.cli import main\n"
         "try: main(sys.argv[1:])\n"
-        "finally: print(sorted({'tensorflow', 'keras', 'numpy', 'rich'} & set(sys.modules)), file=sys.stderr)"
+        "finally: print(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
     assert "Usage:" in done.stdout
-    assert done.stderr.strip() == "[]"
+    # `serve` becomes another program, with a test of its own.
+    assert done.stderr.strip() == ("" if arguments[0] == "serve" else "[]")
 
 
 def test_an_unknown_command_is_refused() -> None:

@@ -134,6 +134,48 @@ def tf1_text(folder: str) -> None:
         builder.save(as_text=True)
 
 
+@model
+def tf1_partitioned(folder: str) -> None:
+    """A variable in two parts, and one of each odd dtype."""
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, [None, 4], name="x")
+        partitioner = tf1.fixed_size_partitioner(2)
+        w = tf1.get_variable("w", initializer=tf.ones([4, 1]), partitioner=partitioner, use_resource=False)
+        for dtype in (tf.bfloat16, tf.half, tf.double, tf.int8, tf.bool, tf.complex64):
+            tf1.get_variable(dtype.name, initializer=tf.cast(tf.constant([0, 1, 2]), dtype), use_resource=True)
+        tf1.get_variable("text", initializer=tf.constant(["a", "bc"]), use_resource=True)
+        y = tf.matmul(x, tf.convert_to_tensor(w), name="y")
+        session.run(tf1.global_variables_initializer())
+        builder = tf1.saved_model.Builder(folder)
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature({"x": x}, {"y": y})})
+        builder.save()
+
+
+@model
+def tf1_unsafe(folder: str) -> None:
+    """Reads files, calls Python, and has NaN and infinite weights and a NaN constant."""
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        name = tf1.placeholder(tf.string, [], name="name")
+        bad = tf1.get_variable("bad", initializer=tf.constant([1.0, float("nan"), float("inf"), float("nan")]))
+        tf1.get_variable("half", initializer=tf.constant([float("-inf"), 0.0], tf.bfloat16), use_resource=True)
+        tf1.get_variable("good", initializer=tf.constant([1.0]), use_resource=True)
+        constant = tf.constant([float("nan"), 1.0, float("inf")], name="constant")
+        read = tf.io.read_file(name)
+
+        @tf.function
+        def inside(value: Any) -> Any:
+            return tf1.py_func(lambda array: array, [value], tf.float32)
+
+        y = tf.add(tf.reduce_sum(inside(bad)), tf.reduce_sum(constant), name="y")
+        session.run(tf1.global_variables_initializer())
+        builder = tf1.saved_model.Builder(folder)
+        outputs = {"y": y, "content": read}
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature({"name": name}, outputs)}
+        )
+        builder.save()
+
+
 class Polymorphic(tf.Module):
     """Functions of many kinds of argument: tensors, Python values, nests, composites, several traces."""
 

@@ -21,6 +21,17 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "replay": ("tfx_export.cli.replay", "Send logged requests to a server again and compare the answers."),
     "status": ("tfx_export.cli.status", "Show the versions of a model on a running server, and their states."),
     "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
+    "run": ("tfx_export.cli.run", "Run a signature of a SavedModel on inputs from files or expressions."),
+    "versions": (
+        "tfx_export.cli.versions",
+        "List the versions of a model: number, time, size, signatures, what changed.",
+    ),
+    "rollback": (
+        "tfx_export.cli.rollback",
+        "Serve an earlier version again: publish it under a new, highest number.",
+    ),
+    "diff": ("tfx_export.cli.diff", "Compare two SavedModels: do the clients of A get along with B?"),
+    "scan": ("tfx_export.cli.scan", "Look for denied ops and for NaN or infinite weights in a SavedModel."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
     "session": ("tfx_export.cli.session", "Export a TF1 checkpoint or frozen graph as a SavedModel."),
     "savedmodel": ("tfx_export.cli.savedmodel", "Export an existing SavedModel again, with other signatures."),

@@ -2,11 +2,29 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from tfx_export.cli.sizes import file_size
 from tfx_export.savedmodel.history import VersionSummary
+
+
+@click.command("versions")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+def command(model: Path, as_json: bool) -> None:
+    """List the versions of a model: number, time, size, signatures, what changed.
+
+    \b
+    tfx-export versions models/mnist
+
+    MODEL is the folder that holds the version folders. Newest first: servers serve the first line. Below a version
+    stand the changes of its signatures since the one before, those that break clients marked with "!".
+    """
+    from tfx_export.savedmodel.history import versions
+
+    print_versions(versions(model), as_json)
 
 
 def print_versions(versions: Sequence[VersionSummary], as_json: bool) -> None:
@@ -18,7 +36,11 @@ def print_versions(versions: Sequence[VersionSummary], as_json: bool) -> None:
     for entry in versions:
         when = entry.written.astimezone().strftime("%Y-%m-%d %H:%M:%S")
         what = f"{file_size(entry.summary.total_bytes):>9}  {_signatures(entry)}" if entry.summary else entry.problem
-        click.echo(f"{entry.version:>{width}}  {when}  {what}")
+        same = f"  same as {entry.same_as}" if entry.same_as is not None else ""
+        click.echo(f"{entry.version:>{width}}  {when}  {what}{same}")
+        for change in entry.changes:
+            mark = "!" if change.verdict == "breaking" else " "
+            click.echo(f"{'':>{width}}  {mark} {change.where}: {change.what}")
 
 
 def _signatures(entry: VersionSummary) -> str:

@@ -1,24 +1,34 @@
 """The versions of a model: number, size, time, signatures of each."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from tfx_export.errors import SavedModelError, VersionError
+from tfx_export.savedmodel.diff import Change, signature_changes
+from tfx_export.savedmodel.reader import is_saved_model
+from tfx_export.savedmodel.record import identity, sha256
 from tfx_export.savedmodel.summary import SavedModelSummary, show
 from tfx_export.savedmodel.versions import list_versions
 
 
 @dataclass(frozen=True)
 class VersionSummary:
-    """One version folder; `summary` is None and `problem` says why if it holds no readable SavedModel."""
+    """One version folder.
+
+    `summary` is None, and `problem` says why, if it holds no readable SavedModel. `changes` are those of the
+    signatures since the version before; `same_as` is the latest earlier version with the same content.
+    """
 
     version: int
     folder: Path
     written: datetime
     summary: SavedModelSummary | None
     problem: str = ""
+    changes: tuple[Change, ...] = ()
+    same_as: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values for `json.dumps`."""
@@ -27,6 +37,8 @@ class VersionSummary:
             "folder": str(self.folder),
             "written": self.written.isoformat(),
             "problem": self.problem,
+            "changes": [asdict(change) for change in self.changes],
+            "same_as": self.same_as,
             "saved_model": self.summary.to_json() if self.summary else None,
         }
 
@@ -34,14 +46,36 @@ class VersionSummary:
 def versions(model: Path | str) -> list[VersionSummary]:
     """The versions below the folder `model`, newest first. Raises VersionError if there are none."""
     model = Path(model)
-    found = list_versions(model)
-    if not found:
+    folders = list_versions(model)
+    if not folders:
         state = "has no version folders" if model.is_dir() else "does not exist"
         raise VersionError(
             f"{model} {state}.",
             hint="A model folder holds one folder a version, named by a whole number: models/mnist/1.",
         )
-    return [_summarize(version, folder) for version, folder in found.items()]
+    found = [_summarize(version, folder) for version, folder in folders.items()]
+    contents = [content(entry.folder) for entry in found]
+    for place, entry in enumerate(found):
+        earlier = found[place + 1 :]
+        same = [
+            old.version for old, held in zip(earlier, contents[place + 1 :], strict=True) if held == contents[place]
+        ]
+        before = next((old.summary for old in earlier if old.summary), None)
+        changes = tuple(_changes(before, entry.summary)) if before and entry.summary else ()
+        found[place] = replace(entry, changes=changes, same_as=same[0] if same and entry.summary else None)
+    return found
+
+
+def content(folder: Path) -> tuple[dict[str, str], str]:
+    """What tells one version from another without reading its weights: hashes of graph, variables' index, assets."""
+    assets = folder / "assets"
+    return identity(folder), sha256(assets) if assets.is_dir() else ""
+
+
+def newest_saved_model(folder: Path | str) -> Path:
+    """`folder` itself if it is a SavedModel, else the newest version in it; `folder` again if there is none."""
+    folder = Path(folder)
+    return folder if is_saved_model(folder) else next(iter(list_versions(folder).values()), folder)
 
 
 def _summarize(version: int, folder: Path) -> VersionSummary:
@@ -50,3 +84,12 @@ def _summarize(version: int, folder: Path) -> VersionSummary:
         return VersionSummary(version, folder, written, show(folder))
     except SavedModelError as error:
         return VersionSummary(version, folder, written, None, error.message)
+
+
+def _changes(old: SavedModelSummary, new: SavedModelSummary) -> Iterator[Change]:
+    after = {meta.tags: meta for meta in new.meta_graphs}
+    for meta in old.meta_graphs:
+        if meta.tags in after:
+            yield from signature_changes(meta.signatures, after[meta.tags].signatures)
+        else:
+            yield Change("breaking", f"tag set {','.join(meta.tags)}", "is gone")

@@ -52,5 +52,9 @@ def _read_data(file: BinaryIO, length: int, path: Path, start: int) -> bytes:
 
 
 def _masked_crc(data: bytes) -> int:
-    crc: int = google_crc32c.value(data)
+    return masked(google_crc32c.value(data))
+
+
+def masked(crc: int) -> int:
+    """A CRC32C as TensorFlow's files hold it: turned, so that a checksum of data with checksums in it stays one."""
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

@@ -1,0 +1,82 @@
+"""`tfx-export versions` tells versions apart; `rollback` publishes an earlier one as the newest, and back again."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import tfx_export
+from tfx_export.savedmodel.record import identity
+from tfx_export.savedmodel.versions import list_versions
+
+
+@pytest.fixture
+def model(saved_models: Path, tmp_path: Path) -> Path:
+    """Versions 1 (predict only), 2 (one more signature) and 3 (other inputs)."""
+    for version, name in enumerate(("tf2_unsigned", "tf2_polymorphic", "keras3_export"), 1):
+        shutil.copytree(saved_models / name, tmp_path / "m" / str(version))
+    return tmp_path / "m"
+
+
+def test_versions_show_what_changed_since_the_one_before(model: Path) -> None:
+    blocks = tfx_export("versions", model).stdout.split("\n")
+    assert [line[0] for line in blocks if line and line[0] != " "] == ["3", "2", "1"]
+    entries = {entry["version"]: entry for entry in json.loads(tfx_export("versions", model, "--json").stdout)}
+    assert [(change["verdict"], change["where"]) for change in entries[2]["changes"]] == [("compatible", "any")]
+    assert ("breaking", "any") in [(change["verdict"], change["where"]) for change in entries[3]["changes"]]
+    assert entries[1]["changes"] == []
+    assert "! any: is gone" in "\n".join(blocks)
+
+
+def test_a_broken_version_is_listed_with_its_problem(model: Path) -> None:
+    (model / "3" / "saved_model.pb").write_bytes(b"cut")
+    assert "damaged" in tfx_export("versions", model).stdout.splitlines()[0]
+
+
+def test_no_versions_is_an_error(tmp_path: Path) -> None:
+    assert "no version folders" in tfx_export("versions", tmp_path, code=3).stderr
+    assert "does not exist" in tfx_export("versions", tmp_path / "m", code=3).stderr
+
+
+def test_a_rollback_publishes_the_earlier_version_again_and_undoes_itself(model: Path) -> None:
+    before = {number: identity(folder) for number, folder in list_versions(model).items()}
+    assert "Version 2 is published again" in tfx_export("rollback", model).stdout
+    assert "Version 3 is published again" in tfx_export("rollback", model).stdout
+    after = {number: identity(folder) for number, folder in list_versions(model).items()}
+    assert after == {**before, 4: before[2], 5: before[3]}
+    assert sorted(path.name for path in model.iterdir()) == ["1", "2", "3", "4", "5"]
+    entries = {entry["version"]: entry for entry in json.loads(tfx_export("versions", model, "--json").stdout)}
+    assert (entries[4]["same_as"], entries[5]["same_as"], entries[3]["same_as"]) == (2, 3, None)
+
+
+def test_a_rollback_goes_to_the_version_asked_for(model: Path) -> None:
+    tfx_export("rollback", model, "--to", "1")
+    assert identity(model / "4") == identity(model / "1")
+
+
+def test_what_was_rolled_back_to_is_not_changed_by_edits_of_the_new_version(model: Path) -> None:
+    before = identity(model / "2")
+    tfx_export("rollback", model, "--to", "2")
+    tfx_export("sig", "rename", "any", "every", "--dir", model / "4", "--in-place")
+    assert identity(model / "2") == before != identity(model / "4")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [(["--to", "7"], 3, "Versions: 3, 2, 1"), (["--to", "3"], 3, "is the newest"), (["--to", "x"], 2, "integer")],
+)
+def test_a_rollback_to_nowhere_changes_nothing(arguments: list[str], code: int, says: str, model: Path) -> None:
+    assert says in tfx_export("rollback", model, *arguments, code=code).stderr
+    assert sorted(path.name for path in model.iterdir()) == ["1", "2", "3"]
+
+
+def test_a_broken_version_is_not_rolled_back_to(model: Path) -> None:
+    (model / "2" / "saved_model.pb").unlink()
+    assert "no SavedModel" in tfx_export("rollback", model, code=2).stderr
+    assert sorted(path.name for path in model.iterdir()) == ["1", "2", "3"]
+
+
+def test_an_only_version_cannot_be_rolled_back(saved_models: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved_models / "tf1_linear", tmp_path / "1")
+    assert "no earlier version" in tfx_export("rollback", tmp_path, code=3).stderr

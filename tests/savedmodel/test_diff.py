@@ -1,0 +1,106 @@
+"""What breaks clients and what does not: every kind of change of a signature, and whole SavedModels."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.command_line import tfx_export
+from tfx_export.savedmodel.diff import signature_changes
+from tfx_export.savedmodel.signature import CLASSIFY, PREDICT, Shape, Signature, TensorSpec
+
+
+def tensor(dtype: str = "DT_FLOAT", shape: Shape | None = (None, 3)) -> TensorSpec:
+    return TensorSpec("t:0", dtype, shape)
+
+
+def signed(**changes: Any) -> dict[str, Signature]:
+    parts = {
+        "method": PREDICT,
+        "inputs": {"x": tensor(), "k": tensor(shape=())},
+        "outputs": {"y": tensor(), "z": tensor()},
+        "defaults": {},
+        **changes,
+    }
+    return {"s": Signature("s", **parts)}
+
+
+X, K = {"x": tensor()}, {"k": tensor(shape=())}
+Y, Z = {"y": tensor()}, {"z": tensor()}
+CASES: dict[str, tuple[dict[str, Signature], dict[str, Signature], dict[str, str]]] = {
+    "nothing changed": (signed(), signed(), {}),
+    "signature gone": (signed(), {}, {"s": "breaking"}),
+    "signature new": ({}, signed(), {"s": "compatible"}),
+    "method": (signed(), signed(method=CLASSIFY), {"s": "breaking"}),
+    "input gone": (signed(), signed(inputs=X), {"s input k": "breaking"}),
+    "input required": (
+        signed(inputs=K | {"a": tensor()}),
+        signed(inputs=K | X | {"a": tensor()}),
+        {"s input x": "breaking"},
+    ),
+    "input new and optional": (
+        signed(),
+        signed(inputs=X | K | {"o": tensor()}, defaults={"o": 1}),
+        {"s input o": "compatible"},
+    ),
+    "input no more optional": (signed(defaults={"k": 1}), signed(), {"s input k": "breaking"}),
+    "input now optional": (signed(), signed(defaults={"k": 1}), {"s input k": "compatible"}),
+    "another default": (signed(defaults={"k": 1}), signed(defaults={"k": 2}), {"s input k": "breaking"}),
+    "input dtype": (signed(), signed(inputs=K | {"x": tensor("DT_INT64")}), {"s input x": "breaking"}),
+    "input takes less": (signed(), signed(inputs=K | {"x": tensor(shape=(1, 3))}), {"s input x": "breaking"}),
+    "input takes more": (signed(), signed(inputs=K | {"x": tensor(shape=(None, None))}), {"s input x": "compatible"}),
+    "input takes anything": (signed(), signed(inputs=K | {"x": tensor(shape=None)}), {"s input x": "compatible"}),
+    "input rank": (signed(), signed(inputs=K | {"x": tensor(shape=(None, 3, 1))}), {"s input x": "breaking"}),
+    "output gone": (signed(), signed(outputs=Y), {"s output z": "breaking"}),
+    "output new": (signed(), signed(outputs=Y | Z | {"a": tensor()}), {"s output a": "compatible"}),
+    "output dtype": (signed(), signed(outputs=Y | {"z": tensor("DT_DOUBLE")}), {"s output z": "breaking"}),
+    "output gives less": (signed(), signed(outputs=Y | {"z": tensor(shape=(1, 3))}), {"s output z": "compatible"}),
+    "output gives more": (signed(), signed(outputs=Y | {"z": tensor(shape=(None, None))}), {"s output z": "breaking"}),
+    "a second output": (signed(outputs=Y), signed(), {"s output z": "compatible", "s": "breaking"}),
+    "a second optional input": (
+        signed(inputs=X),
+        signed(defaults={"k": 1}),
+        {"s input k": "compatible", "s": "breaking"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict_on_a_change(case: str) -> None:
+    old, new, expected = CASES[case]
+    assert {change.where: change.verdict for change in signature_changes(old, new)} == expected
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "code", "says"),
+    [
+        ("tf1_linear", "tf1_linear", 0, "equal for clients"),
+        ("tf2_unsigned", "tf2_polymorphic", 0, "any: is new"),
+        ("tf2_polymorphic", "tf2_unsigned", 1, "BREAKING    any: is gone"),
+        ("tf1_tag_sets", "tf1_linear", 1, "BREAKING    tag set gpu,serve: is gone"),
+        ("keras3_export", "keras2_saved", 1, "BREAKING    serve: is gone"),
+        ("tf1_linear", "nothing", 2, "no SavedModel"),
+    ],
+)
+def test_the_exit_code_is_a_gate(a: str, b: str, code: int, says: str, saved_models: Path) -> None:
+    done = tfx_export("diff", saved_models / a, saved_models / b, code=code)
+    assert says in done.stdout + done.stderr
+
+
+def test_ops_weights_and_sizes_are_noted_as_json(saved_models: Path) -> None:
+    done = tfx_export("diff", saved_models / "tf2_unsigned", saved_models / "tf2_polymorphic", "--json")
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "compatible"
+    notes = {change["where"]: change["what"] for change in document["changes"] if change["verdict"] == "note"}
+    assert "PartitionedCall" in notes["ops"]
+    assert "size" in notes
+
+
+def test_one_graph_can_be_compared_alone(saved_models: Path) -> None:
+    tags = ("--tag_set", "serve")
+    done = tfx_export("diff", saved_models / "tf1_tag_sets", saved_models / "tf1_linear", *tags, code=1)
+    assert "tag set" not in done.stdout
+    assert "regression: is gone" in done.stdout
+    same = ("diff", saved_models / "tf1_tag_sets", saved_models / "tf1_tag_sets")
+    assert "Tag sets: serve; gpu,serve; train" in tfx_export(*same, "--tag-set", "gpu", code=2).stderr

@@ -1,0 +1,103 @@
+"""The inputs of `tfx-export run`, from its three options. No pickle is read and no code executed."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfx_export import wire
+from tfx_export.cli.array_expression import evaluate
+from tfx_export.errors import SpecError
+
+
+def from_files(options: Sequence[str]) -> dict[str, Any]:
+    """`x=data.npy`, `x=data.npz[key]`: arrays. `x=cat.jpg`: any other file is a batch of one string."""
+    found: dict[str, Any] = {}
+    for key, text in _pairs("--inputs", options, "x=data.npz[key]"):
+        match = re.fullmatch(r"(.+?)(?:\[([^\[\]]+)\])?", text)
+        assert match
+        found[key] = _load(Path(match[1]), match[2])
+    return found
+
+
+def from_expressions(options: Sequence[str]) -> dict[str, Any]:
+    """`x=np.ones((2, 3))`: what `array_expression` takes."""
+    return {key: evaluate(text) for key, text in _pairs("--input_exprs", options, "x=np.ones((2,3))")}
+
+
+def from_examples(options: Sequence[str]) -> dict[str, Any]:
+    """`inputs=[{"age": [22.0], "name": ["Ada"]}]`: dictionaries of features become serialized tf.Examples."""
+    found: dict[str, Any] = {}
+    for key, text in _pairs("--input_examples", options, "inputs=[{'age':[22.0]}]"):
+        try:
+            examples = ast.literal_eval(text.strip())
+        except (SyntaxError, ValueError) as error:
+            raise SpecError(f"--input_examples {key}: {error}") from None
+        if not isinstance(examples, list) or not all(isinstance(example, dict) for example in examples):
+            raise SpecError(f"--input_examples {key} takes a list of dictionaries: [{{'age': [22.0]}}]")
+        found[key] = [_example(example) for example in examples]
+    return found
+
+
+def _pairs(option: str, texts: Sequence[str], example: str) -> Iterator[tuple[str, str]]:
+    for text in texts:
+        for part in _split(text):
+            key, equals, value = part.partition("=")
+            if not (key.strip() and equals and value.strip()):
+                raise SpecError(f"{option} {part!r} does not say which input is what.", hint=f"{option} '{example}'")
+            yield key.strip(), value.strip()
+
+
+def _split(text: str) -> list[str]:
+    """Parts between semicolons, those in quotes apart."""
+    parts = re.findall(r"""(?:[^;'"]|'[^']*'|"[^"]*"|['"])+""", text)
+    return [part for part in parts if part.strip()]
+
+
+def _load(path: Path, name: str | None) -> Any:
+    try:
+        with path.open("rb") as file:
+            magic = file.read(6)
+        if not magic.startswith((b"\x93NUMPY", b"PK\x03\x04")):
+            if name or path.suffix in (".npy", ".npz", ".pkl", ".pickle"):
+                raise SpecError(
+                    f"{path} is neither .npy nor .npz.", hint="Pickles are not read: loading one runs code."
+                )
+            return [path.read_bytes()]
+        data = np.load(path, allow_pickle=False)
+        if isinstance(data, np.ndarray):
+            return data
+        with data:
+            names = list(data.files)
+            if name is None and len(names) == 1:
+                name = names[0]
+            if name not in names:
+                problem = f"has no array {name!r}" if name else "has several arrays"
+                raise SpecError(f"{path} {problem}.", hint=f"Arrays: {', '.join(names)}. Type: KEY={path}[{names[0]}]")
+            return data[name]
+    except OSError as error:
+        raise SpecError(f"Cannot read {path}: {error.strerror or error}.") from None
+    except ValueError as error:
+        raise SpecError(
+            f"Cannot read {path}: {error}.", hint="Pickled objects are not read: that would run code."
+        ) from None
+
+
+def _example(features: dict[Any, Any]) -> bytes:
+    example = wire.Example()
+    for name, values in features.items():
+        feature = example.features.feature[name]
+        if not isinstance(values, list):
+            raise SpecError(f"The feature {name!r} takes a list: [{values!r}]")
+        if all(isinstance(value, (str, bytes)) for value in values):
+            feature.bytes_list.value.extend(value.encode() if isinstance(value, str) else value for value in values)
+        elif all(isinstance(value, int) for value in values):
+            feature.int64_list.value.extend(values)
+        elif all(isinstance(value, (int, float)) for value in values):
+            feature.float_list.value.extend(values)
+        else:
+            raise SpecError(f"The feature {name!r} mixes numbers and strings: {values!r}")
+    return bytes(example.SerializeToString())

@@ -1,0 +1,35 @@
+"""`tfx-export scan`: is there anything in a SavedModel that should not be served?"""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command("scan")
+@click.option("--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel.")
+@click.option("--tag-set", metavar="TAGS", help="Only the graph with these tags; without it, all.")
+@click.option("--op-denylist", metavar="OPS", help="Deny these ops, separated by commas, instead of the usual ones.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+def command(folder: Path, tag_set: str | None, op_denylist: str | None, as_json: bool) -> None:
+    """Look for denied ops and for NaN or infinite weights in a SavedModel.
+
+    Denied are ops that open files (ReadFile, WriteFile, ...), call Python (PyFunc, ...) or other machines. Variables
+    are read from the checkpoint: each must match its checksum and hold finite numbers.
+
+    Exit code: 0 nothing found, 1 something found, 2 no SavedModel.
+    """
+    from tfx_export.savedmodel.scan import scan
+
+    denied = None if op_denylist is None else {op.strip() for op in op_denylist.split(",") if op.strip()}
+    report = scan(folder, tag_set=tag_set, denied_ops=denied)
+    if as_json:
+        click.echo(json.dumps(report.to_json(), indent=2))
+    else:
+        for finding in report.findings:
+            click.echo(f"{finding.kind} {finding.name}: {finding.problem}")
+        count = len(report.findings)
+        found = f"{count or 'No'} finding{'' if count == 1 else 's'}"
+        click.echo(f"{found} in {report.nodes} nodes and {report.variables} variables.")
+    sys.exit(1 if report.findings else 0)

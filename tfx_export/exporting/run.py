@@ -1,0 +1,79 @@
+"""Run one signature of a SavedModel on given inputs, as a server would."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfx_export.errors import SavedModelError, SpecError, VerificationError
+from tfx_export.exporting.replay import predict_request, replay
+from tfx_export.savedmodel import tensor
+from tfx_export.savedmodel.dtypes import from_numpy, numpy_dtype
+from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read_index
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
+
+
+def run(
+    folder: Path | str, inputs: Mapping[str, Any], *, signature: str = DEFAULT_SIGNATURE, tag_set: str | None = None
+) -> dict[str, np.ndarray]:
+    """The outputs of `signature` of the SavedModel in `folder` for `inputs`, all by alias.
+
+    Inputs are arrays or what numpy makes arrays of; they get the dtypes of the signature where no value is lost by
+    it. The model runs in a fresh process, by the Session loader. Raises SpecError for inputs that do not fit,
+    SavedModelError if the model does not load or fails.
+    """
+    folder = Path(folder)
+    meta_graph = choose_meta_graph(read_index(folder), tag_set)
+    signed = Signature.from_proto(signature, find_signature(meta_graph, signature))
+    request = predict_request(signature, prepare(signed, inputs))
+    try:
+        answers = replay(folder, [request], tags=sorted(meta_graph.meta_info_def.tags))
+    except VerificationError as error:
+        raise SavedModelError(error.message, hint=error.hint) from None
+    if answers.errors:
+        raise SavedModelError(f"The model refuses these inputs: {answers.errors[0]}")
+    return answers.outputs[0]
+
+
+def prepare(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """`inputs` as arrays of the dtypes of `signature`, its defaults filled in. Raises SpecError if they do not fit."""
+    takes = ", ".join(f"{key} ({_type(spec)})" for key, spec in signature.inputs.items()) or "nothing"
+    hint = f"{signature.name} takes: {takes}"
+    if unknown := sorted(set(inputs) - set(signature.inputs)):
+        raise SpecError(f"Signature {signature.name!r} has no input {unknown[0]!r}.", hint=hint)
+    if missing := sorted(set(signature.inputs) - set(inputs) - set(signature.defaults)):
+        raise SpecError(f"Input {missing[0]!r} of signature {signature.name!r} is missing.", hint=hint)
+    arrays = {key: tensor.decode(proto) for key, proto in signature.defaults.items()}
+    for key, value in inputs.items():
+        arrays[key] = _array(key, value, signature.inputs[key], hint)
+    return arrays
+
+
+def _array(key: str, value: Any, spec: TensorSpec, hint: str) -> np.ndarray:
+    if spec.encoding != "dense":
+        raise SpecError(f"Input {key!r} is a {spec.encoding} tensor: it cannot be given as one array.", hint=hint)
+    try:
+        array = np.asarray(value)
+        fits = _same_kind(array, spec.dtype)
+    except (KeyError, ValueError):
+        fits = False
+    if not fits:
+        raise SpecError(f"Input {key!r} takes {spec.dtype}, and the values given are no such numbers.", hint=hint)
+    if spec.shape is not None and (
+        len(spec.shape) != array.ndim
+        or any(want not in (None, size) for want, size in zip(spec.shape, array.shape, strict=True))
+    ):
+        raise SpecError(f"Input {key!r} has shape {list(array.shape)}; it takes {_type(spec)}.", hint=hint)
+    return array.astype(numpy_dtype(spec.dtype))
+
+
+def _same_kind(array: np.ndarray, dtype: str) -> bool:
+    if dtype == "DT_STRING" or from_numpy(array.dtype) == "DT_STRING":
+        return dtype == from_numpy(array.dtype)
+    return not array.size or np.can_cast(array.dtype, numpy_dtype(dtype), "same_kind")
+
+
+def _type(spec: TensorSpec) -> str:
+    shape = "any shape" if spec.shape is None else f"[{', '.join('?' if d is None else str(d) for d in spec.shape)}]"
+    return f"{spec.dtype} {shape}"
