@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from serve.config import Config
 from serve.errors import Code, ServeError
+from serve.health import Health
 from serve.inference import (
     INPUTS,
     Classification,
@@ -34,6 +35,7 @@ class Api:
         self._manager = manager
         self._runner = runner
         self._config = config
+        self.health = Health(manager)
 
     def lease(self, ref: ModelRef) -> Lease:
         """Hold the version `ref` means for the length of a `with`. NOT_FOUND, naming what exists, if there is none."""

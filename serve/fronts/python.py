@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from importlib.util import find_spec
@@ -19,7 +19,7 @@ from serve.errors import Code, ServeError
 from serve.fronts.http_protocol import bounded_protocol
 from serve.overview import Overview
 from serve.security import Tls
-from serve.transport.grpc import CallContext, Method, method_table
+from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table
 from serve.transport.grpc.status import status_message
 from tfx_export import wire
 
@@ -55,6 +55,7 @@ class PythonFront:
         return Overview(addresses, self._core.served_versions())
 
     async def stop_accepting(self) -> None:
+        self._core.api.health.drain()
         # Longer than any drain: who waits decides when it has been long enough.
         if self._grpc:
             self._draining.append(asyncio.create_task(self._grpc.stop(grace=86_400)))
@@ -148,16 +149,21 @@ def _grpc_options(config: Config) -> list[tuple[str, Any]]:
     return list(options.items())
 
 
-def _generic_handlers(table: dict[str, Method]) -> list[grpc.GenericRpcHandler]:
+def _generic_handlers(table: dict[str, AnyMethod]) -> list[grpc.GenericRpcHandler]:
     services: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
     for path, method in table.items():
         _, service, name = path.split("/")
-        services.setdefault(service, {})[name] = grpc.unary_unary_rpc_method_handler(
-            _edge(method),
-            request_deserializer=method.rpc.request.FromString,
-            response_serializer=method.rpc.response.SerializeToString,
-        )
+        coders = (method.rpc.request.FromString, method.rpc.response.SerializeToString)
+        services.setdefault(service, {})[name] = _rpc_method_handler(method, *coders)
     return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
+
+
+def _rpc_method_handler(method: AnyMethod, deserialize: Any, serialize: Any) -> grpc.RpcMethodHandler:
+    if isinstance(method, Method):
+        return grpc.unary_unary_rpc_method_handler(_edge(method), deserialize, serialize)
+    if isinstance(method, StreamMethod):
+        return grpc.unary_stream_rpc_method_handler(_stream_edge(method), deserialize, serialize)
+    return grpc.stream_stream_rpc_method_handler(_stream_edge(method), deserialize, serialize)
 
 
 def _edge(method: Method) -> Callable[[wire.Message, Any], Awaitable[wire.Message]]:
@@ -165,17 +171,31 @@ def _edge(method: Method) -> Callable[[wire.Message, Any], Awaitable[wire.Messag
 
     async def call(request: wire.Message, context: Any) -> wire.Message:
         try:
-            answered: CallContext = context
-            return await method.handler(request, answered)
-        except ServeError as error:
-            return await context.abort(_STATUS[error.code], status_message(error))
+            return await method.handler(request, context)
         except Exception as error:
-            if isinstance(error, grpc.aio.AbortError):
-                raise
-            logger.exception("%s failed unexpectedly", method.rpc.name)
-            return await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log")
+            return await _abort(context, method.rpc.name, error)
 
     return call
+
+
+def _stream_edge(method: StreamMethod | BidiMethod) -> Callable[[Any, Any], AsyncIterator[wire.Message]]:
+    async def call(request: Any, context: Any) -> AsyncIterator[wire.Message]:
+        try:
+            async for response in method.handler(request, context):
+                yield response
+        except Exception as error:
+            await _abort(context, method.rpc.name, error)
+
+    return call
+
+
+async def _abort(context: Any, name: str, error: Exception) -> Any:
+    if isinstance(error, ServeError):
+        return await context.abort(_STATUS[error.code], status_message(error))
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    logger.error("%s failed unexpectedly", name, exc_info=error)
+    return await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log")
 
 
 def _bind(server: grpc.aio.Server, address: str, ssl_config_file: str = "") -> int:

@@ -75,6 +75,14 @@ class Manager:
                 raise ServeError(Code.NOT_FOUND, f"Could not find any versions of model {ref.name}")
             return [harnesses[version].status for version in sorted(harnesses, reverse=True)]
 
+    def is_available(self, name: str) -> bool:
+        """Whether some version of the model answers requests."""
+        return bool(self._serving.versions.get(name))
+
+    def any_available(self) -> bool:
+        """Whether some model does."""
+        return any(self._serving.versions.values())
+
     def models(self) -> list[ServedModel]:
         """What the operator wants served, in the order given."""
         with self._changed:
@@ -105,7 +113,7 @@ class Manager:
         """
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._settled())
-            if self._stopping or any(self._serving.versions.values()):
+            if self._stopping or self.any_available():
                 return
             errors = [
                 f"{{name: {harness.name} version: {harness.version}}} due to error: {harness.error}"
@@ -214,7 +222,7 @@ class Manager:
         harnesses = [harness for versions in self._harnesses.values() for harness in versions.values()]
         if any(harness.state in (State.START, State.LOADING) and harness.retry_at is None for harness in harnesses):
             return False
-        if any(self._serving.versions.values()):
+        if self.any_available():
             return True
         # All failed for good: settled. Nothing found yet, or one that is tried again: something may still come.
         given_up = bool(harnesses) and all(harness.retry_at is None for harness in harnesses)

@@ -19,7 +19,7 @@ from serve.config import Config
 from serve.core import Core
 from serve.errors import ServeError
 from serve.fronts.native import interpreter
-from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, Failed, Loaded
+from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, Drain, Failed, Loaded
 from serve.transport.grpc import method_table
 from serve.transport.grpc_asgi import GrpcApp
 
@@ -69,7 +69,8 @@ class Worker:
     def _listen(self) -> None:
         try:
             while True:
-                self._channel.recv()
+                if isinstance(self._channel.recv(), Drain):
+                    self._core.api.health.drain()
         except (EOFError, OSError):
             # The server's process is gone, however it went: nobody would end this one.
             os.kill(os.getpid(), signal.SIGKILL)

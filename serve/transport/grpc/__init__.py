@@ -1,6 +1,15 @@
 """gRPC, as a table from path to method that any gRPC runtime can carry."""
 
-from serve.transport.grpc.method import CallContext, Handler, Method, StreamHandler, StreamMethod
+from serve.transport.grpc.method import AnyMethod, BidiMethod, CallContext, Handler, Method, StreamHandler, StreamMethod
 from serve.transport.grpc.table import method_table
 
-__all__ = ["CallContext", "Handler", "Method", "StreamHandler", "StreamMethod", "method_table"]
+__all__ = [
+    "AnyMethod",
+    "BidiMethod",
+    "CallContext",
+    "Handler",
+    "Method",
+    "StreamHandler",
+    "StreamMethod",
+    "method_table",
+]

@@ -1,11 +1,12 @@
 """Puts the edge around every method of the table: any runtime that carries the table carries it too."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from serve.call import Call
 from serve.edge import Deadline, Edge
-from serve.transport.grpc.method import CallContext, Handler, Method
+from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method
 from tfx_export import wire
 
 # Upstream counts these in request_count and request_latency, and no others.
@@ -14,12 +15,26 @@ COUNTED = frozenset({"Predict", "Classify", "Regress"})
 OPEN_SERVICE = "/grpc.health.v1.Health/"
 
 
-def guarded(table: Mapping[str, Method], edge: Edge, max_seconds: float) -> dict[str, Method]:
+def guarded(table: Mapping[str, AnyMethod], edge: Edge, max_seconds: float) -> dict[str, AnyMethod]:
     """`table` with tokens, limits, metrics and logs. `max_seconds`: the deadline of calls that bring no earlier one."""
     return {
-        path: method if path.startswith(OPEN_SERVICE) else replace(method, handler=_guard(method, edge, max_seconds))
+        path: method if path.startswith(OPEN_SERVICE) else _guarded(method, edge, max_seconds)
         for path, method in table.items()
     }
+
+
+def _guarded(method: AnyMethod, edge: Edge, max_seconds: float) -> AnyMethod:
+    if isinstance(method, Method):
+        return replace(method, handler=_guard(method, edge, max_seconds))
+    # Streams do no work to be measured or limited, but tell of the models: tokens count.
+    answer: Callable[[Any, CallContext], AsyncIterator[wire.Message]] = method.handler
+
+    async def authorized(request: Any, context: CallContext) -> AsyncIterator[wire.Message]:
+        edge.authorize(_text(dict(context.invocation_metadata() or ()).get("authorization")))
+        async for response in answer(request, context):
+            yield response
+
+    return replace(method, handler=authorized)
 
 
 def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:

@@ -30,6 +30,7 @@ class CallContext(Protocol):
 # Raises ServeError; the edge that carries the table turns it into a status.
 Handler: TypeAlias = Callable[[wire.Message, CallContext], Awaitable[wire.Message]]
 StreamHandler: TypeAlias = Callable[[wire.Message, CallContext], AsyncIterator[wire.Message]]
+BidiHandler: TypeAlias = Callable[[AsyncIterator[wire.Message], CallContext], AsyncIterator[wire.Message]]
 
 
 @dataclass(frozen=True)
@@ -46,3 +47,14 @@ class StreamMethod:
 
     rpc: wire.Rpc
     handler: StreamHandler
+
+
+@dataclass(frozen=True)
+class BidiMethod:
+    """An rpc of two streams: its handler is an asynchronous generator over an asynchronous iterator."""
+
+    rpc: wire.Rpc
+    handler: BidiHandler
+
+
+AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod

@@ -1,20 +1,23 @@
-"""The table of every method the server answers over gRPC: path -> Method."""
+"""The table of every method the server answers over gRPC: path -> method."""
 
 from serve.api import Api
 from serve.config import Config
 from serve.edge import Edge
-from serve.transport.grpc import model_service, prediction_service
+from serve.transport.grpc import health_service, model_service, prediction_service, reflection_service
 from serve.transport.grpc.guard import guarded
-from serve.transport.grpc.method import Handler, Method
+from serve.transport.grpc.method import AnyMethod, Handler, Method, StreamHandler, StreamMethod
 from tfx_export import wire
 
 
-def method_table(api: Api, config: Config, edge: Edge) -> dict[str, Method]:
+def method_table(api: Api, config: Config, edge: Edge) -> dict[str, AnyMethod]:
     """`/tensorflow.serving.PredictionService/Predict` and so on, with their handlers, behind `edge`."""
-    handlers: dict[str, Handler] = {
-        **prediction_service.handlers(api, config),
-        **model_service.handlers(api),
-    }
+    handlers: dict[str, Handler] = {**prediction_service.handlers(api, config), **model_service.handlers(api)}
+    streams: dict[str, StreamHandler] = {}
+    if config.enable_grpc_healthcheck_service:
+        handlers |= health_service.handlers(api.health)
+        streams |= health_service.stream_handlers(api.health)
     rpcs = {f"/{service}/{rpc.name}": rpc for service, rpcs in wire.SERVICES.items() for rpc in rpcs}
-    table = {path: Method(rpcs[path], handler) for path, handler in handlers.items()}
+    table: dict[str, AnyMethod] = {path: Method(rpcs[path], handler) for path, handler in handlers.items()}
+    table |= {path: StreamMethod(rpcs[path], handler) for path, handler in streams.items()}
+    table |= reflection_service.methods(sorted({path.split("/")[1] for path in table}))
     return guarded(table, edge, config.max_request_seconds)

@@ -9,10 +9,10 @@ from google.protobuf.message import DecodeError
 from starlette.types import Receive, Scope, Send
 
 from serve.errors import Code, ServeError
-from serve.transport.grpc import Method, StreamMethod
+from serve.transport.grpc import AnyMethod, BidiMethod, Method
 from serve.transport.grpc.status import status_message
 from serve.transport.grpc_asgi.call import Call, percent_encoded
-from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message
+from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
 from serve.transport.grpc_asgi.watch import within
 from tfx_export import wire
 
@@ -71,7 +71,7 @@ class Answer:
 class GrpcApp:
     """Answers `POST /package.Service/Method` with content type application/grpc; nothing else may be sent to it."""
 
-    def __init__(self, methods: Mapping[str, Method | StreamMethod], *, max_message_bytes: int = 2**32) -> None:
+    def __init__(self, methods: Mapping[str, AnyMethod], *, max_message_bytes: int = 2**32) -> None:
         self._methods = methods
         self._limit = max_message_bytes
 
@@ -84,15 +84,20 @@ class GrpcApp:
             method = self._methods.get(scope["path"])
             if method is None:
                 raise self._unknown(scope["path"])
+            if isinstance(method, BidiMethod):
+                requests = self._requests(method.rpc, receive, call.encoding)
+                await _stream(method.handler(requests, call), answer)
+                await answer.end(Code.OK)
+                return
             request = _parse(method.rpc, await read_message(receive, call.encoding, self._limit))
             if call.time_remaining() == 0.0:
                 raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
-            if isinstance(method, StreamMethod):
-                await within(_stream(method.handler(request, call), answer), receive, call)
-                await answer.end(Code.OK)
-            else:
+            if isinstance(method, Method):
                 response = await within(method.handler(request, call), receive, call)
                 await answer.whole(response.SerializeToString())
+            else:
+                await within(_stream(method.handler(request, call), answer), receive, call)
+                await answer.end(Code.OK)
         except ServeError as error:
             await answer.end(error.code, status_message(error))
         except ClientLeftError:
@@ -100,6 +105,10 @@ class GrpcApp:
         except Exception as error:
             logger.exception("%s failed unexpectedly", scope["path"])
             await answer.end(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
+
+    async def _requests(self, rpc: wire.Rpc, receive: Receive, encoding: str) -> AsyncIterator[wire.Message]:
+        async for message in read_messages(receive, encoding, self._limit):
+            yield _parse(rpc, message)
 
     def _unknown(self, path: str) -> ServeError:
         service, _, name = path.lstrip("/").rpartition("/")

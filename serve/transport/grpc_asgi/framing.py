@@ -1,6 +1,7 @@
 """Length-prefixed messages: one byte says whether it is compressed, four say how long it is."""
 
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.types import Receive
@@ -45,6 +46,27 @@ async def read_message(receive: Receive, encoding: str, limit: int) -> bytes:
     if size > limit:
         raise _too_large(size, limit)
     return _unpack(body[0], body[HEADER:], encoding, limit)
+
+
+async def read_messages(receive: Receive, encoding: str, limit: int) -> AsyncIterator[bytes]:
+    """The messages of a streaming request, each as soon as it is whole, until the client closes its side.
+
+    Errors as of `read_message`.
+    """
+    pending, more = b"", True
+    while more:
+        event = await receive()
+        pending, more = pending + _body(event), event["more_body"]
+        while len(pending) >= HEADER:
+            size = int.from_bytes(pending[1:HEADER], "big")
+            if size > limit:
+                raise _too_large(size, limit)
+            if len(pending) < HEADER + size:
+                break
+            yield _unpack(pending[0], pending[HEADER : HEADER + size], encoding, limit)
+            pending = pending[HEADER + size :]
+    if pending:
+        raise ServeError(Code.INTERNAL, "The request ends inside a message.")
 
 
 async def _rest_of_message(receive: Receive, event: Any, body: bytes, limit: int) -> bytes:

@@ -1,0 +1,36 @@
+"""grpc.health.v1.Health: the server under the empty name, each model under its own."""
+
+from collections.abc import AsyncIterator
+
+from serve.errors import Code, ServeError
+from serve.health import Health
+from serve.transport.grpc.method import CallContext, Handler, StreamHandler
+from tfx_export import wire
+
+SERVICE = "grpc.health.v1.Health"
+
+_ENUM = wire.HealthCheckResponse.DESCRIPTOR.enum_types_by_name["ServingStatus"].values_by_name
+SERVING, NOT_SERVING, SERVICE_UNKNOWN = (_ENUM[name].number for name in ("SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"))
+
+
+def handlers(health: Health) -> dict[str, Handler]:
+    async def check(request: wire.Message, context: CallContext) -> wire.Message:
+        healthy = health.check(request.service)
+        if healthy is None:
+            raise ServeError(Code.NOT_FOUND, f"There is no model {request.service}")
+        return _response(healthy)
+
+    return {f"/{SERVICE}/Check": check}
+
+
+def stream_handlers(health: Health) -> dict[str, StreamHandler]:
+    async def watch(request: wire.Message, context: CallContext) -> AsyncIterator[wire.Message]:
+        async for healthy in health.watch(request.service):
+            yield _response(healthy)
+
+    return {f"/{SERVICE}/Watch": watch}
+
+
+def _response(healthy: bool | None) -> wire.Message:
+    status = SERVICE_UNKNOWN if healthy is None else SERVING if healthy else NOT_SERVING
+    return wire.HealthCheckResponse(status=status)
