@@ -1,10 +1,13 @@
 """Api: what the server can do, in terms that know neither gRPC nor HTTP. Both protocols meet here."""
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serve.catalog import Catalog
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.health import Health
@@ -25,14 +28,20 @@ from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import VersionStatus
 from serve.running import Runner
+from tfx_export import wire
 from tfx_export.savedmodel.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRESS, Signature
+
+logger = logging.getLogger("serve")
+
+RELOAD_POLL_SECONDS = 0.02
 
 
 class Api:
     """The operations of the server. Every failure is a ServeError with upstream's code and text."""
 
-    def __init__(self, manager: Manager, runner: Runner, config: Config) -> None:
+    def __init__(self, manager: Manager, catalog: Catalog, runner: Runner, config: Config) -> None:
         self._manager = manager
+        self._catalog = catalog
         self._runner = runner
         self._config = config
         self.health = Health(manager)
@@ -48,6 +57,17 @@ class Api:
     def models(self) -> list[ServedModel]:
         """The models the operator wants served, available or not."""
         return self._manager.models()
+
+    async def reload(self, config: wire.Message) -> None:
+        """Serve what a ModelServerConfig lists and nothing else; returns once what is new is available.
+
+        Raises INVALID_ARGUMENT or FAILED_PRECONDITION, the old list staying in force, or UNKNOWN if a new model does
+        not load.
+        """
+        added = self._catalog.reload(config)
+        while pending := self._manager.pending(added):
+            logger.debug("Reload waits for %s", ", ".join(pending))
+            await asyncio.sleep(RELOAD_POLL_SECONDS)
 
     async def predict(
         self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()

@@ -1,17 +1,118 @@
-"""The models an operator wants served, as the flags and files say."""
+"""Catalog: which models the operator wants served, and how that changes while the server runs.
 
+By flags, by a config file that is looked at again, by an RPC, or by the subfolders of a folder that is watched.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.lifecycle.manager import Manager
+from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
+from serve.lifecycle.state import State
+from serve.model_config import models_of, read_config
+from tfx_export import wire
 from tfx_export.savedmodel.versions import list_versions
 
+logger = logging.getLogger("serve")
 
-def catalog(config: Config) -> list[ServedModel]:
-    """One model, or every model of a folder of models: a folder without versions whose subfolders have some."""
-    base_path = Path(config.model_base_path).absolute()
-    models = [] if list_versions(base_path) else models_in(base_path)
-    return models or [ServedModel(config.model_name, base_path)]
+
+class Catalog:
+    """Tells the manager what to serve. A list that is refused leaves the one in force as it is."""
+
+    def __init__(self, manager: Manager, config: Config) -> None:
+        self._manager = manager
+        self._config = config
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._complaint = ""
+
+    def start(self) -> None:
+        """Serve what the flags name, and keep looking where they say so.
+
+        Raises ServeError: INVALID_ARGUMENT for a bad config file, FAILED_PRECONDITION for labels of versions that are
+        not available (at the start none is).
+        """
+        config = self._config
+        if config.model_config_file:
+            self.reload(read_config(Path(config.model_config_file)))
+            self._every(config.model_config_file_poll_wait_seconds, self._look_at_file)
+        elif config.watch:
+            self._look_at_folder()
+            self._every(config.file_system_poll_wait_seconds, self._look_at_folder)
+        else:
+            self._manager.serve(_models_at(Path(config.model_base_path).absolute(), config.model_name))
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def reload(self, config: wire.Message) -> list[str]:
+        """Serve what a ModelServerConfig lists and nothing else; returns the names that are new.
+
+        Returns before they are loaded. INVALID_ARGUMENT or FAILED_PRECONDITION, with upstream's text, if it cannot be.
+        """
+        if config.WhichOneof("config") == "custom_model_config":
+            raise ServeError(
+                Code.INVALID_ARGUMENT,
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported",
+            )
+        with self._lock:
+            models = models_of(config)
+            for model in models:
+                self._check_labels(model)
+            known = {model.name for model in self._manager.models()}
+            self._manager.serve(models)
+        return [model.name for model in models if model.name not in known]
+
+    def _check_labels(self, model: ServedModel) -> None:
+        """A label names a version that is available, or (if allowed) is new or unchanged."""
+        old = next((each.labels for each in self._manager.models() if each.name == model.name), {})
+        for label, version in sorted(model.labels.items()):
+            free = self._config.allow_version_labels_for_unavailable_models and old.get(label, version) == version
+            if not free and not self._available(model.name, version):
+                raise ServeError(
+                    Code.FAILED_PRECONDITION,
+                    f"Request to assign label to version {version} of model {model.name}, "
+                    "which is not currently available for inference",
+                )
+
+    def _available(self, name: str, version: int) -> bool:
+        try:
+            (status,) = self._manager.status(ModelRef(name, version))
+        except ServeError:
+            return False
+        return status.state is State.AVAILABLE
+
+    def _every(self, seconds: float, look: Callable[[], None]) -> None:
+        if seconds <= 0:
+            return
+
+        def run() -> None:
+            while not self._stopping.wait(seconds):
+                look()
+
+        threading.Thread(target=run, name="catalog", daemon=True).start()
+
+    def _look_at_file(self) -> None:
+        try:
+            self.reload(read_config(Path(self._config.model_config_file)))
+            self._complaint = ""
+        except ServeError as error:
+            # Once for each new complaint, not once for each look.
+            if error.message != self._complaint:
+                self._complaint = error.message
+                logger.error("The config in force stays: %s", error)
+
+    def _look_at_folder(self) -> None:
+        models = models_in(Path(self._config.model_base_path).absolute())
+        with self._lock:
+            if models != self._manager.models():
+                self._manager.serve(models)
 
 
 def models_in(folder: Path) -> list[ServedModel]:
@@ -19,3 +120,9 @@ def models_in(folder: Path) -> list[ServedModel]:
     if not folder.is_dir():
         return []
     return [ServedModel(path.name, path) for path in sorted(folder.iterdir()) if list_versions(path)]
+
+
+def _models_at(base_path: Path, name: str) -> list[ServedModel]:
+    """One model, or every model of a folder of models: a folder without versions whose subfolders have some."""
+    models = [] if list_versions(base_path) else models_in(base_path)
+    return models or [ServedModel(name, base_path)]

@@ -7,7 +7,7 @@ from serve import engines
 from serve.api import Api
 from serve.batching.config import BatchingConfig
 from serve.batching.runner import BatchingRunner
-from serve.catalog import catalog
+from serve.catalog import Catalog
 from serve.config import Config
 from serve.edge import Edge
 from serve.engines import LoadedModel
@@ -43,16 +43,18 @@ class Core:
         self._batching = BatchingConfig.from_flags(config)
         self._batcher = _batcher(self._batching) if self._batching else None
         self._runner: Runner = MeasuredRunner(self._batcher or DirectRunner())
-        self.api = Api(self.manager, self._runner, config)
+        self.catalog = Catalog(self.manager, config)
+        self.api = Api(self.manager, self.catalog, self._runner, config)
 
     def start(self) -> None:
         """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can."""
         self.manager.start()
-        self.manager.serve(catalog(self.config))
+        self.catalog.start()
         self.manager.wait_loaded()
 
     def stop(self) -> None:
         """Unload everything once its leases are given back."""
+        self.catalog.stop()
         self.manager.stop()
         self._runner.close()
 

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -96,7 +96,11 @@ class Manager:
     def serve(self, models: Iterable[ServedModel]) -> None:
         """Serve these and no others. Returns at once; loads and unloads follow."""
         with self._changed:
-            self._models = {model.name: model for model in models}
+            old, self._models = self._models, {model.name: model for model in models}
+            for name, model in old.items():
+                # What was seen below another base path says nothing about this one.
+                if name not in self._models or self._models[name].base_path != model.base_path:
+                    self._on_disk.pop(name, None)
             self._next_poll = 0.0
             self._publish()
         self._woken.set()
@@ -104,6 +108,15 @@ class Manager:
     def subscribe(self, listener: Listener) -> None:
         """Call `listener(name, status)` at each change of state, from the thread that made it."""
         self._listeners.append(listener)
+
+    def pending(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` that have no version available yet. UNKNOWN, with the errors, if one has failed for good."""
+        with self._changed:
+            pending = [name for name in names if name in self._models and not self._serving.versions.get(name)]
+            failed = [name for name in pending if self._given_up(name)]
+            if failed:
+                raise self._not_available(failed)
+            return pending
 
     def wait_loaded(self) -> None:
         """Return when something is available and nothing is being loaded.
@@ -115,12 +128,7 @@ class Manager:
             self._changed.wait_for(lambda: self._stopping or self._settled())
             if self._stopping or self.any_available():
                 return
-            errors = [
-                f"{{name: {harness.name} version: {harness.version}}} due to error: {harness.error}"
-                for versions in self._harnesses.values()
-                for harness in versions.values()
-            ]
-        raise ServeError(Code.UNKNOWN, f"{len(self._models)} model(s) did not become available: {'; '.join(errors)}")
+            raise self._not_available(self._models)
 
     def stop(self) -> None:
         """Unload everything, waiting for leases, and end the threads."""
@@ -153,9 +161,12 @@ class Manager:
     def _look_at_disk(self) -> None:
         for model in self.models():
             found = versions_on_disk(model)
-            if not found and model.name not in self._on_disk:
-                logger.info("Waiting for a version of %s to appear in %s", model.name, model.base_path)
-            self._on_disk[model.name] = self._on_disk.get(model.name, {}) if found is None else found
+            with self._changed:
+                if self._models.get(model.name) != model:
+                    continue  # replaced while the disk was read
+                if not found and model.name not in self._on_disk:
+                    logger.info("Waiting for a version of %s to appear in %s", model.name, model.base_path)
+                self._on_disk[model.name] = self._on_disk.get(model.name, {}) if found is None else found
 
     def _reconcile(self, name: str, now: float) -> None:
         """Bring the versions of one model nearer to what is aspired, by as many actions as the policy gives."""
@@ -224,9 +235,21 @@ class Manager:
             return False
         if self.any_available():
             return True
-        # All failed for good: settled. Nothing found yet, or one that is tried again: something may still come.
-        given_up = bool(harnesses) and all(harness.retry_at is None for harness in harnesses)
-        return given_up and all(self._harnesses.get(name) for name in self._models)
+        # Nothing found yet, or one that is tried again: something may still come.
+        return bool(self._models) and all(self._given_up(name) for name in self._models)
+
+    def _given_up(self, name: str) -> bool:
+        """Whether every version of a model has failed and none will be tried again."""
+        harnesses = self._harnesses.get(name, {}).values()
+        return bool(harnesses) and all(harness.error and harness.state is State.END for harness in harnesses)
+
+    def _not_available(self, names: Collection[str]) -> ServeError:
+        errors = [
+            f"{{name: {harness.name} version: {harness.version}}} due to error: {harness.error}"
+            for name in names
+            for harness in self._harnesses.get(name, {}).values()
+        ]
+        return ServeError(Code.UNKNOWN, f"{len(names)} model(s) did not become available: {'; '.join(errors)}")
 
     def _finished(self) -> bool:
         with self._changed:

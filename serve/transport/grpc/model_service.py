@@ -20,4 +20,13 @@ def handlers(api: Api) -> dict[str, Handler]:
             version.status.error_message = status.message
         return response
 
-    return {f"/{SERVICE}/GetModelStatus": get_model_status}
+    async def handle_reload_config_request(request: wire.Message, context: CallContext) -> wire.Message:
+        await api.reload(request.config)
+        response = wire.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
+
+    return {
+        f"/{SERVICE}/GetModelStatus": get_model_status,
+        f"/{SERVICE}/HandleReloadConfigRequest": handle_reload_config_request,
+    }
