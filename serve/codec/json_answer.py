@@ -1,0 +1,116 @@
+"""The JSON of an answer: arrays written by orjson, which makes no Python number of a numpy one."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from serve.codec import json_text
+from serve.codec.json_dense import type_string
+from serve.errors import Code, ServeError
+from tfx_export.savedmodel.dtypes import from_numpy
+from tfx_export.savedmodel.tensor import Array
+
+_OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+
+
+def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
+    """The body of an answer to predict: `predictions`, a list with one item a row, or `outputs`, one value an output.
+
+    One output is bare, several are objects by name. Outputs named `*_bytes` are `{"b64": ...}`. Raises ServeError
+    INVALID_ARGUMENT for outputs that have no rows, or not the same number, and for dtypes without a JSON form.
+    """
+    if not outputs:
+        raise _invalid("Cannot convert empty tensor map to JSON")
+    if not row_format:
+        values = {name: _json(name, array) for name, array in outputs.items()}
+        return _body(b"outputs", values if len(values) > 1 else next(iter(values.values())))
+    _check_rows(outputs)
+    if len(outputs) == 1:
+        ((name, array),) = outputs.items()
+        return _body(b"predictions", _json(name, array))
+    columns = [_rows(name, array) for name, array in outputs.items()]
+    return _body(b"predictions", [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)])
+
+
+def _body(key: bytes, value: Any) -> bytes:
+    return b'{\n    "' + key + b'": ' + orjson.dumps(value, option=_OPTIONS) + b"\n}"
+
+
+def _check_rows(outputs: Mapping[str, Array]) -> None:
+    sizes: dict[str, int] = {}
+    for name, array in outputs.items():
+        if not array.ndim:
+            raise _invalid(f"Tensor name: {name} has no shape information ")
+        sizes[name] = len(array)
+        expected = next(iter(sizes.values()))
+        if len(array) != expected:
+            raise _invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {expected}")
+
+
+def _rows(name: str, array: Array) -> list[Any]:
+    """The rows of an output, each as something orjson writes."""
+    if array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.isfinite(array).all()):
+        return list(_native(array))
+    return [_json(name, row) for row in array]
+
+
+def _json(name: str, value: Any) -> Any:
+    """An array, or a row of one that is a scalar, as something orjson writes."""
+    array = np.asarray(value) if not isinstance(value, bytes) else _scalar(value)
+    kind = array.dtype.kind
+    if kind in "OSU":
+        write = _base64 if name.endswith("_bytes") else _text
+        return _nested(write, array.tolist(), array.ndim)
+    if array.dtype.name == "bfloat16":
+        array = array.astype(np.float32)
+        kind = "f"
+    if kind not in "biuf":
+        raise _invalid(f"Failed to write JSON value for tensor type: {type_string(from_numpy(array.dtype))}")
+    if kind == "f" and not np.isfinite(array).all():
+        return _with_bare_words(array.astype(array.dtype, copy=False))
+    return _native(array) if array.ndim else array[()]
+
+
+def _native(array: Array) -> Array:
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+
+
+def _scalar(value: bytes) -> Array:
+    array = np.empty((), np.object_)
+    array[()] = value
+    return array
+
+
+def _with_bare_words(array: NDArray[np.floating]) -> orjson.Fragment:
+    """orjson writes NaN and the infinities of an array, and nothing else, as null: put the words in their place."""
+    if not array.ndim:
+        return orjson.Fragment(json_text.number(array.item()))
+    pieces = orjson.dumps(_native(array), option=_OPTIONS).split(b"null")
+    odd = array[~np.isfinite(array)]
+    words = np.where(np.isnan(odd), b"NaN", np.where(odd > 0, b"Infinity", b"-Infinity")).tolist()
+    return orjson.Fragment(b"".join(part for pair in zip(pieces, [*words, b""], strict=True) for part in pair))
+
+
+def _nested(write: Any, value: Any, depth: int) -> Any:
+    if depth:
+        return [_nested(write, element, depth - 1) for element in value]
+    return write(value.encode() if isinstance(value, str) else value)
+
+
+def _text(value: bytes) -> str | orjson.Fragment:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return orjson.Fragment(json_text.string(value.decode("utf-8", "surrogateescape")))
+
+
+def _base64(value: bytes) -> dict[str, str]:
+    return {"b64": base64.b64encode(value).decode()}
+
+
+def _invalid(message: str) -> ServeError:
+    return ServeError(Code.INVALID_ARGUMENT, message)
