@@ -10,11 +10,16 @@ import pytest
 
 from tests.support import three_signatures
 from tfx_export.errors import SpecError, VerificationError
-from tfx_export.exporting.verify import verify
-from tfx_export.savedmodel.record import describe
+from tfx_export.exporting import verify as steps
+from tfx_export.savedmodel.record import Verification, describe
 
 Answer = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 SOURCE: Answer = partial(three_signatures.answer, three_signatures.weights())
+
+
+def verify(folder: Path, ask: Answer, *, probe: Path | None = None) -> Verification:
+    signatures = steps.callable_signatures(folder)
+    return steps.verify(folder, steps.ask_source(folder, signatures, ask, probe=probe), signatures)
 
 
 def test_every_signature_is_asked_what_it_reads_and_equals_the_source(classifier: Path) -> None:
@@ -39,7 +44,7 @@ def test_probe_file_is_used_for_the_signatures_it_names(classifier: Path, tmp_pa
 
     given = np.random.default_rng(5).standard_normal((3, 12))
     np.savez(tmp_path / "data.npz", x=given)
-    assert verify(classifier, ask, probe=tmp_path / "data.npz").probe == "data.npz"
+    assert verify(classifier, ask, probe=tmp_path / "data.npz").probe == "generated, data.npz"
     np.testing.assert_array_equal(seen, [given.astype(np.float32)])
 
 

@@ -81,3 +81,14 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     powers = np.exp(logits - logits.max(-1, keepdims=True))
     result: np.ndarray = (powers / powers.sum(-1, keepdims=True)).astype(np.float32)
     return result
+
+
+def write_unconvertible(folder: Path) -> None:
+    """Write a SavedModel whose only signature (`serving_default` x -> y) needs an operator that LiteRT lacks."""
+    import tensorflow as tf
+
+    def call(x: Any) -> dict[str, Any]:
+        return {"y": tf.math.betainc(2.0 * tf.ones_like(x), tf.ones_like(x), tf.sigmoid(x))}
+
+    signature = tf.function(call).get_concrete_function(tf.TensorSpec([None], tf.float32, name="x"))
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signature)

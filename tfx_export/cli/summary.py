@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tfx_export.cli.extras import checks_table
 from tfx_export.exporting.target import Exported
+from tfx_export.savedmodel.record import Accelerated
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 
@@ -54,6 +55,8 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
         console.print(checks_table(exported.record.verification.checks))
     elif exported.record:
         console.print(Text("Not compared with the source (--no-verify).", style="yellow"))
+    if exported.record and exported.record.accelerated:
+        _print_accelerated(console, exported.record.accelerated)
     for note in exported.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
     console.print(
@@ -63,6 +66,14 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
         numbers = ", ".join(map(str, exported.pruned))
         console.print(f"Removed version{'s' if len(exported.pruned) > 1 else ''} {numbers}")
     console.print(Text.assemble("Next: ", (next_command, "bold")))
+
+
+def _print_accelerated(console: Console, accelerated: Accelerated) -> None:
+    if accelerated.signatures:
+        console.print(f"{accelerated.file}, {accelerated.precision}, compared with the SavedModel:")
+        console.print(checks_table(accelerated.checks))
+    for name, reason in accelerated.left_out.items():
+        console.print(Text(f"Not accelerated: {name}: {reason}", style="yellow"))
 
 
 def _tensors(signature: Signature) -> Table:

@@ -1,12 +1,14 @@
 """What an export does beyond writing: prove it, warm it up, accelerate it. Options and order; the work is elsewhere."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import Any, Literal
 
 from tfx_export.errors import SpecError
 from tfx_export.savedmodel import record
@@ -15,19 +17,34 @@ from tfx_export.savedmodel.record import Record, Source
 
 _LIBRARIES = ("tensorflow", "keras", "tf_keras", "numpy", "ai-edge-litert")
 
+Precision = Literal["float32", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+
 
 @dataclass(frozen=True)
 class Extras:
-    """`verify` compares the export with its source, on the inputs in the .npz file `probe` or on generated ones."""
+    """What to do with a written export.
+
+    `verify` compares it with its source, on the inputs in the .npz file `probe` or on generated ones.
+    `warmup` is the number of generated warmup requests for each signature; `warmup_from` a file to take them from, then
+    `warmup` limits their number. `accelerate` adds a LiteRT model of that precision.
+    """
 
     verify: bool = True
     probe: Path | None = None
+    warmup: int | None = None
+    warmup_from: Path | None = None
+    accelerate: Precision | None = None
 
     def check(self) -> None:
         """Raise now the SpecError that would come up after the model has been written."""
-        if self.probe and not self.probe.is_file():
+        for what, path in (("probe", self.probe), ("warmup", self.warmup_from)):
+            if path and not path.is_file():
+                raise SpecError(f"There is no {what} file {path}.")
+        if self.accelerate and find_spec("ai_edge_litert") is None:
             raise SpecError(
-                f"There is no probe file {self.probe}.", hint="Write one with numpy.savez(path, input=array)."
+                "An accelerated model is verified with LiteRT, which is not installed.",
+                hint="Install it: pip install 'tfx-export[litert]'",
             )
 
 
@@ -47,23 +64,45 @@ def finish(
     """Do what `extras` asks for to the SavedModel written into `folder`, and leave the record of it there.
 
     `ask` gives the source's own answers: `ask(signature, inputs)`, both by the client's names.
-    Raises VerificationError if the export does not compute what its source computes.
+    Raises VerificationError if the export does not compute what its source computes, SpecError for a file that does
+    not fit.
     """
-    verification = None
-    if extras.verify:
-        report("Verifying in a fresh process")
-        from tfx_export.exporting.verify import verify
+    from tfx_export.exporting import accelerate, verify, warmup
+    from tfx_export.exporting.loaded import SessionModel
 
-        verification = verify(folder, ask, tags=tags, probe=extras.probe)
-    written = Record(
-        tool=version("tfx-export"),
-        created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        source=source,
-        libraries=_libraries(),
-        spec=spec,
-        verification=verification,
-    )
-    with refusals(folder.parent):
+    signatures = verify.callable_signatures(folder, tags)
+    verification, accelerated, asked = None, None, {}
+    with ExitStack() as stack, refusals(folder.parent):
+        if not extras.verify:  # then the written model itself says what its probes are answered with
+            ask = stack.enter_context(SessionModel(folder, tags)).ask if extras.warmup or extras.accelerate else ask
+        else:
+            report("Verifying in a fresh process")
+        if extras.verify or extras.accelerate or (extras.warmup and not extras.warmup_from):
+            asked = verify.ask_source(folder, signatures, ask, tags=tags, probe=extras.probe)
+        if extras.verify:
+            verification = verify.verify(folder, asked, signatures, tags=tags)
+        if extras.warmup or extras.warmup_from:
+            report("Replaying the warmup requests")
+            logs = (
+                warmup.read(extras.warmup_from, signatures, extras.warmup)
+                if extras.warmup_from
+                else warmup.from_probes(asked, signatures, extras.warmup or 0)
+            )
+            warmup.write(folder, logs, signatures, tags=tags)
+        if extras.accelerate:
+            report("Converting to LiteRT and comparing")
+            accelerated = accelerate.accelerate(
+                folder, asked, precision=extras.accelerate, tags=tags, calibrate=extras.probe is not None
+            )
+        written = Record(
+            tool=version("tfx-export"),
+            created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            source=source,
+            libraries=_libraries(),
+            spec=spec,
+            verification=verification,
+            accelerated=accelerated,
+        )
         record.write(folder, written)
     return written
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfx_export import wire
 from tfx_export.errors import VerificationError
 from tfx_export.exporting import compare, probes
 from tfx_export.exporting.replay import Answers, Arrays, predict_request, replay
@@ -32,29 +33,26 @@ class Asked:
     refusal: str = ""
 
 
+def callable_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str, Signature]:
+    """The signatures of the SavedModel in `folder` that take inputs; those without are TensorFlow's own."""
+    return {name: signature for name, signature in read_signatures(folder, tags).items() if signature.inputs}
+
+
 def verify(
     folder: Path,
-    ask: Ask,
+    asked: Mapping[str, Asked],
+    signatures: Mapping[str, Signature],
     *,
     tags: Sequence[str] = ("serve",),
-    probe: Path | None = None,
     tolerance: float | None = None,
 ) -> Verification:
-    """Compare the SavedModel in `folder` with its source, signature by signature.
+    """Compare the SavedModel in `folder` with what its source answered (`ask_source`), signature by signature.
 
-    `probe` is an .npz file of inputs; without it, and for signatures it says nothing about, inputs are generated.
-    `tolerance` replaces the ones by dtype. Raises VerificationError if an output differs or the folder does not load,
-    SpecError if the probe file does not fit.
+    `tolerance` replaces the ones by dtype. Raises VerificationError if an output differs or the folder does not load.
     """
-    signatures = read_signatures(folder, tags)
-    asked = ask_source(folder, signatures, ask, tags=tags, probe=probe)
-    requests = [
-        predict_request(name, inputs) for name, one in asked.items() if one.probe for inputs in one.probe.requests
-    ]
-    verification = Verification(
-        probe.name if probe else "generated",
-        check_answers(asked, signatures, replay(folder, requests, tags=tags), tolerance),
-    )
+    answers = replay(folder, requests_of(asked), tags=tags)
+    origins = dict.fromkeys(one.probe.origin for one in asked.values() if one.probe)
+    verification = Verification(", ".join(origins), check_answers(asked, signatures, answers, tolerance))
     require_equal(verification)
     return verification
 
@@ -67,7 +65,11 @@ def ask_source(
     tags: Sequence[str] = ("serve",),
     probe: Path | None = None,
 ) -> dict[str, Asked]:
-    """The source's answers by signature, to the file's probe or the first generated one that tells rows apart."""
+    """The source's answers by signature, to the file's probe or the first generated one that tells rows apart.
+
+    `probe` is an .npz file of inputs; without it, and for signatures it says nothing about, inputs are generated.
+    Raises SpecError if the probe file does not fit.
+    """
     given = probes.from_file(probe, signatures) if probe else {}
     uses = StringUses(folder, list(tags))
     found = {}
@@ -92,6 +94,11 @@ def ask_source(
                 break
         found[name] = best if best.probe else Asked(None, refusal=refusal)
     return found
+
+
+def requests_of(asked: Mapping[str, Asked]) -> list[wire.Message]:
+    """All probes of `asked` as PredictRequests, in the order in which `check_answers` expects the answers."""
+    return [predict_request(name, inputs) for name, one in asked.items() if one.probe for inputs in one.probe.requests]
 
 
 def check_answers(

@@ -1,0 +1,80 @@
+"""A LiteRT model is added as far as it answers as the SavedModel does; the rest is named with its reason."""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support import three_signatures
+from tfx_export.exporting import extras
+from tfx_export.exporting.extras import Extras, Precision, finish
+from tfx_export.savedmodel import record
+
+pytest.importorskip("ai_edge_litert")
+
+SOURCE = partial(three_signatures.answer, three_signatures.weights())
+
+
+def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -> record.Accelerated:
+    written = finish(
+        folder,
+        Extras(verify=False, accelerate=precision, probe=probe),
+        SOURCE,
+        tags=["serve"],
+        source=None,
+        spec={},
+        report=lambda step: None,
+    )
+    assert written == record.read(folder)
+    assert written.accelerated
+    return written.accelerated
+
+
+@pytest.mark.parametrize("precision", extras.PRECISIONS)
+def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
+    tmp_path: Path, classifier: Path, precision: Precision
+) -> None:
+    folder = shutil.copytree(classifier, tmp_path / "1")
+    result = accelerated(folder, precision)
+    assert result.signatures == ("serving_default",)
+    assert result.left_out == {
+        "classify": "LiteRT has no operator to parse tf.Example",
+        "image": "LiteRT has no operator to decode images",
+    }
+    (check,) = result.checks
+    assert check.verdict == "equal"
+    assert check.error is not None
+    assert check.error <= check.tolerance
+    assert ("same top class in 5 of 5 rows" in check.note) == (precision != "float32")
+    assert record.proven_signatures(folder) == ("serving_default",)
+
+
+def test_int8_is_calibrated_on_the_probe_file(tmp_path: Path, classifier: Path) -> None:
+    folder = shutil.copytree(classifier, tmp_path / "1")
+    plain = accelerated(folder, "int8")
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).standard_normal((30, 12)))
+    calibrated = accelerated(folder, "int8", tmp_path / "data.npz")
+    assert plain.sha256 != calibrated.sha256
+    assert calibrated.checks[0].verdict == "equal"
+    assert "of 30 rows" in calibrated.checks[0].note
+
+
+def test_a_model_that_does_not_convert_leaves_no_file(tmp_path: Path) -> None:
+    three_signatures.write_unconvertible(tmp_path / "1")
+    result = accelerated(tmp_path / "1", "float32")
+    assert result.signatures == ()
+    assert result.left_out == {"serving_default": "LiteRT has no operator Betainc"}
+    assert not (tmp_path / "1" / record.TFLITE).exists()
+    assert record.proven_signatures(tmp_path / "1") == ()
+
+
+def test_the_record_is_json_that_says_so(tmp_path: Path, classifier: Path) -> None:
+    folder = shutil.copytree(classifier, tmp_path / "1")
+    digest = accelerated(folder, "float32").sha256
+    kept = json.loads((folder / record.FILE).read_text())
+    assert kept["accelerated"]["file"] == "model.tflite"
+    assert kept["accelerated"]["sha256"] == digest == record.sha256(folder / "model.tflite")
+    assert kept["accelerated"]["of"] == record.identity(classifier)

@@ -1,0 +1,147 @@
+"""Accelerate: a LiteRT model with the same signatures beside saved_model.pb, as far as it answers the same."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from tfx_export.errors import VerificationError
+from tfx_export.exporting.compare import LOW_PRECISION, TOLERANCES
+from tfx_export.exporting.extras import Precision
+from tfx_export.exporting.replay import Answers, replay, run_worker
+from tfx_export.exporting.serialized import StringUses
+from tfx_export.exporting.verify import Asked, callable_signatures, check_answers, requests_of
+from tfx_export.savedmodel.record import TFLITE, Accelerated, Check, describe, identity, sha256, verdict
+from tfx_export.savedmodel.signature import Signature
+from tfx_export.wire.tfrecord import write_records
+
+# Largest error, relative to the largest expected value, with which a signature is kept.
+TOLERANCE: Mapping[Precision, float] = {"float32": TOLERANCES["DT_FLOAT"], "float16": LOW_PRECISION, "int8": 0.05}
+
+
+def accelerate(
+    folder: Path,
+    asked: Mapping[str, Asked],
+    *,
+    precision: Precision = "float32",
+    tags: Sequence[str] = ("serve",),
+    calibrate: bool = False,
+) -> Accelerated:
+    """Write `model.tflite` into the SavedModel in `folder`: which signatures are in it, how exact, why others are not.
+
+    `asked` holds the probes and the answers to compare with. `int8` stores the weights in 8 bits; with `calibrate` the
+    activations too, measured on the probes. Signatures that do not convert or answer otherwise are left out; if all
+    are, there is no file.
+    """
+    signatures = callable_signatures(folder, tags)
+    left_out = {name: reason for name in signatures if (reason := _no_chance(folder, signatures[name], tags, asked))}
+    (folder / TFLITE).unlink(missing_ok=True)
+    checks: tuple[Check, ...] = ()
+    names = [name for name in signatures if name not in left_out]
+    while names:
+        if refusals := _convert(folder, names, asked, precision, tags, calibrate):
+            left_out |= refusals
+        else:
+            checks = _check(folder, {name: asked[name] for name in names}, signatures, precision)
+            left_out |= {name: _difference(checks, name) for name in names if verdict(checks, name) == "differs"}
+        if not set(names) & set(left_out):
+            break
+        (folder / TFLITE).unlink(missing_ok=True)
+        names = [name for name in names if name not in left_out]
+    return Accelerated(
+        sha256=sha256(folder / TFLITE) if names else "",
+        precision=precision,
+        of=identity(folder),
+        signatures=tuple(names),
+        left_out=left_out,
+        checks=checks if names else (),
+    )
+
+
+def _no_chance(folder: Path, signature: Signature, tags: Sequence[str], asked: Mapping[str, Asked]) -> str:
+    """Why a signature need not be tried, or nothing: the converter takes as long for a no as for a yes."""
+    strings = StringUses(folder, list(tags))
+    for spec in signature.inputs.values():
+        if spec.dtype == "DT_STRING":
+            use = strings.of(spec.tensor)
+            if use.features:
+                return "LiteRT has no operator to parse tf.Example"
+            if use.image:
+                return "LiteRT has no operator to decode images"
+    one = asked.get(signature.name)
+    if one is None or one.probe is None:
+        return "there are no probe inputs to compare it on; give some with --probe"
+    return ""
+
+
+def _convert(
+    folder: Path,
+    names: Sequence[str],
+    asked: Mapping[str, Asked],
+    precision: Precision,
+    tags: Sequence[str],
+    calibrate: bool,
+) -> dict[str, str]:
+    """Convert `names` together into the folder. If that fails, the reason for each that does not convert alone."""
+    with tempfile.TemporaryDirectory(prefix="tfx-export-") as temporary:
+        work = Path(temporary)
+        job = {"folder": str(folder), "tags": list(tags), "signatures": list(names), "precision": precision}
+        (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
+        if calibrate:
+            requests = requests_of({name: asked[name] for name in names})
+            write_records(work / "requests", (request.SerializeToString() for request in requests))
+        try:
+            run_worker("convert_worker", work, "The converter")
+        except VerificationError as error:
+            refusal = error.message
+        else:
+            if (work / TFLITE).exists():
+                shutil.copyfile(work / TFLITE, folder / TFLITE)
+                return {}
+            refusal = (work / "refusal").read_text(encoding="utf-8")
+    if len(names) == 1:
+        return {names[0]: refusal}
+    alone = [_convert(folder, [name], asked, precision, tags, calibrate) for name in names]
+    refusals = {name: reason for one in alone for name, reason in one.items()}
+    # Each of them converts, but not together: one file cannot hold them.
+    return refusals or dict.fromkeys(names[1:], f"with the other signatures: {refusal}")
+
+
+def _check(
+    folder: Path, asked: Mapping[str, Asked], signatures: Mapping[str, Signature], precision: Precision
+) -> tuple[Check, ...]:
+    try:
+        answers = replay(folder, requests_of(asked), lite=True)
+    except VerificationError as error:
+        answers = Answers((), dict.fromkeys(range(len(requests_of(asked))), error.message), False)
+    checks = check_answers(asked, signatures, answers, TOLERANCE[precision])
+    return checks if precision == "float32" else tuple(_with_agreement(check, asked, answers) for check in checks)
+
+
+def _with_agreement(check: Check, asked: Mapping[str, Asked], answers: Answers) -> Check:
+    """Say how often the largest of several scores stays the largest, where that is a thing to ask."""
+    start = 0
+    for name, one in asked.items():
+        if name == check.signature and check.error is not None:
+            pairs = [
+                (np.asarray(answer[check.output]), answers.outputs[start + index][check.output])
+                for index, answer in enumerate(one.answers)
+            ]
+            if all(want.ndim == 2 and want.shape[1] > 1 and want.dtype.kind == "f" for want, _ in pairs):
+                same = np.concatenate([want.argmax(1) == got.argmax(1) for want, got in pairs])
+                note = f"same top class in {same.sum()} of {same.size} rows"
+                return replace(check, note=f"{check.note}, {note}" if check.note else note)
+        start += len(one.answers)
+    return check
+
+
+def _difference(checks: Sequence[Check], name: str) -> str:
+    return next(
+        f"{check.output}: {describe(check)}"
+        for check in checks
+        if check.signature == name and check.verdict == "differs"
+    )

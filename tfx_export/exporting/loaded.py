@@ -1,0 +1,57 @@
+"""A written model, loaded and ready to be asked: by the Session loader, or by LiteRT (which imports no TensorFlow)."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from tfx_export.exporting.replay import Arrays
+from tfx_export.savedmodel.record import TFLITE
+
+
+class SessionModel:
+    """The SavedModel in `folder`, loaded as TensorFlow Serving does. Leaving it, a context manager, frees it."""
+
+    def __init__(self, folder: Path, tags: Sequence[str]) -> None:
+        import tensorflow as tf
+
+        v1 = tf.compat.v1
+        graph = tf.Graph()
+        self._session = v1.Session(graph=graph)
+        with graph.as_default():
+            self._signatures = v1.saved_model.loader.load(self._session, list(tags), str(folder)).signature_def
+        half = {tf.float16, tf.bfloat16}
+        # Somewhere in it floats of 16 bits are computed or stored.
+        self.low_precision = any(out.dtype.base_dtype in half for op in graph.get_operations() for out in op.outputs)
+
+    def ask(self, name: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        """The answer of the signature `name`. Raises ValueError for inputs it does not have, or TensorFlow's errors."""
+        signature = self._signatures.get(name)
+        if signature is None or set(inputs) - set(signature.inputs):
+            raise ValueError(f"no signature {name!r} with inputs {', '.join(sorted(inputs))}")
+        feeds = {signature.inputs[alias].name: array for alias, array in inputs.items()}
+        fetched = self._session.run({alias: info.name for alias, info in signature.outputs.items()}, feeds)
+        return {alias: np.asarray(value) for alias, value in fetched.items()}
+
+    def __enter__(self) -> "SessionModel":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.close()
+
+
+def lite_model(folder: Path) -> Callable[[str, Arrays], dict[str, np.ndarray]]:
+    """The `model.tflite` in `folder`, as a function like `SessionModel.ask`."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter: Any = Interpreter(model_path=str(folder / TFLITE))
+
+    def ask(name: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        outputs: dict[str, np.ndarray] = interpreter.get_signature_runner(name)(**inputs)
+        return outputs
+
+    return ask

@@ -1,0 +1,143 @@
+"""Warmup: the requests that a server replays before a version serves, so that no client waits for the first run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+from google.protobuf.message import DecodeError
+
+from tfx_export import wire
+from tfx_export.errors import SpecError
+from tfx_export.exporting import requests_json
+from tfx_export.exporting.probes import from_file
+from tfx_export.exporting.replay import Arrays, predict_request, replay
+from tfx_export.exporting.verify import Asked
+from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature
+from tfx_export.savedmodel.warmup import FILE
+from tfx_export.wire.tfrecord import RecordError, read_records, write_records
+
+# TensorFlow Serving fails to load a version with more.
+MAX_RECORDS = 1000
+
+Signatures = Mapping[str, Signature]
+
+
+def write(folder: Path, logs: Sequence[wire.Message], signatures: Signatures, *, tags: Sequence[str]) -> None:
+    """Put `logs` (PredictionLogs) into the SavedModel in `folder`, once its model has answered each of them.
+
+    Raises SpecError for one that it does not answer: a server would refuse to load the version.
+    """
+    if not logs:
+        raise SpecError("There are no warmup requests to write.")
+    if len(logs) > MAX_RECORDS:
+        raise SpecError(f"{len(logs)} warmup requests; TensorFlow Serving takes at most {MAX_RECORDS}.")
+    runs = [(number, run) for number, log in enumerate(logs, 1) for run in _runs(log, signatures)]
+    answers = replay(folder, [run for _, run in runs], tags=tags)
+    if answers.errors:
+        index = min(answers.errors)
+        number, run = runs[index]
+        raise SpecError(
+            f"Warmup request {number}, to signature {run.model_spec.signature_name!r}, fails: {answers.errors[index]}"
+        )
+    (folder / FILE).parent.mkdir(exist_ok=True)
+    write_records(folder / FILE, (log.SerializeToString() for log in logs))
+
+
+def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) -> list[wire.Message]:
+    """`count` requests of one row for each signature, made of its probe's rows."""
+    logs = []
+    for name, one in asked.items():
+        if one.probe:
+            rows = list(chain.from_iterable(map(_rows, one.probe.requests)))
+            logs += [_log(signatures[name], rows[index % len(rows)]) for index in range(count)]
+    return logs
+
+
+def read(path: Path, signatures: Signatures, count: int | None = None) -> list[wire.Message]:
+    """The first `count` requests (None: all, at most MAX_RECORDS) in `path`.
+
+    An .npz file with an array for each input, a row a request; a .json file of REST bodies or instances; or a TFRecord
+    file of PredictionLogs, as a server's request log is. Raises SpecError if it cannot be read.
+    """
+    limit = MAX_RECORDS if count is None else count
+    if not path.is_file():
+        raise SpecError(f"There is no file {path}.")
+    found: Iterator[wire.Message]
+    if path.suffix == ".npz":
+        probes = from_file(path, signatures, limit)
+        found = (_log(signatures[name], row) for name, probe in probes.items() for row in _rows(probe.requests[0]))
+    elif path.suffix == ".json":
+        found = (_log(signatures[name], inputs) for name, inputs in requests_json.read(path, signatures))
+    else:
+        found = _read_logs(path)
+    return list(islice(found, limit))
+
+
+def _read_logs(path: Path) -> Iterator[wire.Message]:
+    try:
+        for record in read_records(path):
+            yield wire.PredictionLog.FromString(record)
+    except RecordError as error:
+        raise SpecError(str(error)) from None
+    except DecodeError:
+        raise SpecError(f"{path} is a TFRecord file, but not of PredictionLogs.") from None
+
+
+def _rows(inputs: Arrays) -> Iterator[Arrays]:
+    """One request a row where all inputs have the same number of rows, else all in one."""
+    lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        yield inputs
+        return
+    for index in range(lengths.pop()):
+        yield {alias: array[index : index + 1] for alias, array in inputs.items()}
+
+
+def _log(signature: Signature, inputs: Arrays) -> wire.Message:
+    """A request to `signature` as its method's own kind of log; Classify and Regress get their tf.Examples."""
+    log = wire.PredictionLog()
+    if signature.method not in (CLASSIFY, REGRESS):
+        log.predict_log.request.CopyFrom(predict_request(signature.name, inputs))
+        return log
+    request = (log.classify_log if signature.method == CLASSIFY else log.regress_log).request
+    request.model_spec.signature_name = signature.name
+    (serialized,) = inputs.values()
+    examples = request.input.example_list.examples
+    examples.extend(wire.Example.FromString(item) for item in serialized.ravel().tolist())
+    return log
+
+
+def _runs(log: wire.Message, signatures: Signatures) -> Iterator[wire.Message]:
+    """What a server runs for `log`, as PredictRequests."""
+    kind = log.WhichOneof("log_type")
+    if kind == "predict_log":
+        yield log.predict_log.request
+    elif kind in ("classify_log", "regress_log"):
+        request = getattr(log, kind).request
+        yield _on_examples(request.model_spec.signature_name, request.input, signatures)
+    elif kind == "multi_inference_log":
+        request = log.multi_inference_log.request
+        for task in request.tasks:
+            yield _on_examples(task.model_spec.signature_name, request.input, signatures)
+    else:
+        raise SpecError(f"A warmup record holds {kind or 'no request'}: a server cannot replay it.")
+
+
+def _on_examples(name: str, given: wire.Message, signatures: Signatures) -> wire.Message:
+    name = name or "serving_default"
+    if name not in signatures:
+        raise SpecError(
+            f"A warmup request asks for the signature {name!r}.", hint=f"Signatures: {', '.join(sorted(signatures))}"
+        )
+    if given.WhichOneof("kind") == "example_list_with_context":
+        # A feature of the example overrides the same one of the context.
+        both = given.example_list_with_context
+        examples = [wire.Example.FromString(both.context.SerializeToString()) for _ in both.examples]
+        for merged, example in zip(examples, both.examples, strict=True):
+            for feature, value in example.features.feature.items():
+                merged.features.feature[feature].CopyFrom(value)
+    else:
+        examples = list(given.example_list.examples)
+    array = np.array([example.SerializeToString() for example in examples], dtype=object)
+    return predict_request(name, dict.fromkeys(signatures[name].inputs, array))
