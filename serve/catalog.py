@@ -15,6 +15,7 @@ from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import State
 from serve.model_config import models_of, read_config
+from serve.request_log import RequestLog, rules
 from tfx_export import wire
 from tfx_export.savedmodel.versions import list_versions
 
@@ -24,8 +25,9 @@ logger = logging.getLogger("serve")
 class Catalog:
     """Tells the manager what to serve. A list that is refused leaves the one in force as it is."""
 
-    def __init__(self, manager: Manager, config: Config) -> None:
+    def __init__(self, manager: Manager, config: Config, request_log: RequestLog) -> None:
         self._manager = manager
+        self._request_log = request_log
         self._config = config
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -63,10 +65,12 @@ class Catalog:
             )
         with self._lock:
             models = models_of(config)
+            log_rules = rules(config)
             for model in models:
                 self._check_labels(model)
             known = {model.name for model in self._manager.models()}
             self._manager.serve(models)
+            self._request_log.update(log_rules)
         return [model.name for model in models if model.name not in known]
 
     def _check_labels(self, model: ServedModel) -> None:

@@ -68,6 +68,9 @@ class Config:
     log_format: str = "text"
     log_level: str = "info"
     access_log: bool = False
+    request_log_max_file_bytes: int = 64 << 20
+    request_log_max_files: int = 16
+    otlp_endpoint: str = ""
 
     # Access
     ssl_config_file: str = ""

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from serve import engines
+from serve import engines, tracing
 from serve.api import Api
 from serve.batching.config import BatchingConfig
 from serve.batching.runner import BatchingRunner
@@ -16,9 +16,11 @@ from serve.file_ops import refuse_file_ops
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.state import State, VersionStatus
+from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
 from serve.overview import ServedVersion
+from serve.request_log import RequestLog
 from serve.running import DirectRunner, Runner
 from tfx_export.savedmodel.signature import TensorSpec
 
@@ -30,6 +32,8 @@ class Core:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        if config.otlp_endpoint:
+            tracing.setup(config.otlp_endpoint)
         self.edge = Edge(config)
         self.manager = Manager(
             self._load,
@@ -43,8 +47,13 @@ class Core:
         self._batching = BatchingConfig.from_flags(config)
         self._batcher = _batcher(self._batching) if self._batching else None
         self._runner: Runner = MeasuredRunner(self._batcher or DirectRunner())
-        self.catalog = Catalog(self.manager, config)
-        self.api = Api(self.manager, self.catalog, self._runner, config)
+        self._request_log = RequestLog(
+            config.saved_model_tags,
+            max_file_bytes=config.request_log_max_file_bytes,
+            max_files=config.request_log_max_files,
+        )
+        self.catalog = Catalog(self.manager, config, self._request_log)
+        self.api: Api = LoggedApi(self.manager, self.catalog, self._runner, config, self._request_log)
 
     def start(self) -> None:
         """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can."""
@@ -57,6 +66,12 @@ class Core:
         self.catalog.stop()
         self.manager.stop()
         self._runner.close()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what has been sampled or traced and not been written yet. Blocking; nothing is logged after it."""
+        self._request_log.close()
+        tracing.flush()
 
     def served_versions(self) -> tuple[ServedVersion, ...]:
         """What is available now."""

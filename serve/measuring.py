@@ -7,6 +7,7 @@ import numpy as np
 
 from serve import metrics
 from serve.call import CURRENT
+from serve.inference import INPUTS
 from serve.lifecycle.lease import Lease
 from serve.running import Runner
 from serve.tracing import span
@@ -14,6 +15,9 @@ from tfx_export.savedmodel.signature import Signature
 
 # What upstream calls its runtimes.
 RUNTIMES = {"tensorflow": "TF1"}
+
+# Those whose requests are tf.Examples.
+EXAMPLE_APIS = frozenset({"classify", "regress", "multiinference"})
 
 
 class MeasuredRunner:
@@ -30,6 +34,9 @@ class MeasuredRunner:
             return await self._runner.run(lease, signature, inputs, outputs)
         call.version = lease.version
         call.signature = signature.name
+        if INPUTS in inputs and call.api.lower() in EXAMPLE_APIS:
+            metrics.request_example_counts.observe(lease.name, amount=len(inputs[INPUTS]))
+            metrics.request_example_count_total.add(lease.name, amount=len(inputs[INPUTS]))
         started = time.perf_counter()
         with span("run"):
             answer = await self._runner.run(lease, signature, inputs, outputs)

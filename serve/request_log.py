@@ -75,6 +75,12 @@ def rule(model: str, config: wire.Message) -> Rule | None:
     return Rule(collector.filename_prefix, rate, config.sampling_config)
 
 
+def rules(config: wire.Message) -> dict[str, Rule]:
+    """The rules of a ModelServerConfig, by model. INVALID_ARGUMENT if one cannot be followed."""
+    found = {model.name: rule(model.name, model.logging_config) for model in config.model_config_list.config}
+    return {name: each for name, each in found.items() if each is not None}
+
+
 class RequestLog:
     """Takes entries from requests, writes them in a thread of its own."""
 

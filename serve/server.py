@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serve.config import Config
+from serve.config_files import check_config_files
 from serve.errors import ServeError
 from serve.fronts import Front, make_front
 
@@ -32,6 +33,7 @@ def run(config: Config) -> int:
 
 
 async def _serve(config: Config) -> int:
+    check_config_files(config)
     signalled = asyncio.Event()
     _on_signals(signalled.set)
     front = make_front(config)

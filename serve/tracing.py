@@ -8,11 +8,12 @@ from serve.errors import Code, ServeError
 
 _OFF: AbstractContextManager[None] = nullcontext()
 _tracer: Any = None
+_provider: Any = None
 
 
 def setup(endpoint: str) -> None:
     """Send spans to the OTLP collector at `endpoint` (`http://localhost:4318`). INVALID_ARGUMENT without the extra."""
-    global _tracer
+    global _provider
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -26,6 +27,7 @@ def setup(endpoint: str) -> None:
     provider = TracerProvider(resource=Resource.create({"service.name": "tfx-export-serve"}))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")))
     trace.set_tracer_provider(provider)
+    _provider = provider
     use(provider.get_tracer("serve"))
 
 
@@ -33,6 +35,12 @@ def use(tracer: Any) -> None:
     """Make spans with `tracer`; None makes none."""
     global _tracer
     _tracer = tracer
+
+
+def flush() -> None:
+    """Send the spans that have not been sent. Blocking, for some seconds at most."""
+    if _provider is not None:
+        _provider.force_flush(timeout_millis=3000)
 
 
 def span(name: str) -> AbstractContextManager[Any]:

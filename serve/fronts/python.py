@@ -21,6 +21,7 @@ from serve.overview import Overview
 from serve.security import Tls
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table
 from serve.transport.grpc.status import status_message
+from serve.transport.rest.guard import Guard
 from tfx_export import wire
 
 logger = logging.getLogger("serve")
@@ -74,6 +75,7 @@ class PythonFront:
             await self._rest.abort()
         for task in self._draining:
             task.cancel()
+        await asyncio.to_thread(self._core.flush)
 
     async def _open_grpc(self, addresses: dict[str, str]) -> None:
         if self._config.port == 0 and not self._config.grpc_socket_path:
@@ -93,8 +95,9 @@ class PythonFront:
         if not self._config.rest_api_port or find_spec("serve.transport.rest.app") is None:
             return
         make_app = import_module("serve.transport.rest.app").make_app
+        app = Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
         listener = _listen(self._config.host, self._config.rest_api_port)
-        self._rest = _RestServer(make_app(self._core.api, self._config), listener, self._config)
+        self._rest = _RestServer(app, listener, self._config)
         await self._rest.start()
         scheme = "https" if self._config.rest_ssl_config_file else "http"
         addresses["rest"] = f"{scheme}://{_join(self._config.host, listener.getsockname()[1])}"

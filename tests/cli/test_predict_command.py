@@ -10,6 +10,9 @@ import pytest
 from tests.support.command_line import tfx_export
 from tests.support.server import RunningServer
 
+# A command asks the same of every front.
+one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
+
 
 @pytest.fixture
 def column(tmp_path: Path) -> Path:
@@ -24,11 +27,13 @@ def rows(tmp_path: Path, document: object) -> Path:
     return path
 
 
+@one_front
 def test_arrays_from_a_file(server: RunningServer, column: Path) -> None:
     done = tfx_export("predict", "half_plus_two", "--server", server.grpc, "--inputs", f"x={column}")
     assert json.loads(done.stdout) == {"outputs": {"y": [[2.5], [3.0]]}}
 
 
+@one_front
 def test_one_array_of_an_archive(server: RunningServer, tmp_path: Path) -> None:
     np.savez(tmp_path / "all.npz", a=np.zeros(1, np.float32), b=np.full(1, 8, np.float32))
     arguments = ("--signature", "vector", "--inputs", f"x={tmp_path}/all.npz[b]")
@@ -54,6 +59,7 @@ def test_one_array_of_an_archive(server: RunningServer, tmp_path: Path) -> None:
         ),
     ],
 )
+@one_front
 def test_rows_of_json(
     server: RunningServer, tmp_path: Path, model: str, options: list[str], document: object, predictions: object
 ) -> None:
@@ -80,6 +86,7 @@ def test_rows_of_json(
         (["half_plus_two", "--inputs", "x={pickle}"], 2, "is no numpy file"),
     ],
 )  # fmt: skip
+@one_front
 def test_what_cannot_be_asked_is_explained(
     server: RunningServer, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
@@ -97,6 +104,7 @@ def test_nobody_there() -> None:
     assert "UNAVAILABLE" in done.stderr
 
 
+@one_front
 def test_status_shows_versions_and_says_by_exit_code_whether_one_serves(server: RunningServer) -> None:
     done = tfx_export("status", "plus", "--server", server.grpc)
     assert done.stdout == "plus/4  AVAILABLE\n"

@@ -13,6 +13,9 @@ from tfx_export import wire
 from tfx_export.savedmodel import tensor
 from tfx_export.wire.tfrecord import write_records
 
+# A command asks the same of every front.
+pytestmark = pytest.mark.parametrize("front", ["python"], indirect=True)
+
 
 def log(x: Sequence[float], y: Sequence[float] | None, *, model: str = "plus", version: int = 1) -> wire.Message:
     """A logged Predict: `y` was the answer of a version that is gone since."""
@@ -101,9 +104,3 @@ def test_a_log_that_cannot_be_read(server: RunningServer, tmp_path: Path, conten
     path = tmp_path / "broken.tfrecord"
     path.write_bytes(content)
     assert message in tfx_export("replay", path, "--server", server.grpc, code=2).stderr
-
-
-def test_nobody_there(tmp_path: Path) -> None:
-    assert "UNAVAILABLE" in tfx_export(
-        "replay", written(tmp_path, log([1], [5])), "--server", "127.0.0.1:1", code=6
-    ).stderr  # fmt: skip

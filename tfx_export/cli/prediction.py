@@ -40,9 +40,8 @@ def of_rows(server: Connection, model: Model, rows: list[Any], rest: bool) -> di
 def _signature(client: Client, model: Model) -> Signature:
     signatures = client.metadata(model)
     if model.signature not in signatures:
-        raise SpecError(
-            f"{model.name} has no signature {model.signature}.", hint=f"It has: {', '.join(sorted(signatures))}"
-        )
+        names = sorted(name for name in signatures if not name.startswith("__"))
+        raise SpecError(f"{model.name} has no signature {model.signature}.", hint=f"It has: {', '.join(names)}")
     return signatures[model.signature]
 
 

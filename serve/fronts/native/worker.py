@@ -22,6 +22,7 @@ from serve.fronts.native import interpreter
 from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, Drain, Failed, Loaded
 from serve.transport.grpc import method_table
 from serve.transport.grpc_asgi import GrpcApp
+from serve.transport.rest.guard import Guard
 
 
 class Worker:
@@ -39,7 +40,8 @@ class Worker:
         self._grpc = GrpcApp(self._methods, max_message_bytes=self._config.max_body_bytes or 2**32)
         self._rest: ASGIApp = _no_rest
         if self._config.rest_api_port and find_spec("serve.transport.rest.app"):
-            self._rest = import_module("serve.transport.rest.app").make_app(self._core.api, self._config)
+            make_app = import_module("serve.transport.rest.app").make_app
+            self._rest = Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Not a coroutine function, but what it returns is one's: a step less on every request."""

@@ -9,9 +9,9 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.inference import Classification, Task
 from serve.metadata import signature_def_map
+from serve.results import fill_classification, fill_regression
 from serve.transport.grpc.method import CallContext, Handler
 from serve.transport.grpc.model_spec import echo, model_ref
-from serve.transport.grpc.results import fill_classification, fill_regression
 from tfx_export import wire
 
 SERVICE = "tensorflow.serving.PredictionService"

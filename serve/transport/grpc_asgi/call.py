@@ -12,7 +12,7 @@ from serve.transport.grpc_asgi.framing import ENCODINGS
 
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 # Headers of the transport; what is left is the caller's metadata.
-_RESERVED = frozenset({b"content-type", b"te", b"host", b"content-length", b"x-forwarded-proto", b"x-request-id"})
+_RESERVED = frozenset({b"content-type", b"te", b"host", b"content-length", b"x-forwarded-proto"})
 # Printable ASCII but for the percent sign travels as it is in grpc-message.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 

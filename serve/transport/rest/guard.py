@@ -3,7 +3,7 @@
 It reads the body before the application is called: what is too large, too slow or not allowed costs nothing further in.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -13,6 +13,9 @@ from serve.call import Call
 from serve.config import Config
 from serve.edge import Deadline, Edge
 from serve.errors import Code, ServeError
+from serve.monitoring import metrics_paths
+from serve.transport.rest.metrics_page import MetricsPage
+from serve.transport.rest.status import HTTP_STATUS
 
 # Probes carry no token and must be answered under load.
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -35,12 +38,10 @@ class RefusedError(Exception):
 class Guard:
     """Tokens, limits, deadline, metrics, logs and `x-request-id` for the application it wraps."""
 
-    def __init__(self, app: ASGIApp, edge: Edge, config: Config, statuses: Mapping[Code, int]) -> None:
-        """`statuses`: the HTTP status of each code."""
-        self._app = app
+    def __init__(self, app: ASGIApp, edge: Edge, config: Config) -> None:
+        self._app = MetricsPage(app, metrics_paths(config.monitoring_config_file))
         self._edge = edge
         self._config = config
-        self._statuses = statuses
         timeouts = [config.rest_api_timeout_in_ms / 1e3, config.max_request_seconds]
         self._seconds = min((timeout for timeout in timeouts if timeout > 0), default=0.0)
 
@@ -59,7 +60,7 @@ class Guard:
         except ServeError as error:
             if answer.started:
                 raise
-            await answer.error(self._statuses[error.code], error.message)
+            await answer.error(HTTP_STATUS[error.code], error.message)
 
     async def _answer(self, scope: Scope, headers: "Headers", receive: Receive, answer: "Answer") -> None:
         try:

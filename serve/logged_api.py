@@ -1,0 +1,100 @@
+"""LoggedApi: the operations of the server, a sample of them written to the request log."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from serve.api import Api
+from serve.catalog import Catalog
+from serve.codec.tensor import encode
+from serve.config import Config
+from serve.inference import Classification, Regression
+from serve.lifecycle.lease import Lease
+from serve.lifecycle.manager import Manager
+from serve.request_log import RequestLog
+from serve.results import fill_classification, fill_regression
+from serve.running import Runner
+from tfx_export import wire
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+
+
+class LoggedApi(Api):
+    """An Api that remembers. Arrays are kept as they are; the log's own thread makes messages of them."""
+
+    def __init__(self, manager: Manager, catalog: Catalog, runner: Runner, config: Config, log: RequestLog) -> None:
+        super().__init__(manager, catalog, runner, config)
+        self._log = log
+
+    async def predict(
+        self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+    ) -> dict[str, np.ndarray]:
+        answer = await super().predict(lease, signature, inputs, outputs)
+        if rule := self._log.sample(lease.name):
+            found = lease.model.signatures[signature or DEFAULT_SIGNATURE]
+            spec = _spec(lease, signature)
+            asked = dict(inputs)
+            self._log.put(rule, spec, _size(asked, answer), _predict_log(found, spec, asked, answer, tuple(outputs)))
+        return answer
+
+    async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
+        answer = await super().classify(lease, signature, examples)
+        if rule := self._log.sample(lease.name):
+            spec = _spec(lease, signature)
+
+            def fill(log: wire.Message) -> None:
+                _fill_request(log.classify_log, spec, examples)
+                fill_classification(log.classify_log.response.result, answer)
+
+            self._log.put(rule, spec, sum(map(len, examples)), fill)
+        return answer
+
+    async def regress(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Regression:
+        answer = await super().regress(lease, signature, examples)
+        if rule := self._log.sample(lease.name):
+            spec = _spec(lease, signature)
+
+            def fill(log: wire.Message) -> None:
+                _fill_request(log.regress_log, spec, examples)
+                fill_regression(log.regress_log.response.result, answer)
+
+            self._log.put(rule, spec, sum(map(len, examples)), fill)
+        return answer
+
+
+def _predict_log(
+    signature: Signature,
+    spec: wire.Message,
+    inputs: Mapping[str, np.ndarray],
+    answer: Mapping[str, np.ndarray],
+    outputs: Sequence[str],
+) -> Callable[[wire.Message], None]:
+    def fill(log: wire.Message) -> None:
+        request, response = log.predict_log.request, log.predict_log.response
+        request.model_spec.CopyFrom(spec)
+        response.model_spec.CopyFrom(spec)
+        request.output_filter.extend(outputs)
+        for name, array in inputs.items():
+            request.inputs[name].CopyFrom(encode(array, as_content=True, dtype=signature.inputs[name].dtype))
+        for name, array in answer.items():
+            response.outputs[name].CopyFrom(encode(array, as_content=True, dtype=signature.outputs[name].dtype))
+
+    return fill
+
+
+def _fill_request(log: wire.Message, spec: wire.Message, examples: NDArray[np.object_]) -> None:
+    log.request.model_spec.CopyFrom(spec)
+    log.response.model_spec.CopyFrom(spec)
+    parsed = log.request.input.example_list.examples
+    for example in examples:
+        parsed.append(wire.Example.FromString(example))
+
+
+def _spec(lease: Lease, signature: str) -> wire.Message:
+    spec = wire.ModelSpec(name=lease.name, signature_name=signature or DEFAULT_SIGNATURE)
+    spec.version.value = lease.version
+    return spec
+
+
+def _size(*arrays: Mapping[str, np.ndarray]) -> int:
+    return sum(array.nbytes for each in arrays for array in each.values())

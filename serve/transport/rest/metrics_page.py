@@ -1,0 +1,27 @@
+"""MetricsPage: answers the paths of the metrics page, and leaves all else to the application it wraps."""
+
+from collections.abc import Collection
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serve import metrics
+
+_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", metrics.CONTENT_TYPE.encode()), (b"cache-control", b"no-store")],
+}
+
+
+class MetricsPage:
+    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+        self._app = app
+        self._paths = frozenset(paths)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in self._paths or scope["method"] not in ("GET", "HEAD"):
+            await self._app(scope, receive, send)
+            return
+        body = metrics.page() if scope["method"] == "GET" else b""
+        await send(_START)
+        await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,183 @@
+"""One server with everything an operator can ask of it: TLS with client certificates, tokens, limits, JSON logs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import trustme
+
+from tests.support.server import RunningServer, running, starting, wait_until
+from tests.support.tls import ssl_config
+from tfx_export import wire
+from tfx_export.client import Client, ServerError, calls
+
+MAX_BODY = 1 << 20
+MAX_REQUESTS = 2
+MAX_SECONDS = 5.0
+# Turns of the model `slow`, roughly.
+SECOND = 200_000
+
+
+@dataclass
+class Guarded:
+    """The server and what opens it."""
+
+    server: RunningServer
+    ca: trustme.CA
+    client_key: bytes
+    client_cert: bytes
+
+    def credentials(self, *, with_certificate: bool = True) -> grpc.ChannelCredentials:
+        root = self.ca.cert_pem.bytes()
+        if with_certificate:
+            return grpc.ssl_channel_credentials(root, self.client_key, self.client_cert)
+        return grpc.ssl_channel_credentials(root)
+
+    def client(self, token: str | None = "good", **options: Any) -> Client:
+        return Client(self.server.grpc, credentials=self.credentials(**options), token=token, timeout=30)
+
+    def logged(self, request_id: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.server.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("request_id") == request_id]
+
+
+@pytest.fixture(scope="module")
+def guarded(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    folder = tmp_path_factory.mktemp("guarded")
+    ca = trustme.CA()
+    certificate = ca.issue_cert("127.0.0.1")
+    (folder / "ssl.pbtxt").write_text(ssl_config(certificate, client_ca=ca))
+    (folder / "tokens").write_text("good\n")
+    client = ca.issue_cert("client@example.org")
+    flags = (
+        f"--model_base_path={served_models}/slow",
+        "--model_name=slow",
+        f"--front={front}",
+        f"--ssl_config_file={folder}/ssl.pbtxt",
+        f"--auth_token_file={folder}/tokens",
+        f"--max_body_bytes={MAX_BODY}",
+        f"--max_concurrent_requests={MAX_REQUESTS}",
+        f"--max_request_seconds={MAX_SECONDS}",
+        "--log_format=json",
+        "--access_log",
+    )
+    with running(folder, *flags) as server:
+        yield Guarded(server, ca, client.private_key_pem.bytes(), client.cert_chain_pems[0].bytes())
+
+
+def run(client: Client, loops: int = 1) -> dict[str, np.ndarray]:
+    return client.predict("slow", {"loops": np.int32(loops)})
+
+
+def code_of(client: Client, loops: int = 1) -> str:
+    with client, pytest.raises(ServerError) as caught:
+        run(client, loops)
+    return caught.value.code
+
+
+def test_a_client_with_certificate_and_token_is_answered(guarded: Guarded) -> None:
+    with guarded.client() as client:
+        assert run(client)["total"] == 0.0
+
+
+def test_a_client_without_a_certificate_is_not(guarded: Guarded) -> None:
+    assert code_of(guarded.client(with_certificate=False)) == "UNAVAILABLE"
+
+
+def test_plain_text_is_not_spoken(guarded: Guarded) -> None:
+    assert code_of(Client(guarded.server.grpc, token="good", timeout=30)) == "UNAVAILABLE"
+
+
+@pytest.mark.parametrize("token", [None, "bad", "good2", ""])
+def test_other_tokens_are_refused(guarded: Guarded, token: str | None) -> None:
+    assert code_of(guarded.client(token)) == "UNAUTHENTICATED"
+
+
+def test_a_larger_body_is_refused(guarded: Guarded) -> None:
+    with guarded.client() as client, pytest.raises(ServerError, match="larger than max") as caught:
+        client.predict("slow", {"loops": np.zeros(MAX_BODY, np.int32)})
+    assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
+def test_one_request_too_many_is_refused_and_the_others_are_answered(guarded: Guarded) -> None:
+    call = calls.predict(calls.Model("slow"), {"loops": np.int32(SECOND // 2)})
+    with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel, guarded.client() as client:
+        send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
+        pending = [send.future(call.request, metadata=[("authorization", "Bearer good")]) for _ in range(MAX_REQUESTS)]
+        refused: list[str] = []
+
+        def one_is_refused() -> bool:
+            try:
+                run(client)
+            except ServerError as error:
+                refused.append(error.code)
+            return bool(refused)
+
+        wait_until(one_is_refused)
+        assert refused == ["RESOURCE_EXHAUSTED"]
+        assert all("total" in each.result(timeout=30).outputs for each in pending)
+        run(client)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("order-66", True), ("a" * 300, False)])
+def test_the_request_id_comes_back_and_stands_in_the_log(guarded: Guarded, given: str, kept: bool) -> None:
+    call = calls.predict(calls.Model("slow"), {"loops": np.int32(1)})
+    with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel:
+        send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
+        _, answered = send.with_call(
+            call.request, metadata=[("authorization", "Bearer good"), ("x-request-id", given)], timeout=30
+        )
+    returned = dict(answered.trailing_metadata())["x-request-id"]
+    assert (returned == given) == kept
+    wait_until(lambda: bool(guarded.logged(returned)))
+    (line,) = guarded.logged(returned)
+    assert {key: line[key] for key in ("entrypoint", "api", "model", "version", "code", "level")} == {
+        "entrypoint": "GRPC",
+        "api": "Predict",
+        "model": "slow",
+        "version": 1,
+        "code": "OK",
+        "level": "info",
+    }
+
+
+def test_failures_are_logged_with_their_reason(guarded: Guarded) -> None:
+    call = calls.predict(calls.Model("none"), {})
+    with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel:
+        send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
+        with pytest.raises(grpc.RpcError):
+            send(call.request, metadata=[("authorization", "Bearer good"), ("x-request-id", "lost")], timeout=30)
+    wait_until(lambda: bool(guarded.logged("lost")))
+    (line,) = guarded.logged("lost")
+    assert line["code"] == "NOT_FOUND"
+    assert "Servable not found" in line["message"]
+
+
+# Last, for the model goes on running where nobody waits for it any more.
+def test_a_request_may_take_so_long_and_no_longer(guarded: Guarded) -> None:
+    with guarded.client() as client, pytest.raises(ServerError, match="no answer within 5 s") as caught:
+        run(client, 8 * SECOND)
+    assert caught.value.code == "DEADLINE_EXCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("flag", "content", "message"),
+    [
+        ("--ssl_config_file={}", "nonsense", "Error parsing text-format tensorflow.serving.SSLConfig"),
+        ("--rest_ssl_config_file={}", "server_key: 'a' server_cert: 'b'", "is not valid PEM"),
+        ("--auth_token_file={}", "", "holds no token"),
+        ("--log_format=xml", "", "expected text or json"),
+        ("--monitoring_config_file={}", "nonsense", "Error parsing text-format tensorflow.serving.MonitoringConfig"),
+    ],
+)
+def test_a_bad_file_or_flag_ends_the_start(tmp_path: Path, flag: str, content: str, message: str) -> None:
+    (tmp_path / "file").write_text(content)
+    with starting(tmp_path, "--model_base_path=/nonexistent", flag.format(tmp_path / "file")) as (process, _, log):
+        assert process.wait(60) == 1
+    assert message in log.read_text()
+    assert "Traceback" not in log.read_text()
