@@ -23,6 +23,8 @@ def main(arguments: list[str]) -> int:
         config, notes = parse([each for each in arguments if each != "--compat"], tolerant=compat)
         if not config.model_base_path and not config.model_config_file:
             raise FlagError(f"Nothing to serve: give a folder, as in `{program} models/mnist`, or --model_config_file.")
+        if not (config.port or config.rest_api_port or config.grpc_socket_path):
+            raise FlagError("Nowhere to listen: --port and --rest_api_port are 0, which switches them off.")
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,6 +1,7 @@
 """Logs: one readable line an event, or one JSON object a line. Inside a request, both carry its id."""
 
 import logging
+import os
 import sys
 import time
 from typing import Any, TextIO
@@ -58,9 +59,14 @@ def _request_id(record: logging.LogRecord) -> str:
     return call.request_id if call else ""
 
 
+def _own_stderr() -> TextIO:
+    """stderr under a descriptor of its own: ours goes on while that of TensorFlow's native code is silenced."""
+    return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
+
+
 def setup(log_format: str, level: str, stream: TextIO | None = None) -> None:
     """Send every logger to `stream` (stderr) as `text` or `json`. Called once, when the server starts."""
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = logging.StreamHandler(stream or _own_stderr())
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

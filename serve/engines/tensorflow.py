@@ -16,12 +16,14 @@ import numpy as np
 
 from serve.config import Config
 from serve.errors import Code, ServeError
+from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
 
 # TensorFlow reads these while it is imported: its own start-up lines belong in nobody's log.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 logging.getLogger("absl").setLevel(logging.ERROR)
+import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 from tensorflow.core.protobuf import config_pb2  # noqa: E402

@@ -100,6 +100,7 @@ def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path
         (["--version"], 0, "TensorFlow ModelServer: "),
         ([], 1, "Nothing to serve"),
         (["--prot=1"], 1, "Did you mean --port?"),
+        (["models", "--port=0", "--rest_api_port=0"], 1, "Nowhere to listen"),
     ],
 )
 def test_the_command_answers_without_starting(arguments: list[str], code: int, text: str) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 from tfx_export.exporting.extras import DEFAULT_EXTRAS, Extras
 from tfx_export.exporting.keras_file import inspect_keras_file
-from tfx_export.exporting.quiet import import_tensorflow
 from tfx_export.exporting.session_file import inspect_session_file
 from tfx_export.exporting.spec import ExportSpec
 from tfx_export.exporting.spec_file import read_spec
 from tfx_export.exporting.target import Exported, Report, Target
+from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, saved_model_file
 from tfx_export.savedmodel.record import Source, sha256
 from tfx_export.savedmodel.versions import NEXT
