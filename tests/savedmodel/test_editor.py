@@ -48,6 +48,11 @@ EDITS = {
         "add twin --like serving_default",
         {"twin": ("serving_default", FLAGS), "serving_default": ("serving_default", FLAGS)},
     ),
+    "add on tensors": Edit(
+        "tf1_linear",
+        "add product --input features=x:0 --input scale=scale:0 --output product=y",
+        {"product": ("serving_default", {"product": "y"}), "serving_default": ("serving_default", LINEAR)},
+    ),
     "remove, TF2": Edit("tf2_polymorphic", "remove any", {"serving_default": ("serving_default", LINEAR)}),
     "remove, Keras": Edit("keras3_export", "remove serve", {"serving_default": ("serving_default", FLAGS)}),
     "set-default, TF2": Edit(
@@ -146,6 +151,17 @@ def test_a_method_is_set_where_the_rules_of_serving_allow_it(saved_models: Path,
     assert untouched["regression"].method == "tensorflow/serving/regress"
 
 
+def test_a_signature_on_tensors_has_their_dtypes_and_shapes(saved_models: Path, tmp_path: Path) -> None:
+    shutil.copytree(saved_models / "tf1_tag_sets", tmp_path / "1")
+    pairs = ("--input", "inputs=examples:0", "--output", "classes=classes", "--output", "scores=scores:0")
+    options = ("--method", "classify", "--tag-set", "gpu,serve", "--dir", tmp_path / "1", "--in-place")
+    tfx_export("sig", "add", "named", *pairs, *options)
+    after = read_signatures(tmp_path / "1", ["serve", "gpu"])
+    assert after["named"].inputs == after["serving_default"].inputs
+    assert after["named"].outputs == after["serving_default"].outputs
+    assert after["named"].method == after["serving_default"].method
+
+
 REFUSED = [
     ("tf1_linear", "rename nothing x", "Signatures: serving_default"),
     ("tf1_linear", "rename serving_default __x", "cannot be the name"),
@@ -156,6 +172,12 @@ REFUSED = [
     ("tf2_polymorphic", "rename-output any output_1 y", "Outputs: output_0"),
     ("tf2_polymorphic", "add less --like any --output output_1", "Outputs: output_0"),
     ("keras3_export", "add less --like serve --output score", "output_filter"),
+    ("keras3_export", "add other --output y=StatefulPartitionedCall:0", "--like EXISTING"),
+    ("tf1_linear", "add other --output y=z:0", "no tensor 'z:0'"),
+    ("tf1_linear", "add other --output y=y:1", "has 1 outputs"),
+    ("tf1_linear", "add other --output y", "which tensor"),
+    ("tf1_linear", "add other --input x=x:0", "needs an output"),
+    ("tf1_linear", "add other --output y=y:0 --method classify", "exactly one input"),
     ("keras3_export", "rename-output serve score a", "would swap"),
     ("keras3_export", "rename-input serve left z", "before 'right'"),
     ("keras3_export", "rename-output serve score flag", "already"),

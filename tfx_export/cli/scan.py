@@ -8,7 +8,9 @@ import click
 
 
 @click.command("scan")
-@click.option("--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel.")
+@click.option(
+    "--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel, or its versions."
+)
 @click.option("--tag-set", metavar="TAGS", help="Only the graph with these tags; without it, all.")
 @click.option("--op-denylist", metavar="OPS", help="Deny these ops, separated by commas, instead of the usual ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
@@ -20,10 +22,11 @@ def command(folder: Path, tag_set: str | None, op_denylist: str | None, as_json:
 
     Exit code: 0 nothing found, 1 something found, 2 no SavedModel.
     """
+    from tfx_export.savedmodel.history import newest_saved_model
     from tfx_export.savedmodel.scan import scan
 
     denied = None if op_denylist is None else {op.strip() for op in op_denylist.split(",") if op.strip()}
-    report = scan(folder, tag_set=tag_set, denied_ops=denied)
+    report = scan(newest_saved_model(folder), tag_set=tag_set, denied_ops=denied)
     if as_json:
         click.echo(json.dumps(report.to_json(), indent=2))
     else:

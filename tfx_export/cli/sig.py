@@ -53,12 +53,37 @@ def editing(edit: Edit) -> Edit:
 
 @command.command("add")
 @click.argument("name")
-@click.option("--like", required=True, metavar="NAME", help="The signature whose inputs, outputs and method it gets.")
-@click.option("--output", "outputs", multiple=True, metavar="KEY", help="Only this output; may be repeated. TF1 only.")
+@click.option("--like", default="", metavar="NAME", help="The signature whose inputs, outputs and method it gets.")
+@click.option("--input", "inputs", multiple=True, metavar="KEY=TENSOR", help="An input; may be repeated.")
+@click.option("--output", "outputs", multiple=True, metavar="KEY[=TENSOR]", help="An output; may be repeated.")
+@click.option("--method", default="predict", metavar="predict|classify|regress", help="Its method, without --like.")
 @editing
-def add(editor: Any, name: str, like: str, outputs: tuple[str, ...]) -> None:
-    """Add a signature NAME like an existing one."""
-    editor.add(name, like, outputs)
+def add(editor: Any, name: str, like: str, inputs: tuple[str, ...], outputs: tuple[str, ...], method: str) -> None:
+    """Add a signature NAME, like an existing one or on tensors.
+
+    \b
+    tfx-export sig add predict --like serving_default --dir models/m/1 --in-place
+    tfx-export sig add scores --like serving_default --output scores --dir models/m/1 --in-place
+    tfx-export sig add embed --input x=x:0 --output vector=pool/Mean:0 --dir models/m/1 --in-place
+
+    A TF2 model takes --like only: tf.saved_model.load calls functions, and there is none on other tensors.
+    """
+    if like:
+        if inputs:
+            raise SpecError("--like brings its own inputs.", hint="Give either --like or --input.")
+        editor.add(name, like, outputs)
+    else:
+        editor.define(name, _tensors("--input", inputs), _tensors("--output", outputs), method)
+
+
+def _tensors(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, _, tensor = pair.partition("=")
+        if not (key and tensor):
+            raise SpecError(f"{option} {pair!r} does not say which tensor.", hint=f"{option} x=x:0, or --like EXISTING")
+        found[key] = tensor
+    return found
 
 
 @command.command("rename")

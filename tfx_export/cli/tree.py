@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.text import Text
 from rich.tree import Tree
 
-from tfx_export.cli.sizes import file_size
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 from tfx_export.savedmodel.summary import SavedModelSummary
 
@@ -18,7 +18,7 @@ def print_tree(
     root = Tree(
         Text.assemble(
             (str(summary.folder), "bold"),
-            f"  {summary.file}, {file_size(summary.total_bytes)}, {file_size(summary.variable_bytes)} of it variables",
+            f"  {summary.file}, {decimal(summary.total_bytes)}, {decimal(summary.variable_bytes)} of it variables",
         ),
         guide_style="dim",
     )
@@ -32,9 +32,12 @@ def print_tree(
         if meta.assets:
             graph.add(Text.assemble("assets  ", ", ".join(meta.assets)))
         for title, items in (details or {}).get(meta.tags, {}).items():
-            if items:
-                separator = "\n" if title == "functions" else ", "
-                graph.add(Text(title)).add(Text(separator.join(items)))
+            if title == "functions" and items:
+                functions = graph.add(Text("functions"))
+                for item in items:
+                    functions.add(Text(item))
+            elif items:
+                graph.add(Text.assemble(f"{title}  ", ", ".join(items)))
     Console().print(root)
 
 

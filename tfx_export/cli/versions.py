@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from rich.filesize import decimal
 
-from tfx_export.cli.sizes import file_size
 from tfx_export.savedmodel.history import VersionSummary
 
 
@@ -35,7 +35,7 @@ def print_versions(versions: Sequence[VersionSummary], as_json: bool) -> None:
     width = len(str(versions[0].version))
     for entry in versions:
         when = entry.written.astimezone().strftime("%Y-%m-%d %H:%M:%S")
-        what = f"{file_size(entry.summary.total_bytes):>9}  {_signatures(entry)}" if entry.summary else entry.problem
+        what = f"{decimal(entry.summary.total_bytes):>9}  {_signatures(entry)}" if entry.summary else entry.problem
         same = f"  same as {entry.same_as}" if entry.same_as is not None else ""
         click.echo(f"{entry.version:>{width}}  {when}  {what}{same}")
         for change in entry.changes:

@@ -4,12 +4,14 @@ A TF2 SavedModel holds its signatures twice: SignatureDefs, which sessions and s
 `tf.saved_model.load` reads. Every edit changes both, or is refused.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError, SpecError
 from tfx_export.savedmodel import warmup
 from tfx_export.savedmodel.contracts import check_contract, method_name
+from tfx_export.savedmodel.graph_tensors import find_tensor
 from tfx_export.savedmodel.objects import ObjectSignatures
 from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read_index
 from tfx_export.savedmodel.rewrite import rewrite_copy, rewrite_in_place
@@ -49,6 +51,25 @@ class SignatureEditor:
         self._signatures[name].CopyFrom(source)
         for key in set(source.outputs) - set(outputs or source.outputs):
             del self._signatures[name].outputs[key]
+
+    def define(self, name: str, inputs: Mapping[str, str], outputs: Mapping[str, str], method: str = "predict") -> None:
+        """Add `name` on tensors of the graph: `{"x": "x:0"}`, `{"scores": "softmax:0"}`. Not for TF2 models."""
+        self._require_free(name)
+        if self._objects:
+            raise SavedModelError(
+                "tf.saved_model.load calls a function for each signature, and there is none on these tensors.",
+                hint="Without tensors: tfx-export sig add NAME --like EXISTING",
+            )
+        if not outputs:
+            raise SpecError(f"Signature {name!r} needs an output.")
+        signature = Signature(
+            name,
+            method_name(method),
+            {key: find_tensor(self._meta_graph, tensor) for key, tensor in inputs.items()},
+            {key: find_tensor(self._meta_graph, tensor) for key, tensor in outputs.items()},
+        )
+        check_contract(signature)
+        self._signatures[name].CopyFrom(signature.to_proto())
 
     def rename(self, old: str, new: str) -> None:
         """Rename a signature."""

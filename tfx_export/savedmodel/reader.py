@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.signature import Signature
+from tfx_export.savedmodel.versions import list_versions
 
 BINARY = "saved_model.pb"
 TEXT = "saved_model.pbtxt"
@@ -34,10 +35,12 @@ def read_index(folder: Path) -> wire.Message:
         index = _parse(folder)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
         raise SavedModelError(f"The SavedModel file in {folder} is damaged: {error}") from None
+    except OSError as error:
+        raise SavedModelError(f"The SavedModel file in {folder} cannot be read: {error.strerror or error}.") from None
     if index is None:
         raise SavedModelError(
             f"{folder} is no SavedModel: it holds neither {BINARY} nor {TEXT}.",
-            hint=f"It holds: {_listing(folder)}" if folder.is_dir() else "There is no such folder.",
+            hint=_what_is_there(folder),
         )
     if not index.meta_graphs:
         raise SavedModelError(f"The SavedModel file in {folder} holds no graph: it is empty or was cut off.")
@@ -120,6 +123,14 @@ def _existing_tag_sets(index: wire.Message) -> str:
     )
 
 
+def _what_is_there(folder: Path) -> str:
+    if not folder.is_dir():
+        parent = next(path for path in folder.absolute().parents if path.is_dir())
+        return f"There is no such folder. {parent} holds: {_listing(parent)}"
+    newest = next(iter(list_versions(folder).values()), None)
+    return f"It holds: {_listing(folder)}" + (f"\nTake a version: {newest}" if newest else "")
+
+
 def _listing(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"
