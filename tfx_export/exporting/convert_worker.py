@@ -7,6 +7,7 @@ Leaves the reason in `refusal` if the converter says no.
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,17 +19,20 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export import wire
-from tfx_export.savedmodel import tensor
+from tfx_export.savedmodel import reader, tensor
 from tfx_export.savedmodel.record import TFLITE
 from tfx_export.wire.tfrecord import read_records
 
+_INIT_SIGNATURE = "__saved_model_init_op"
+_INITIALISERS = {"saved_model_main_op", "legacy_init_op", "table_initializer", "saved_model_assets", "asset_filepaths"}
 _MISSING_OPS = re.compile(r"^(?:TF Select|Custom) ops: (.+)$", re.MULTILINE)
 
 
 def main(work: Path) -> None:
     job = json.loads((work / "job.json").read_text(encoding="utf-8"))
+    folder = _without_unused_tables(Path(job["folder"]), job["tags"], job["signatures"], work / "pruned")
     converter = tf.lite.TFLiteConverter.from_saved_model(
-        job["folder"], signature_keys=job["signatures"], tags=set(job["tags"])
+        str(folder), signature_keys=job["signatures"], tags=set(job["tags"])
     )
     if job["precision"] != "float32":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -40,6 +44,41 @@ def main(work: Path) -> None:
         (work / TFLITE).write_bytes(converter.convert())
     except Exception as error:  # the converter's own, and what its passes raise
         (work / "refusal").write_text(_reason(error), encoding="utf-8")
+
+
+def _without_unused_tables(folder: Path, tags: list[str], signatures: list[str], copy: Path) -> Path:
+    """A copy of the SavedModel that initialises no tables, if `signatures` use none; else `folder` itself.
+
+    The converter takes the initialisers along whatever is converted, and has no operators for most of them.
+    """
+    index = reader.read_index(folder)
+    meta = reader.find_meta_graph(index, tags)
+    graph = tf.compat.v1.GraphDef.FromString(meta.graph_def)
+    outputs = [spec.name for name in signatures for spec in meta.signature_def[name].outputs.values()]
+    needed = tf.compat.v1.graph_util.extract_sub_graph(graph, [name.partition(":")[0] for name in outputs])
+    if meta.object_graph_def or not _has_tables(graph) or _has_tables(needed):
+        return folder
+    for collection in _INITIALISERS & set(meta.collection_def):
+        del meta.collection_def[collection]
+    if _INIT_SIGNATURE in meta.signature_def:
+        del meta.signature_def[_INIT_SIGNATURE]
+    copy.mkdir()
+    (copy / reader.BINARY).write_bytes(index.SerializeToString())
+    if (folder / "variables").is_dir():
+        shutil.copytree(folder / "variables", copy / "variables", copy_function=_link)
+    return copy
+
+
+def _has_tables(graph: Any) -> bool:
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    return any("HashTable" in node.op or node.op.startswith("LookupTable") for node in nodes)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def _calibration(requests: Path) -> Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]:

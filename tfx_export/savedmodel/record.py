@@ -56,6 +56,8 @@ def describe(check: Check) -> str:
     if check.error is None:
         return check.note
     kind = "relative error" if check.tolerance else "share of differing values"
+    if check.verdict == "unproven" and not check.error and check.note:
+        return check.note
     text = f"{kind} {check.error:.2g}, tolerance {check.tolerance:g}"
     return f"{text} ({check.note})" if check.note else text
 

@@ -1,0 +1,196 @@
+"""The LiteRT engine: right answers from many threads at any batch size, clean errors, and never a TensorFlow import."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from serve import engines
+from serve.config import Config
+from serve.engines import LoadedModel
+from serve.errors import Code, ServeError
+from tests.support import three_signatures
+from tfx_export.savedmodel.record import TFLITE
+from tfx_export.savedmodel.signature import PREDICT
+
+pytest.importorskip("ai_edge_litert")
+LITERT = Config(engine="litert")
+
+
+def load(path: Path, **changes: Any) -> LoadedModel:
+    return engines.load(path, replace(LITERT, **changes))
+
+
+def test_answers_and_signatures_are_those_of_the_saved_model(accelerated: Path) -> None:
+    model = load(accelerated)
+    assert model.engine == "litert"
+    tensorflow = engines.load(accelerated, Config(engine="tensorflow"))
+    assert model.signatures == {"serving_default": tensorflow.signatures["serving_default"]}
+    for rows in (1, 3, 8, 1, 0):
+        x = np.random.default_rng(rows).standard_normal((rows, 12)).astype(np.float32)
+        expected = three_signatures.answer(three_signatures.weights(), "serving_default", {"x": x})["y"]
+        answers = model.run("serving_default", {"x": x}, ["y"])
+        assert list(answers) == ["y"]
+        np.testing.assert_allclose(answers["y"], expected, rtol=1e-5, atol=1e-6)
+    model.close()
+    tensorflow.close()
+
+
+@pytest.mark.parametrize("pools", [0, 1, 3])
+def test_threads_get_their_own_answers(accelerated: Path, pools: int) -> None:
+    model = load(accelerated, num_tflite_pools=pools)
+
+    def ask(seed: int) -> float:
+        x = np.random.default_rng(seed).standard_normal((seed % 5 + 1, 12)).astype(np.float32)
+        expected = three_signatures.answer(three_signatures.weights(), "serving_default", {"x": x})["y"]
+        return float(np.abs(model.run("serving_default", {"x": x}, ["y"])["y"] - expected).max())
+
+    with ThreadPoolExecutor(8) as threads:
+        assert max(threads.map(ask, range(400))) < 1e-5
+    model.close()
+
+
+@pytest.mark.parametrize(
+    ("x", "text"),
+    [
+        (np.zeros((2, 5), np.float32), r"Shape of input x \[2,5\] is not compatible with expected shape \[\?,12\]"),
+        (np.zeros(12, np.float32), r"Shape of input x \[12\] is not"),
+        (np.zeros((2, 1, 12), np.float32), r"Shape of input x \[2,1,12\] is not"),
+        (np.float32(1), r"Shape of input x \[\] is not"),
+        (np.zeros((2, 12)), "Input x is DT_DOUBLE, expected DT_FLOAT"),
+        (np.full((2, 12), b"", object), "Input x is DT_STRING, expected DT_FLOAT"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_refused_and_the_next_are_answered(
+    accelerated: Path, x: np.ndarray, text: str
+) -> None:
+    model = load(accelerated, num_tflite_pools=1)
+    for _ in range(2):
+        with pytest.raises(ServeError, match=text) as caught:
+            model.run("serving_default", {"x": np.asarray(x)}, ["y"])
+        assert caught.value.code is Code.INVALID_ARGUMENT
+    assert model.run("serving_default", {"x": np.zeros((2, 12), np.float32)}, ["y"])["y"].shape == (2, 3)
+
+
+# Files without signatures, as many converters write them: function, inputs, output shape for them.
+BARE: dict[str, tuple[Callable[..., Any], dict[str, Any], Mapping[str, np.ndarray], np.ndarray]] = {
+    "text": (
+        lambda a: a[::-1],
+        {"a": ([None], "string")},
+        {"a": np.array([b"x", b"\xff\0", b""], object)},
+        np.array([b"", b"\xff\0", b"x"], object),
+    ),
+    "free shape": (
+        lambda a, b: a @ b,
+        {"a": ([None, None], "float32"), "b": ([None, None], "float32")},
+        {"a": np.ones((2, 3), np.float32), "b": np.ones((3, 4), np.float32)},
+        np.full((2, 4), 3, np.float32),
+    ),
+    "integers": (
+        lambda a: a + a,
+        {"a": ([None, 2], "int64")},
+        {"a": np.array([[2**40, 1]])},
+        np.array([[2**41, 2]]),
+    ),
+    "logical": (lambda a: ~a, {"a": ([None], "bool")}, {"a": np.array([True, False])}, np.array([False, True])),
+}
+
+
+@pytest.fixture(scope="module")
+def bare_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import tensorflow as tf
+
+    folder = tmp_path_factory.mktemp("bare")
+    for name, (function, inputs, _, _) in BARE.items():
+        specs = [tf.TensorSpec(shape, dtype, name=alias) for alias, (shape, dtype) in inputs.items()]
+        module = tf.Module()
+        concrete = tf.function(function).get_concrete_function(*specs)
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
+        (folder / name).mkdir()
+        (folder / name / TFLITE).write_bytes(_without_signatures(converter.convert()))
+    return folder
+
+
+def _without_signatures(content: bytes) -> bytes:
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    model.signatureDefs = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+@pytest.mark.parametrize("name", BARE)
+def test_a_file_without_signatures_is_served_by_its_tensor_names(bare_files: Path, name: str) -> None:
+    _, _, inputs, expected = BARE[name]
+    model = load(bare_files / name)
+    signature = model.signatures["serving_default"]
+    assert signature.method == PREDICT
+    named = {next(key for key in signature.inputs if alias in key): value for alias, value in inputs.items()}
+    (output,) = model.run("serving_default", named, list(signature.outputs)).values()
+    np.testing.assert_array_equal(output, expected)
+    assert output.dtype == expected.dtype
+
+
+def test_shapes_only_the_runtime_can_refuse_leave_the_model_serving(bare_files: Path) -> None:
+    model = load(bare_files / "free shape", num_tflite_pools=1)
+    signature = model.signatures["serving_default"]
+    a, b = sorted(signature.inputs)
+    for _ in range(3):
+        with pytest.raises(ServeError, match="cannot take these inputs"):
+            model.run(
+                "serving_default",
+                {a: np.ones((2, 3), np.float32), b: np.ones((4, 4), np.float32)},
+                [*signature.outputs],
+            )
+    good = {a: np.ones((2, 3), np.float32), b: np.ones((3, 1), np.float32)}
+    (output,) = model.run("serving_default", good, [*signature.outputs]).values()
+    np.testing.assert_array_equal(output, [[3], [3]])
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "text"),
+    [
+        (lambda data: None, Code.NOT_FOUND, "no model.tflite"),
+        (lambda data: b"", Code.INVALID_ARGUMENT, "cannot be loaded"),
+        (lambda data: b"junk" * 100, Code.INVALID_ARGUMENT, "cannot be loaded"),
+        (lambda data: data[: len(data) // 2], Code.INVALID_ARGUMENT, "cannot be loaded"),
+    ],
+)
+def test_a_file_that_is_no_model_is_refused(
+    tmp_path: Path, accelerated: Path, damage: Callable[[bytes], bytes | None], code: Code, text: str
+) -> None:
+    content = damage((accelerated / TFLITE).read_bytes())
+    if content is not None:
+        (tmp_path / TFLITE).write_bytes(content)
+    with pytest.raises(ServeError, match=text) as caught:
+        load(tmp_path)
+    assert caught.value.code is code
+
+
+def test_overwriting_the_file_in_place_does_not_end_the_process(tmp_path: Path, accelerated: Path) -> None:
+    (tmp_path / TFLITE).write_bytes((accelerated / TFLITE).read_bytes())
+    model = load(tmp_path)
+    (tmp_path / TFLITE).write_bytes(b"")
+    x = np.zeros((2, 12), np.float32)
+    assert model.run("serving_default", {"x": x}, ["y"])["y"].shape == (2, 3)
+
+
+def test_tensorflow_is_not_imported(accelerated: Path) -> None:
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from serve import engines
+from serve.config import Config
+model = engines.load(Path({str(accelerated)!r}), Config(engine="litert"))
+model.run("serving_default", {{"x": np.zeros((2, 12), np.float32)}}, ["y"])
+assert not {{"tensorflow", "keras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
