@@ -5,7 +5,9 @@ Tokens, the limit on concurrent requests, the deadline; on the way out metrics, 
 
 import asyncio
 import logging
+from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Any
 
 from serve import metrics
 from serve.call import CURRENT, Call
@@ -13,6 +15,7 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.metrics.instruments import Value
 from serve.security import Tokens
+from serve.tracing import describe, request_span
 
 logger = logging.getLogger("serve.access")
 
@@ -43,9 +46,12 @@ class Edge:
                 f"{self._limit} requests are being answered already (--max_concurrent_requests); try again later",
             )
 
-    def passing(self, call: Call, *, counted: bool) -> "Passage":
-        """The time between a request and its answer, as a context. `counted`: upstream counts calls of this kind."""
-        return Passage(call, self._cells[call.entrypoint], counted, self._log_all)
+    def passing(self, call: Call, *, counted: bool, traceparent: str | None = None) -> "Passage":
+        """The time between a request and its answer, as a context.
+
+        `counted`: upstream counts calls of this kind. `traceparent`: the header of that name, for tracing.
+        """
+        return Passage(call, self._cells[call.entrypoint], counted, self._log_all, request_span(call, traceparent))
 
 
 class Passage:
@@ -55,17 +61,22 @@ class Passage:
     traceback and the client is told INTERNAL.
     """
 
-    __slots__ = ("_call", "_cell", "_counted", "_log", "_token")
+    __slots__ = ("_call", "_cell", "_counted", "_log", "_span", "_token")
 
-    def __init__(self, call: Call, cell: Value, counted: bool, log: bool) -> None:
+    def __init__(
+        self, call: Call, cell: Value, counted: bool, log: bool, span: AbstractContextManager[Any] | None
+    ) -> None:
         self._call = call
         self._cell = cell
         self._counted = counted
         self._log = log
+        self._span = span
 
     def __enter__(self) -> Call:
         self._cell.add(1)
         self._token = CURRENT.set(self._call)
+        if self._span is not None:
+            self._span.__enter__()
         return self._call
 
     def __exit__(
@@ -83,6 +94,9 @@ class Passage:
             self._call.record(self._counted)
             if self._log or self._call.code in _OURS:
                 _log(self._call)
+            if self._span is not None:
+                describe(self._call)
+                self._span.__exit__(None, None, None)
             CURRENT.reset(self._token)
 
 

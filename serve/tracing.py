@@ -1,9 +1,9 @@
 """Spans for OpenTelemetry, where the extra `otel` is installed and tracing is switched on; else nothing, at no cost."""
 
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
+from serve.call import Call
 from serve.errors import Code, ServeError
 
 _OFF: AbstractContextManager[None] = nullcontext()
@@ -48,14 +48,55 @@ def span(name: str) -> AbstractContextManager[Any]:
     return _OFF if _tracer is None else _tracer.start_as_current_span(name)
 
 
-def request_span(name: str, headers: Mapping[str, str]) -> AbstractContextManager[Any]:
-    """A whole request; a child of the client's span if `headers` carry a `traceparent`."""
+def begin(name: str) -> "Ended":
+    """A part of the current request that ends elsewhere: by `end()`, once, on what this returns."""
     if _tracer is None:
-        return _OFF
+        return _NOTHING
+    started: Ended = _tracer.start_span(name)
+    return started
+
+
+def request_span(call: Call, traceparent: str | None) -> AbstractContextManager[Any] | None:
+    """A whole request, a child of the client's span if there is one; None where tracing is off."""
+    if _tracer is None:
+        return None
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind
 
-    span: AbstractContextManager[Any] = _tracer.start_as_current_span(
-        name, context=extract(headers), kind=SpanKind.SERVER
+    parent = extract({"traceparent": traceparent} if traceparent else {})
+    found: AbstractContextManager[Any] = _tracer.start_as_current_span(
+        f"{call.entrypoint} {call.api}".strip(), context=parent, kind=SpanKind.SERVER
     )
-    return span
+    return found
+
+
+def describe(call: Call) -> None:
+    """Write on the span of the current request, which is the current span, what became of it."""
+    from opentelemetry.trace import StatusCode, get_current_span
+
+    span = get_current_span()
+    span.set_attributes(
+        {
+            "model": call.model,
+            "version": call.version or 0,
+            "signature": call.signature,
+            "code": call.code.name,
+            "request_id": call.request_id,
+        }
+    )
+    if call.code is not Code.OK:
+        span.set_status(StatusCode.ERROR, call.message)
+
+
+class Ended(Protocol):
+    """What `begin` returns."""
+
+    def end(self) -> None: ...
+
+
+class _Nothing:
+    def end(self) -> None:
+        pass
+
+
+_NOTHING = _Nothing()

@@ -4,6 +4,7 @@ import asyncio
 
 import numpy as np
 
+from serve import tracing
 from serve.batching.execution import Outcome
 from serve.batching.queue import Task
 from serve.batching.tensors import Tensors
@@ -14,7 +15,7 @@ from serve.lifecycle.lease import Lease
 class Request(Task):
     """One call of a client. Its rows may run in several batches, which may end in any order."""
 
-    __slots__ = ("_missing", "_pieces", "answer", "arrived", "inputs", "lease")
+    __slots__ = ("_missing", "_pieces", "answer", "arrived", "inputs", "lease", "waiting")
 
     def __init__(
         self, lease: Lease, inputs: Tensors, key: object, size: int, answer: asyncio.Future[dict[str, np.ndarray]]
@@ -24,6 +25,7 @@ class Request(Task):
         self.lease = lease
         self.inputs = inputs
         self.answer = answer
+        self.waiting = tracing.begin("queue")
         self.arrived = answer.get_loop().time()
         self._missing = size
         self._pieces: dict[int, dict[str, np.ndarray]] = {}

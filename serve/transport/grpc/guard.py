@@ -52,7 +52,7 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
             call.signature = request.model_spec.signature_name
         if given:
             context.set_trailing_metadata((("x-request-id", call.request_id),))
-        with edge.passing(call, counted=counted):
+        with edge.passing(call, counted=counted, traceparent=_text(metadata.get("traceparent"))):
             edge.authorize(_text(metadata.get("authorization")))
             edge.admit()
             remaining = context.time_remaining()

@@ -10,6 +10,7 @@ from serve.errors import Code, ServeError
 from serve.inference import Classification, Task
 from serve.metadata import signature_def_map
 from serve.results import fill_classification, fill_regression
+from serve.tracing import span
 from serve.transport.grpc.method import CallContext, Handler
 from serve.transport.grpc.model_spec import echo, model_ref
 from tfx_export import wire
@@ -44,13 +45,15 @@ class PredictionService:
             signature = predict_signature(lease, spec.signature_name)
             # Defaults are gRPC's only: REST knows none, here as upstream.
             protos = {**signature.defaults, **request.inputs} if signature.defaults else request.inputs
-            inputs = decode_all(protos, max_elements=self._max_elements)
+            with span("decode"):
+                inputs = decode_all(protos, max_elements=self._max_elements)
             outputs = await self._api.predict(lease, spec.signature_name, inputs, request.output_filter)
-            response = wire.PredictResponse()
-            echo(response.model_spec, lease, spec.signature_name)
-            for name, array in outputs.items():
-                proto = encode(array, as_content=self._as_content, dtype=signature.outputs[name].dtype)
-                response.outputs[name].CopyFrom(proto)
+            with span("encode"):
+                response = wire.PredictResponse()
+                echo(response.model_spec, lease, spec.signature_name)
+                for name, array in outputs.items():
+                    proto = encode(array, as_content=self._as_content, dtype=signature.outputs[name].dtype)
+                    response.outputs[name].CopyFrom(proto)
             return response
 
     async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:

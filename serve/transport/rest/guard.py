@@ -55,7 +55,7 @@ class Guard:
         call.model = model(path)
         answer = Answer(send, call)
         try:
-            with self._edge.passing(call, counted=path.startswith(MODELS)):
+            with self._edge.passing(call, counted=path.startswith(MODELS), traceparent=headers.traceparent):
                 await self._answer(scope, headers, receive, answer)
         except ServeError as error:
             if answer.started:
@@ -111,11 +111,12 @@ class Guard:
 class Headers:
     """The request headers that the guard reads, found in one pass."""
 
-    __slots__ = ("authorization", "content_length", "request_id", "size")
+    __slots__ = ("authorization", "content_length", "request_id", "size", "traceparent")
 
     def __init__(self, scope: Scope) -> None:
         self.authorization: str | None = None
         self.request_id: str | None = None
+        self.traceparent: str | None = None
         self.content_length = 0
         self.size = 0
         for name, value in scope["headers"]:
@@ -124,6 +125,8 @@ class Headers:
                 self.request_id = value.decode("latin-1")
             elif name == b"authorization":
                 self.authorization = value.decode("latin-1")
+            elif name == b"traceparent":
+                self.traceparent = value.decode("latin-1")
             elif name == b"content-length" and value.isdigit():
                 self.content_length = int(value)
 
