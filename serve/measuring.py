@@ -60,11 +60,11 @@ class BatchingMetrics:
     def queue_length(self, model: str, change: int) -> None:
         metrics.queue_length.cell(model).add(change)
 
-    def queued(self, model: str, seconds: float) -> None:
+    def queued(self, model: str, rows: int, seconds: float) -> None:
+        metrics.input_batch_size.observe(amount=rows)
         self._queuing_latency.observe(seconds * 1e6)
 
     def batch(self, model: str, rows: int, padding: int) -> None:
         metrics.wrapped_run_count.add()
-        metrics.input_batch_size.observe(amount=rows)
         metrics.processed_batch_size.observe(amount=rows + padding)
         metrics.padding_size.observe(str(rows + padding), amount=padding)

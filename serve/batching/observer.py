@@ -10,8 +10,8 @@ class BatchingObserver(Protocol):
         """So many requests more (or fewer) are waiting."""
         ...
 
-    def queued(self, model: str, seconds: float) -> None:
-        """A request has waited `seconds` and is about to run, with others or alone."""
+    def queued(self, model: str, rows: int, seconds: float) -> None:
+        """A request of `rows` rows has waited `seconds` and is about to run, with others or alone."""
         ...
 
     def batch(self, model: str, rows: int, padding: int) -> None:
@@ -25,7 +25,7 @@ class Unobserved:
     def queue_length(self, model: str, change: int) -> None:
         pass
 
-    def queued(self, model: str, seconds: float) -> None:
+    def queued(self, model: str, rows: int, seconds: float) -> None:
         pass
 
     def batch(self, model: str, rows: int, padding: int) -> None:

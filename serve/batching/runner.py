@@ -98,7 +98,7 @@ class BatchingRunner:
     async def _run_alone(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str], size: int
     ) -> dict[str, np.ndarray]:
-        self._observer.queued(lease.name, 0.0)
+        self._observer.queued(lease.name, size, 0.0)
         self._observer.batch(lease.name, size, 0)
         self._busy += 1
         try:
@@ -184,7 +184,7 @@ class BatchingRunner:
         for part in parts:
             if part.begin == 0:
                 part.task.waiting.end()
-                self._observer.queued(lease.name, now - part.task.arrived)
+                self._observer.queued(lease.name, part.task.size, now - part.task.arrived)
         self._observer.batch(lease.name, batch.size, queue.parameters.padded_size(batch.size) - batch.size)
         outcomes: Sequence[Outcome]
         try:

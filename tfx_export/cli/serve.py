@@ -6,12 +6,7 @@ import sys
 
 import click
 
-# A `serve.py` beside the user's script must not be taken for the server: the working directory is kept off the path.
-_SAFE_PATH = (
-    ["-P", "-m", "serve"]
-    if sys.version_info >= (3, 11)
-    else ["-c", "import sys; del sys.path[0]; import runpy; runpy.run_module('serve', run_name='__main__')"]
-)
+from tfx_export.server_program import SERVER_PROGRAM
 
 
 @click.command(
@@ -22,7 +17,7 @@ _SAFE_PATH = (
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(arguments: tuple[str, ...]) -> None:
     """Serve a model, or a folder of models, over gRPC and REST."""
-    program = [sys.executable, *_SAFE_PATH, *arguments]
+    program = [*SERVER_PROGRAM, *arguments]
     if os.name == "posix":
         # Signals and the exit code are then the server's own.
         os.execv(sys.executable, program)  # noqa: S606

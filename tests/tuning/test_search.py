@@ -1,0 +1,111 @@
+"""Which settings a search tries and which one wins, on machines that are functions."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tfx_export import wire
+from tfx_export.tuning.search import best, search
+from tfx_export.tuning.setting import Measurement, Setting, Trial
+
+Machine = Callable[[Setting], Measurement | None]
+
+
+def tried(machine: Machine, engines: tuple[str, ...] = ("tensorflow",), max_p99: float | None = None) -> list[Trial]:
+    """The trials of a whole search with 32 clients on two cores."""
+    trials = []
+    questions = search(engines, cores=2, clients=32, max_p99=max_p99)
+    try:
+        setting = next(questions)
+        while True:
+            measured = machine(setting)
+            if measured:
+                trials.append(Trial(setting, measured))
+            setting = questions.send(measured)
+    except StopIteration:
+        return trials
+
+
+def batching_hurts(setting: Setting) -> Measurement:
+    return Measurement(50 if setting.max_batch_size else 100, 1, 2)
+
+
+def eight_is_best(setting: Setting) -> Measurement:
+    rate = {0: 100, 4: 200, 8: 300, 16: 250, 32: 240}[setting.max_batch_size]
+    return Measurement(rate + 100 * (setting.threads == 1), 1, 2 + setting.timeout_micros / 1000)
+
+
+def litert_is_quicker(setting: Setting) -> Measurement:
+    return Measurement(1000 if setting.engine == "litert" else 100, 1, 2)
+
+
+def patience_pays(setting: Setting) -> Measurement:
+    return Measurement(100 + setting.max_batch_size + setting.timeout_micros / 10, 1, 2 + setting.timeout_micros / 1000)
+
+
+def no_batching_possible(setting: Setting) -> Measurement | None:
+    return None if setting.max_batch_size else Measurement(100, 1, 2)
+
+
+def tensorflow_fails(setting: Setting) -> Measurement | None:
+    return None if setting.engine == "tensorflow" else litert_is_quicker(setting)
+
+
+BOTH = ("tensorflow", "litert")
+
+
+@pytest.mark.parametrize(
+    ("machine", "engines", "max_p99", "winner"),
+    [
+        (batching_hurts, ("tensorflow",), None, Setting("tensorflow")),
+        (eight_is_best, ("tensorflow",), None, Setting("tensorflow", 8, 0, 1)),
+        (litert_is_quicker, BOTH, None, Setting("litert")),
+        (patience_pays, ("tensorflow",), None, Setting("tensorflow", 32, 5000, 2)),
+        (patience_pays, ("tensorflow",), 3.0, Setting("tensorflow", 32, 500, 2)),
+        (no_batching_possible, ("tensorflow",), None, Setting("tensorflow")),
+        (tensorflow_fails, BOTH, None, Setting("litert")),
+    ],
+)
+def test_the_winner(machine: Machine, engines: tuple[str, ...], max_p99: float | None, winner: Setting) -> None:
+    trials = tried(machine, engines, max_p99)
+    assert best(trials, max_p99).setting == winner
+
+
+def test_sizes_that_do_not_help_end_the_climb() -> None:
+    sizes = [trial.setting.max_batch_size for trial in tried(batching_hurts)]
+    assert max(sizes) == 16
+
+
+def test_nothing_is_tried_twice() -> None:
+    settings = [trial.setting for trial in tried(eight_is_best, BOTH)]
+    assert len(settings) == len(set(settings))
+
+
+def test_every_engine_is_tried_with_batching_too() -> None:
+    settings = [trial.setting for trial in tried(eight_is_best, BOTH)]
+    assert {setting.engine for setting in settings if setting.max_batch_size} == set(BOTH)
+
+
+def test_where_nothing_starts_nothing_is_found() -> None:
+    assert tried(lambda setting: None) == []
+
+
+def test_without_a_setting_quick_enough_the_quickest_wins() -> None:
+    trials = [Trial(Setting("a"), Measurement(100, 5, 9)), Trial(Setting("b"), Measurement(50, 4, 8))]
+    assert best(trials, max_p99=1).setting.engine == "b"
+
+
+@pytest.mark.parametrize(("rate", "winner"), [(104, "simple"), (110, "involved")])
+def test_noise_is_no_reason(rate: float, winner: str) -> None:
+    trials = [Trial(Setting("simple"), Measurement(100, 1, 2)), Trial(Setting("involved"), Measurement(rate, 1, 2))]
+    assert best(trials).setting.engine == winner
+
+
+def test_the_parameters_are_a_file_that_servers_read() -> None:
+    parameters = wire.parse_text(wire.BatchingParameters, Setting("tensorflow", 4, 500, 2).parameters(clients=32))
+    assert {field.name: value.value for field, value in parameters.ListFields()} == {
+        "max_batch_size": 4,
+        "batch_timeout_micros": 500,
+        "max_enqueued_batches": 16,
+        "num_batch_threads": 2,
+    }

@@ -1,0 +1,72 @@
+"""The report: a page with a plot and a table, and the command that serves the model so. Needs no library to read."""
+
+import os
+import platform
+from html import escape
+from string import Template
+
+from tfx_export.templates import templates
+from tfx_export.tuning.setting import Trial
+from tfx_export.tuning.tune import Tuning
+
+_BAR, _LABEL, _LINE = 460, 300, 26
+
+
+def render_report(tuning: Tuning, command: str) -> str:
+    """The page as HTML. `command`: what to type to serve the model as `tuning.best` says."""
+    setting = tuning.best.setting
+    parameters = f"<pre>{escape(setting.parameters(tuning.clients))}</pre>" if setting.max_batch_size else ""
+    return Template((templates("tune") / "report.html").read_text(encoding="utf-8")).substitute(
+        model=escape(str(tuning.version)),
+        clients=tuning.clients,
+        machine=escape(f"{platform.node() or 'this machine'}, {os.cpu_count()} CPUs"),
+        verdict=escape(verdict(tuning)),
+        plot=_plot(tuning),
+        rows="\n".join(_row(trial, trial is tuning.best) for trial in tuning.trials),
+        command=escape(command),
+        parameters=parameters,
+    )
+
+
+def verdict(tuning: Tuning) -> str:
+    """One sentence: what is best, and by how much."""
+    best = tuning.best
+    plain = [trial for trial in tuning.trials if not trial.setting.max_batch_size]
+    reference = max(plain, key=lambda trial: trial.measured.requests_per_second, default=best)
+    if not best.setting.max_batch_size:
+        return f"Batching does not help here: {best.setting} is best."
+    gain = best.measured.requests_per_second / max(reference.measured.requests_per_second, 0.1)
+    return f"{best.setting} is best: {gain:.2f} times the requests/s without batching."
+
+
+def _row(trial: Trial, is_best: bool) -> str:
+    measured = trial.measured
+    cells = f"<td>{escape(str(trial.setting))}</td><td>{measured.requests_per_second:g}</td>"
+    cells += f"<td>{measured.p50:.1f}</td><td>{measured.p99:.1f}</td>"
+    return f'<tr class="best">{cells}</tr>' if is_best else f"<tr>{cells}</tr>"
+
+
+def _plot(tuning: Tuning) -> str:
+    """Requests/s as bars, and the p99 latency as a dot on a scale of its own."""
+    most = max(trial.measured.requests_per_second for trial in tuning.trials) or 1.0
+    slowest = max(trial.measured.p99 for trial in tuning.trials) or 1.0
+    lines = []
+    for index, trial in enumerate(tuning.trials):
+        top = index * _LINE
+        rate, p99 = trial.measured.requests_per_second, trial.measured.p99
+        colour = "#2e7d4f" if trial is tuning.best else "#9db8c9"
+        lines += [
+            f'<text x="0" y="{top + 17}">{escape(str(trial.setting))}</text>',
+            f'<rect x="{_LABEL}" y="{top + 4}" width="{_BAR * rate / most:.1f}" height="18" fill="{colour}">'
+            f"<title>{rate:g} requests/s</title></rect>",
+            f'<text x="{_LABEL + 6}" y="{top + 17}">{rate:g}/s</text>',
+            f'<circle cx="{_LABEL + _BAR * p99 / slowest:.1f}" cy="{top + 13}" r="5" fill="#c2402b">'
+            f"<title>p99 {p99:.1f} ms</title></circle>",
+        ]
+    legend = len(tuning.trials) * _LINE + 18
+    lines.append(
+        f'<text x="{_LABEL}" y="{legend}">bars: requests/s (to {most:g}); dots: p99 (to {slowest:.1f} ms)</text>'
+    )
+    width, height = _LABEL + _BAR + 10, legend + 10
+    drawn = "\n".join(lines)
+    return f'<svg role="img" width="{width}" height="{height}" viewBox="0 0 {width} {height}">\n{drawn}\n</svg>'

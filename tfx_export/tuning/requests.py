@@ -1,0 +1,74 @@
+"""Requests: single rows to ask a model with, from a file or made up from its signature."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from tfx_export.client import Client, Model, ServerError, calls
+from tfx_export.errors import SpecError
+from tfx_export.quiet import import_tensorflow
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+
+
+def acceptable_requests(client: Client, model: str, version: Path, signature: str, probe: Path | None) -> list[bytes]:
+    """Serialized PredictRequests of one row each that the served `model` answers.
+
+    `signature`: empty for the default one, or the only one. `probe`: an .npz file of inputs. Raises SpecError.
+    """
+    signatures = client.metadata(model)
+    chosen = _choose(signatures, signature)
+    asked = Model(model, signature=chosen.name)
+    refusal = ""
+    for candidate in _candidates(chosen, version, probe):
+        try:
+            for inputs in candidate:
+                client.predict(asked, inputs)
+        except ServerError as error:
+            refusal = error.message
+            continue
+        return [bytes(calls.predict(asked, inputs).request.SerializeToString()) for inputs in candidate]
+    raise SpecError(
+        f"The model refuses the inputs {f'in {probe}' if probe else 'made up'} for {chosen.name}: {refusal}",
+        hint=f"Give inputs of your own: --probe data.npz, with the arrays {', '.join(chosen.inputs)}.",
+    )
+
+
+def _choose(signatures: Mapping[str, Signature], name: str) -> Signature:
+    if name in signatures:
+        return signatures[name]
+    if not name and DEFAULT_SIGNATURE in signatures:
+        return signatures[DEFAULT_SIGNATURE]
+    if not name and len(signatures) == 1:
+        return next(iter(signatures.values()))
+    raise SpecError(
+        f"There is no signature {name!r}." if name else "The model has several signatures.",
+        hint=f"Choose one with --signature: {', '.join(sorted(signatures))}",
+    )
+
+
+def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iterator[list[dict[str, np.ndarray]]]:
+    import_tensorflow()
+    from tfx_export.exporting import probes
+    from tfx_export.exporting.serialized import StringUses
+
+    if probe is None:
+        for generated in probes.generated(signature, StringUses(version, ["serve"]), rows=1):
+            yield [dict(generated.requests[0])]
+        return
+    found = probes.from_file(probe, {signature.name: signature})
+    if signature.name not in found:
+        raise SpecError(
+            f"{probe} lacks inputs of {signature.name}.", hint=f"It needs the arrays {', '.join(signature.inputs)}."
+        )
+    (inputs,) = found[signature.name].requests
+    yield _single_rows(inputs)
+
+
+def _single_rows(inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """The rows of `inputs` one by one; as they are if they have no common batch dimension."""
+    sizes = {array.shape[:1] for array in inputs.values()}
+    if len(sizes) != 1 or sizes == {()}:
+        return [dict(inputs)]
+    ((size,),) = sizes
+    return [{name: array[row : row + 1] for name, array in inputs.items()} for row in range(size)]

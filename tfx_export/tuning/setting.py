@@ -1,0 +1,50 @@
+"""Setting and Trial: what was tried, and what came of it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way to run the server. `max_batch_size` 0 means without batching; then the rest is idle."""
+
+    engine: str
+    max_batch_size: int = 0
+    timeout_micros: int = 0
+    threads: int = 0
+
+    def __str__(self) -> str:
+        if not self.max_batch_size:
+            return f"{self.engine}, no batching"
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return f"{self.engine}, batches of {self.max_batch_size}, {self.timeout_micros} us, {threads}"
+
+    def parameters(self, clients: int) -> str:
+        """The text of a batching parameters file. The queue holds twice what so many `clients` can have in flight."""
+        values = {
+            "max_batch_size": self.max_batch_size,
+            "batch_timeout_micros": self.timeout_micros,
+            "max_enqueued_batches": max(10, -(-2 * clients // self.max_batch_size)),
+            "num_batch_threads": self.threads,
+        }
+        return "".join(f"{name} {{ value: {value} }}\n" for name, value in values.items())
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What clients saw. Latencies are milliseconds from sending a request to its answer."""
+
+    requests_per_second: float
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A setting and its measurement."""
+
+    setting: Setting
+    measured: Measurement
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self.setting), **asdict(self.measured)}

@@ -1,0 +1,134 @@
+"""The story of a tuning: start the server one way after the other, load it, and keep what is best."""
+
+import importlib.util
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfx_export.client import Client
+from tfx_export.errors import PublishError, SavedModelError
+from tfx_export.savedmodel.reader import is_saved_model
+from tfx_export.savedmodel.versions import list_versions
+from tfx_export.tuning.load import WARMUP, measure
+from tfx_export.tuning.requests import acceptable_requests
+from tfx_export.tuning.search import best, search
+from tfx_export.tuning.server import MODEL, serving
+from tfx_export.tuning.setting import Measurement, Setting, Trial
+
+PARAMETERS_FILE = "batching_params.pbtxt"
+TFLITE_FILE = "model.tflite"
+# A search asks about so many settings; the time is divided among them.
+EXPECTED_TRIALS = 12
+MIN_WINDOW_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was measured, in order, and what to run. `complete` is False if the time was up before all was tried."""
+
+    version: Path
+    clients: int
+    trials: tuple[Trial, ...]
+    best: Trial
+    complete: bool
+
+
+def tune(
+    version: Path,
+    engines: Sequence[str],
+    *,
+    seconds: float,
+    clients: int,
+    signature: str = "",
+    probe: Path | None = None,
+    max_p99: float | None = None,
+    step: Callable[[str], None],
+) -> Tuning:
+    """Measure the server on the version folder `version` for about `seconds` seconds.
+
+    `clients`: requests in flight. `signature` and `probe`: as in `acceptable_requests`. `max_p99`: as in `best`.
+    `step` is told what goes on. Raises SavedModelError if no engine serves the model, SpecError for inputs that do not
+    fit it.
+    """
+    started = time.monotonic()
+    trials: list[Trial] = []
+    refusals: list[str] = []
+    requests: list[bytes] = []
+    questions = search(engines, os.cpu_count() or 1, clients, max_p99)
+    complete = False
+    with tempfile.TemporaryDirectory(prefix="tfx-export-tune-") as folder:
+
+        def attempt(setting: Setting) -> Measurement | None:
+            step(str(setting))
+            began = time.monotonic()
+            try:
+                with serving(version.absolute(), setting, clients, Path(folder)) as target:
+                    left = seconds / EXPECTED_TRIALS - (time.monotonic() - began)
+                    window = max(MIN_WINDOW_SECONDS, left / (1 + WARMUP))
+                    if not requests:
+                        with Client(target) as client:
+                            requests.extend(acceptable_requests(client, MODEL, version, signature, probe))
+                    return measure(target, requests, clients, window)
+            except SavedModelError as error:
+                refusals.append(error.message)
+                return None
+
+        setting = next(questions, None)
+        while setting is not None:
+            began = time.monotonic()
+            measured = attempt(setting)
+            if measured:
+                trials.append(Trial(setting, measured))
+            try:
+                setting = questions.send(measured)
+            except StopIteration:
+                complete = True
+                break
+            # The next one will take as long as this one.
+            now = time.monotonic()
+            if trials and now - started + (now - began) > seconds:
+                break
+    if not trials:
+        raise SavedModelError("\n".join(refusals))
+    return Tuning(version, clients, tuple(trials), best(trials, max_p99), complete)
+
+
+def find_version(model: Path, number: int | None) -> Path:
+    """The version folder that `model` means: itself, or its newest version, or version `number`."""
+    if number is None and _is_version(model):
+        return model
+    versions = list_versions(model)
+    if number is None and versions:
+        return next(iter(versions.values()))
+    if number in versions:
+        return versions[number]
+    existing = ", ".join(map(str, versions)) or "none"
+    raise SavedModelError(
+        f"{model} holds no version {number}." if number is not None else f"{model} holds no version of a model.",
+        hint=f"Versions there: {existing}",
+    )
+
+
+def engines_for(version: Path) -> list[str]:
+    """The engines that could run `version` here."""
+    engines = ["tensorflow"] if is_saved_model(version) else []
+    if (version / TFLITE_FILE).is_file() and importlib.util.find_spec("ai_edge_litert"):
+        engines.append("litert")
+    return engines
+
+
+def _is_version(folder: Path) -> bool:
+    return is_saved_model(folder) or (folder / TFLITE_FILE).is_file()
+
+
+def publish(file: Path, text: str) -> None:
+    """Write `file` at once: a server that reads it meanwhile sees the old one or the new one. Raises PublishError."""
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise PublishError(f"{file} cannot be written: {error.strerror}") from None
