@@ -84,13 +84,13 @@ class Api:
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
         """Labels and scores of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot classify."""
-        found = find_signature(lease, signature)
+        found = find_signature(lease.model, signature)
         outputs = classify_outputs(found, check_method=self._config.enable_signature_method_name_check)
         return classification(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
 
     async def regress(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Regression:
         """Values of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot regress."""
-        found = find_signature(lease, signature)
+        found = find_signature(lease.model, signature)
         outputs = regress_outputs(found, check_method=self._config.enable_signature_method_name_check)
         return regression(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
 
@@ -104,7 +104,7 @@ class Api:
         """
         seen: set[str] = set()
         for task in tasks:
-            signature = find_signature(lease, task.signature, "Requested signature not found in model graph: {}")
+            signature = find_signature(lease.model, task.signature, "Requested signature not found in model graph: {}")
             if signature.name in seen:
                 raise ServeError(Code.INVALID_ARGUMENT, f"Duplicate evaluation of signature: {signature.name}")
             seen.add(signature.name)

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from serve import engines, tracing
+from serve import engines, tracing, warmup
 from serve.api import Api
 from serve.batching.config import BatchingConfig
 from serve.batching.runner import BatchingRunner
@@ -100,9 +100,20 @@ class Core:
             refuse_file_ops(path)
         parameters = self._batching and self._batching.of_version(path)
         model = engines.load(path, self.config)
+        if self.config.enable_model_warmup:
+            self._warm_up(model, path)
         if self._batcher and parameters:
             self._batcher.batch(model, parameters)
         return model
+
+    def _warm_up(self, model: LoadedModel, path: Path) -> None:
+        try:
+            count = warmup.replay(model, path, iterations=self.config.num_request_iterations_for_warmup)
+        except BaseException:
+            model.close()
+            raise
+        if count:
+            logger.info("Warmed up %s with %d requests", path, count)
 
 
 def _batcher(batching: BatchingConfig) -> BatchingRunner:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
-from serve.lifecycle.lease import Lease
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import CLASSIFY, DEFAULT_SIGNATURE, REGRESS, Signature
 
@@ -45,12 +45,12 @@ class Regression:
     values: NDArray[np.float32]
 
 
-def find_signature(lease: Lease, name: str, text: str = "No signature was found with the name: {}") -> Signature:
+def find_signature(model: LoadedModel, name: str, text: str = "No signature was found with the name: {}") -> Signature:
     """The signature `name` (empty: `serving_default`). INVALID_ARGUMENT with `text` if the model has none."""
     name = name or DEFAULT_SIGNATURE
-    signature = lease.model.signatures.get(name)
+    signature = model.signatures.get(name)
     if signature is None:
-        existing = ", ".join(sorted(lease.model.signatures)) or "none"
+        existing = ", ".join(sorted(model.signatures)) or "none"
         raise _invalid(f"{text.format(name)}. Signatures of the model: {existing}")
     return signature
 

@@ -1,0 +1,78 @@
+"""Warmup requests: replayed before a version serves; what is wrong with them keeps it from serving."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import RunningServer, publish
+from tfx_export import wire
+from tfx_export.savedmodel.warmup import FILE
+from tfx_export.wire.tfrecord import write_records
+
+VECTOR = "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1"
+FEATURE = 'feature { key: "word" value { bytes_list { value: "apple" } } }'
+INPUT = f"input {{ example_list {{ examples {{ features {{ {FEATURE} }} }} }} }}"
+PREDICT = f'predict_log {{ request {{ model_spec {{ name: "any" }} inputs {{ key: "x" value {{ {VECTOR} }} }} }} }}'
+WORDS = [
+    f'classify_log {{ request {{ model_spec {{ signature_name: "classify" }} {INPUT} }} }}',
+    f'regress_log {{ request {{ model_spec {{ signature_name: "regress" }} {INPUT} }} }}',
+    "multi_inference_log { request { tasks { model_spec { signature_name: 'regress' } "
+    f"method_name: 'tensorflow/serving/regress' }} {INPUT} }} }}",
+]
+
+
+def with_warmup(version: Path, model: Path, records: list[bytes]) -> Path:
+    publish(version, model)
+    file = model / version.name / FILE
+    file.parent.mkdir()
+    write_records(file, records)
+    return model
+
+
+def logs(*texts: str) -> list[bytes]:
+    return [wire.parse_text(wire.PredictionLog, text).SerializeToString() for text in texts]
+
+
+@pytest.mark.parametrize(("name", "texts"), [("plus/1", [PREDICT, PREDICT]), ("words/1", WORDS)])
+def test_warmup_is_replayed(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path, name: str, texts: list[str]
+) -> None:
+    model = with_warmup(served_models / name, tmp_path / name.split("/")[0], logs(*texts))
+    server = start_server(str(model), "--num_request_iterations_for_warmup=3")
+    assert server.states(model.name) == {1: "AVAILABLE"}
+    assert f"with {len(texts)} requests" in server.log.read_text()
+
+
+BAD = {
+    "unknown_input": (
+        logs(PREDICT.replace('key: "x"', 'key: "z"')),
+        "input tensor alias not found in signature: z",
+    ),
+    "wrong_dtype": (logs(PREDICT.replace("DT_FLOAT", "DT_INT32")), "Expects arg[0] to be float"),
+    "too_many": (logs(*[PREDICT] * 1001), "Number of warmup records exceeds the maximum (1000)"),
+    "no_log": ([b"\xff\xff"], "Failed to parse warmup record 1"),
+    "empty_log": (logs(""), "Unsupported log_type for warmup: None"),
+}
+
+
+def test_a_bad_warmup_keeps_the_version_from_serving(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    for name, (records, _) in BAD.items():
+        with_warmup(served_models / "plus" / "1", tmp_path / "models" / name, records)
+    publish(served_models / "plus" / "1", tmp_path / "models" / "good")
+    server = start_server(str(tmp_path / "models"))
+    assert server.states("good") == {1: "AVAILABLE"}
+    with server.client as client:
+        for name, (_, message) in BAD.items():
+            (status,) = client.status(name)
+            assert status.state == "END"
+            assert message in status.error
+
+
+def test_warmup_can_be_switched_off(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    model = with_warmup(served_models / "plus" / "1", tmp_path / "plus", [b"\xff\xff"])
+    assert start_server(str(model), "--enable_model_warmup=false").states("plus") == {1: "AVAILABLE"}
