@@ -36,6 +36,25 @@ def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
     return _body(b"predictions", [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)])
 
 
+def classification(labels: NDArray[np.object_] | None, scores: NDArray[np.float32] | None) -> bytes:
+    """The body of an answer to classify, from arrays [examples, classes]: for each example a list of [label, score]."""
+    if scores is None:
+        assert labels is not None
+        scores = np.zeros(labels.shape, np.float32)
+    if labels is None:
+        labels = np.full(scores.shape, b"", np.object_)
+    results = [
+        [[_text(label), orjson.Fragment(json_text.number(score))] for label, score in zip(*row, strict=True)]
+        for row in zip(labels, scores, strict=True)
+    ]
+    return _body(b"results", results)
+
+
+def regression(values: NDArray[np.float32]) -> bytes:
+    """The body of an answer to regress: one number for each example."""
+    return _body(b"results", _json("", values))
+
+
 def _body(key: bytes, value: Any) -> bytes:
     return b'{\n    "' + key + b'": ' + orjson.dumps(value, option=_OPTIONS) + b"\n}"
 
@@ -101,7 +120,9 @@ def _nested(write: Any, value: Any, depth: int) -> Any:
     return write(value.encode() if isinstance(value, str) else value)
 
 
-def _text(value: bytes) -> str | orjson.Fragment:
+def _text(value: bytes | str) -> str | orjson.Fragment:
+    if isinstance(value, str):
+        return value
     try:
         return value.decode()
     except UnicodeDecodeError:

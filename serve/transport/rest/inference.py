@@ -1,0 +1,132 @@
+"""predict, classify and regress over HTTP: JSON as upstream, and arrays without JSON for those who want speed."""
+
+import asyncio
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from google.protobuf.message import DecodeError
+
+from serve.api import Api, predict_signature
+from serve.codec import json_answer
+from serve.codec.json_dense import MAX_DEPTH
+from serve.codec.json_examples import read_examples
+from serve.codec.json_predict import JsonRequest
+from serve.codec.npy import read_npy, write_npy
+from serve.codec.tensor import decode_all, encode
+from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.lifecycle.lease import Lease
+from serve.tracing import span
+from serve.transport.rest.message import Answer, Request
+from serve.transport.rest.route import Route
+from tfx_export import wire
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+
+PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf"})
+NPY = "application/x-npy"
+
+# What takes longer than a hop to a thread and back should not hold up the event loop.
+_LONG = 1 << 20
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Inference:
+    def __init__(self, api: Api, config: Config) -> None:
+        self._api = api
+        self._depth = config.max_json_depth or MAX_DEPTH
+        self._max_elements = config.max_tensor_elements
+
+    async def answer(self, route: Route, request: Request, body: bytes) -> Answer:
+        if route.verb != "predict":
+            return await self._examples(route, body)
+        if request.media_type in PROTOBUF:
+            return await self._predict_protobuf(route, body)
+        if request.media_type == NPY:
+            return await self._predict_npy(route, request, body)
+        return await self._predict_json(route, body)
+
+    async def _predict_json(self, route: Route, body: bytes) -> Answer:
+        with span("decode"):
+            document = await _quickly(len(body), JsonRequest, body)
+            name = document.signature_name
+        with self._api.lease(route.ref) as lease:
+            signature = _signature(lease, name)
+            with span("decode"):
+                inputs = await _quickly(len(body), document.inputs, signature, self._depth)
+            outputs = await self._api.predict(lease, name, inputs)
+        with span("encode"):
+            size = sum(array.nbytes for array in outputs.values())
+            return Answer(await _quickly(size, json_answer.predictions, outputs, document.is_row_format))
+
+    async def _predict_protobuf(self, route: Route, body: bytes) -> Answer:
+        """A PredictRequest, whose model the path names; answered with a PredictResponse."""
+        try:
+            message = wire.PredictRequest.FromString(body)
+        except DecodeError:
+            raise ServeError(Code.INVALID_ARGUMENT, "The body is no tensorflow.serving.PredictRequest") from None
+        name = message.model_spec.signature_name
+        with self._api.lease(route.ref) as lease:
+            signature = predict_signature(lease, name)
+            inputs = decode_all({**signature.defaults, **message.inputs}, max_elements=self._max_elements)
+            outputs = await self._api.predict(lease, name, inputs, message.output_filter)
+            response = wire.PredictResponse()
+            response.model_spec.name = lease.name
+            response.model_spec.version.value = lease.version
+            response.model_spec.signature_name = signature.name
+        for output, array in outputs.items():
+            response.outputs[output].CopyFrom(encode(array, dtype=signature.outputs[output].dtype))
+        return Answer(response.SerializeToString(), "application/x-protobuf")
+
+    async def _predict_npy(self, route: Route, request: Request, body: bytes) -> Answer:
+        """The array of the one input; answered with that of the one output, or the one that `?output=` names."""
+        name = request.query.get("signature_name", "")
+        with self._api.lease(route.ref) as lease:
+            signature = predict_signature(lease, name)
+            if len(signature.inputs) != 1:
+                raise ServeError(
+                    Code.INVALID_ARGUMENT,
+                    f"An npy body holds one array, signature {signature.name} has the inputs "
+                    f"{', '.join(signature.inputs)}: send JSON or a PredictRequest",
+                )
+            ((alias, spec),) = signature.inputs.items()
+            wanted = [request.query["output"]] if "output" in request.query else list(signature.outputs)
+            if len(wanted) != 1:
+                raise ServeError(
+                    Code.INVALID_ARGUMENT,
+                    f"An npy body holds one array, signature {signature.name} has the outputs {', '.join(wanted)}: "
+                    f"name one, as in ?output={wanted[0]}",
+                )
+            outputs = await self._api.predict(lease, name, {alias: read_npy(body, spec.dtype)}, wanted)
+        return Answer(write_npy(outputs[wanted[0]]), NPY)
+
+    async def _examples(self, route: Route, body: bytes) -> Answer:
+        document = await _quickly(len(body), JsonRequest, body)
+        name = document.signature_name
+        examples = await _quickly(len(body), read_examples, document)
+        with self._api.lease(route.ref) as lease:
+            if route.verb == "classify":
+                found = await self._api.classify(lease, name, examples)
+                return Answer(json_answer.classification(found.labels, found.scores))
+            return Answer(json_answer.regression((await self._api.regress(lease, name, examples)).values))
+
+
+def _signature(lease: Lease, name: str) -> Signature:
+    """Upstream looks a signature up for its dtypes first, and has a code and text of its own if there is none."""
+    wanted = name or DEFAULT_SIGNATURE
+    signature = lease.model.signatures.get(wanted)
+    if signature is None:
+        existing = ", ".join(sorted(lease.model.signatures)) or "none"
+        raise ServeError(
+            Code.INVALID_ARGUMENT,
+            f'Serving signature name: "{wanted}" not found in signature def. Signatures of the model: {existing}',
+        )
+    return signature
+
+
+async def _quickly(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call `function`, off the event loop if there is much to do."""
+    if size < _LONG:
+        return function(*args, **kwargs)
+    return await asyncio.to_thread(function, *args, **kwargs)

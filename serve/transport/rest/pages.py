@@ -1,0 +1,79 @@
+"""What GET tells: the state of models and versions, and their signatures, laid out as protobuf prints JSON."""
+
+import json
+from typing import Any
+
+from google.protobuf import json_format
+
+from serve.api import Api
+from serve.errors import ServeError
+from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.state import VersionStatus
+from serve.metadata import signature_def_map
+from serve.transport.rest.message import Answer
+from tfx_export import wire
+
+
+def status(api: Api, ref: ModelRef) -> bytes:
+    """GetModelStatusResponse. NOT_FOUND for an unknown model or version."""
+    return _page({"model_version_status": [_version(each) for each in api.status(ref)]})
+
+
+def models(api: Api) -> bytes:
+    """Every model the operator wants served, with the state of its versions and its labels."""
+    return _page(
+        {
+            "models": [
+                {
+                    "name": model.name,
+                    "model_version_status": [_version(each) for each in _statuses(api, model.name)],
+                    "version_labels": {label: str(version) for label, version in model.labels.items()},
+                }
+                for model in api.models()
+            ]
+        }
+    )
+
+
+def metadata(api: Api, ref: ModelRef) -> bytes:
+    """GetModelMetadataResponse with its one field. NOT_FOUND unless the version is available."""
+    with api.lease(ref) as lease:
+        spec = wire.ModelSpec(name=lease.name)
+        spec.version.value = lease.version
+        signatures = signature_def_map(lease.model.signatures)
+    return _page({"model_spec": _fields(spec), "metadata": {"signature_def": _fields(signatures)}})
+
+
+def readiness(api: Api) -> Answer:
+    """503 while the server drains, and as long as a model has no version that is available."""
+    waiting = [model.name for model in api.models() if not api.health.check(model.name)]
+    if api.health.draining:
+        return Answer(b"draining\n", "text/plain", 503)
+    if waiting:
+        return Answer(f"not available: {', '.join(waiting)}\n".encode(), "text/plain", 503)
+    return Answer(b"ok\n", "text/plain")
+
+
+def _statuses(api: Api, name: str) -> list[VersionStatus]:
+    try:
+        return api.status(ModelRef(name))
+    except ServeError:
+        return []
+
+
+def _version(status: VersionStatus) -> dict[str, Any]:
+    return {
+        "version": str(status.version),
+        "state": status.state.name,
+        "status": {"error_code": status.code.name, "error_message": status.message},
+    }
+
+
+def _fields(message: wire.Message) -> dict[str, Any]:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _page(content: dict[str, Any]) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

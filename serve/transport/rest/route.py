@@ -1,0 +1,40 @@
+"""Route: what a method and a path ask for."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from serve.errors import Code, ServeError
+from serve.lifecycle.reference import ModelRef
+
+_MODEL = r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?"
+_POST = re.compile(rf"(?i:{_MODEL}):(classify|regress|predict)")
+_GET = re.compile(rf"(?i:{_MODEL}(?:/(metadata))?)")
+
+_LARGEST_VERSION = 2**63 - 1
+# Python refuses to read numbers of several thousand digits.
+_VERSION_DIGITS = 1000
+
+
+@dataclass(frozen=True)
+class Route:
+    """`verb`: predict, classify, regress, status or metadata."""
+
+    verb: str
+    ref: ModelRef
+
+
+def find_route(method: str, path: str) -> Route:
+    """The route of a request below /v1; `path` is as it was sent, without the query string.
+
+    Raises ServeError INVALID_ARGUMENT for what upstream calls malformed.
+    """
+    pattern = {"POST": _POST, "GET": _GET}.get(method)
+    match = pattern and pattern.fullmatch(path)
+    if not match:
+        raise ServeError(Code.INVALID_ARGUMENT, f"Malformed request: {method} {path}")
+    name, version, label, verb = match.groups()
+    if version and (len(version) > _VERSION_DIGITS or int(version) > _LARGEST_VERSION):
+        raise ServeError(Code.INVALID_ARGUMENT, f"Failed to convert version: {version} to numeric.")
+    ref = ModelRef(unquote(name), int(version) if version else None, unquote(label) if label else None)
+    return Route(verb.lower() if verb else "status", ref)

@@ -1,0 +1,341 @@
+"""The REST interface, over sockets and both fronts."""
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.rest import ask, post
+from tests.support.server import RunningServer, wait_until
+from tfx_export import wire
+
+PLUS = "/v1/models/plus"
+VECTOR = "/v1/models/half_plus_two"
+
+
+@pytest.mark.parametrize(
+    ("path", "request_body", "answer"),
+    [
+        (PLUS, {"instances": [1, 2]}, {"predictions": [5.0, 6.0]}),
+        (PLUS, {"inputs": [1, 2]}, {"outputs": [5.0, 6.0]}),
+        (PLUS, {"instances": [{"x": 1}]}, {"predictions": [5.0]}),
+        (f"{PLUS}/versions/4", {"inputs": {"x": [0.5]}}, {"outputs": [4.5]}),
+        (f"{PLUS}/versions/0004", {"inputs": {"x": [0.5]}}, {"outputs": [4.5]}),
+        ("/V1/Models/plus", {"instances": [1]}, {"predictions": [5.0]}),
+        ("/v1/models/pl%75s", {"instances": [1]}, {"predictions": [5.0]}),
+        (VECTOR, {"instances": [2.0, 3.0, 4.0]}, {"predictions": [3.0, 3.5, 4.0]}),
+        (VECTOR, {"instances": [[2.0]]}, {"predictions": [[3.0]]}),
+        (VECTOR, {"signature_name": "vector", "instances": [2]}, {"predictions": [{"x2": 4.0, "y": 3.0}]}),
+        (VECTOR, {"signature_name": "vector", "inputs": [2, 4]}, {"outputs": {"x2": [4.0, 8.0], "y": [3.0, 4.0]}}),
+        (VECTOR, {"signature_name": "", "inputs": [2]}, {"outputs": [3.0]}),
+        ("/v1/models/defaulted", {"inputs": {"x": [1, 2], "scale": 2}}, {"outputs": [2.0, 4.0]}),
+        ("/v1/models/slow", {"inputs": 1}, {"outputs": 0.0}),
+        (
+            "/v1/models/words",
+            {"instances": ["apple", {"b64": "Y2hlcnJ5"}]},
+            {"predictions": [
+                {"echo_bytes": {"b64": "YXBwbGU="}, "length": 5, "price": 1.0},
+                {"echo_bytes": {"b64": "Y2hlcnJ5"}, "length": 6, "price": 3.0},
+            ]},
+        ),
+    ],
+)  # fmt: skip
+def test_predict(server: RunningServer, path: str, request_body: Any, answer: Any) -> None:
+    reply = post(server.rest, f"{path}:predict", request_body)
+    assert (reply.status, reply.json) == (200, answer)
+
+
+def test_an_image_of_many_floats_comes_back_exactly(server: RunningServer) -> None:
+    image = np.random.default_rng(7).random((2, 8, 8, 3), np.float32)
+    x = np.random.default_rng(8).random(200_000, np.float32)
+    reply = post(server.rest, "/v1/models/image:predict", {"instances": image.tolist()})
+    assert np.array(reply.json["predictions"]).shape == (2, 8, 8, 4)
+    reply = post(server.rest, f"{PLUS}:predict", {"instances": x.tolist()})
+    assert (np.array(reply.json["predictions"], np.float32) == x + np.float32(4)).all()
+
+
+def test_nan_and_infinity_in_and_out(server: RunningServer) -> None:
+    reply = ask(server.rest, "POST", f"{PLUS}:predict", '{"instances": [NaN, Infinity, -Infinity]}')
+    assert reply.body == b'{\n    "predictions": [NaN,Infinity,-Infinity]\n}'
+
+
+EXAMPLES = {"context": {"word": "banana"}, "examples": [{"times": 2.0}, {"word": {"b64": "Y2hlcnJ5"}}, {}]}
+
+
+def test_classify_and_regress(server: RunningServer) -> None:
+    reply = post(server.rest, "/v1/models/words:classify", {"signature_name": "classify", **EXAMPLES})
+    prices = [4.0, 3.0, 2.0]
+    assert reply.json == {"results": [[["dear", price], ["cheap", 1 - price]] for price in prices]}
+    reply = post(server.rest, "/v1/models/words:regress", {"signature_name": "regress", **EXAMPLES})
+    assert reply.json == {"results": prices}
+
+
+CLASSIFY = "/v1/models/words:classify"
+REGRESS = "/v1/models/words:regress"
+NAMED = '"signature_name": "regress"'
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "text"),
+    [
+        ("GET", "/", "", 400, "Malformed request: GET /"),
+        ("GET", "/v1/foo?a=b", "", 400, "Malformed request: GET /v1/foo"),
+        ("POST", "/v1/models/plus", "{}", 400, "Malformed request: POST /v1/models/plus"),
+        ("POST", "/v1/models/plus:explain", "{}", 400, "Malformed request: POST /v1/models/plus:explain"),
+        ("POST", "/v1/models/plus:PREDICT", "{}", 400, "Malformed request: POST /v1/models/plus:PREDICT"),
+        ("GET", "/v1/models/plus:predict", "", 400, "Malformed request: GET /v1/models/plus:predict"),
+        ("PUT", "/v1/models/plus", "", 400, "Malformed request: PUT /v1/models/plus"),
+        ("DELETE", "/v1/models/plus", "", 400, "Malformed request: DELETE /v1/models/plus"),
+        ("POST", "/v1/models/plus/version/4:predict", "{}", 400, "Malformed request"),
+        ("POST", "/v1/models/plus/versions/x:predict", "{}", 400, "Malformed request"),
+        ("POST", "/v1/models/plus/versions/4/labels/a:predict", "{}", 400, "Malformed request"),
+        ("POST", "/v1/models/plus/metadata", "{}", 400, "Malformed request"),
+        ("POST", f"/v1/models/plus/versions/{2**64}:predict", "{}", 400, "Failed to convert version: 18446744073709"),
+        ("GET", f"/v1/models/plus/versions/{'9' * 5000}", "", 400, "Failed to convert version: 999"),
+        ("OPTIONS", "/v1/models/plus:predict", "", 400, "Origin header is missing in CORS preflight"),
+        ("POST", f"{PLUS}:predict", "", 400, "JSON Parse error: The document is empty"),
+        ("POST", f"{PLUS}:predict", "instances = [1]", 400, "JSON Parse error: Invalid value. at offset: 0"),
+        ("POST", f"{PLUS}:predict", "[1]", 400, "JSON Value: [1] Is not object"),
+        ("POST", f"{PLUS}:predict", '{"instances": ["x", "y"]}', 400, "not of expected type: float"),
+        ("POST", f"{PLUS}:predict", '{"signature_name": 100}', 400, "'signature_name' key must be a string value."),
+        ("POST", f"{PLUS}:predict", '{"signature_name": "no", "instances": [1]}', 400,
+         'Serving signature name: "no" not found in signature def'),
+        ("POST", f"{PLUS}:predict", '{"instances": [[1, 2], [3]]}', 400, "Expecting tensor size: 2 but got: 1"),
+        ("POST", f"{PLUS}:predict", "[" * 100_000, 400, "JSON Parse error"),
+        ("POST", "/v1/models/slow:predict", '{"instances": [1]}', 400, ""),
+        ("POST", "/v1/models/image:predict", '{"instances": [1, 2]}', 400, "rank"),
+        ("POST", "/v1/models/no:predict", '{"instances": [1]}', 404, "Servable not found for request: Latest(no)"),
+        ("POST", f"{PLUS}/versions/9:predict", '{"instances": [1]}', 404, "Servable not found for request: Specific"),
+        ("POST", "/v1/models/no:predict", "{", 400, "JSON Parse error"),
+        ("POST", f"{PLUS}/labels/no:predict", '{"instances": [1]}', 400, "Unrecognized servable version label: no"),
+        ("GET", "/v1/models/no", "", 404, "Could not find any versions of model no"),
+        ("GET", f"{PLUS}/versions/9", "", 404, "Could not find version 9 of model plus"),
+        ("GET", "/v1/models/no/metadata", "", 404, "Servable not found for request: Latest(no)"),
+        ("POST", "/v1/models/defaulted:predict", '{"instances": [{"x": 1}]}', 400, "keys must be equal to: scale,x"),
+        ("POST", CLASSIFY, "{}", 400, "When method is classify, key 'examples' is expected and was not found"),
+        ("POST", CLASSIFY, '{"examples": 1}', 400, "Expecting 'examples' value to be an list/array"),
+        ("POST", CLASSIFY, '{"examples": []}', 400, "'examples' value is an empty array"),
+        ("POST", CLASSIFY, '{"examples": [1]}', 400, "Example must be JSON object but got JSON Number"),
+        ("POST", CLASSIFY, '{"context": [], "examples": [{}]}', 400, "Example must be JSON object but got JSON Array"),
+        ("POST", CLASSIFY, '{"examples": [{}]}', 400, "Expected one or two output Tensors"),
+        ("POST", CLASSIFY, '{"signature_name": "no", "examples": [{}]}', 400,
+         "No signature was found with the name: no"),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"a": null}}]}}', 400,
+         "Feature: a has element with unexpected JSON type: Null"),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"a": [1, [2]]}}]}}', 400,
+         "Feature: a has element with unexpected JSON type: Array"),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"a": {{"b": 1}}}}]}}', 400,
+         "Feature: a has element with unexpected JSON type: Object"),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"a": [1, 2.5]}}]}}', 400,
+         "Unexpected element type in feature: a expecting type: int64"),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"a": [18446744073709551615]}}]}}', 400,
+         "Feature: a has uint64_t element. Only int64_t is supported."),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"word": "apple", "times": 2}}]}}', 400, "int64"),
+    ],
+)  # fmt: skip
+def test_refusals(server: RunningServer, method: str, path: str, body: str, status: int, text: str) -> None:
+    reply = ask(server.rest, method, path, body or None)
+    assert reply.status == status, reply.body
+    assert text in reply.error
+
+
+def test_bytes_that_are_no_utf8_survive(server: RunningServer) -> None:
+    reply = ask(server.rest, "POST", "/v1/models/words:predict", b'{"instances": ["\xff\xfe"]}')
+    assert reply.json["predictions"][0]["echo_bytes"] == {"b64": "//4="}
+    reply = ask(server.rest, "POST", "/v1/models/words:predict", b'{"signature_name": "\xff", "instances": ["a"]}')
+    assert reply.status == 400
+    assert b"\xff" in reply.body
+
+
+@pytest.mark.parametrize("path", [PLUS, f"{PLUS}/versions/4", f"{PLUS}/labels/any"])
+def test_status(server: RunningServer, path: str) -> None:
+    assert ask(server.rest, "GET", path).json == {
+        "model_version_status": [
+            {"version": "4", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        ]
+    }
+
+
+def test_metadata(server: RunningServer) -> None:
+    content = ask(server.rest, "GET", "/v1/models/defaulted/metadata").json
+    assert content["model_spec"] == {"name": "defaulted", "signature_name": "", "version": "1"}
+    signature = content["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert signature["method_name"] == "tensorflow/serving/predict"
+    assert signature["inputs"]["x"] == {
+        "name": "x:0",
+        "dtype": "DT_FLOAT",
+        "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+    }
+
+
+def test_models_are_listed(server: RunningServer, served_models: Path) -> None:
+    models = ask(server.rest, "GET", "/v1/models").json["models"]
+    assert {model["name"] for model in models} == {folder.name for folder in served_models.iterdir()}
+    assert all(model["model_version_status"][0]["state"] == "AVAILABLE" for model in models)
+
+
+def test_openapi_describes_every_signature(server: RunningServer) -> None:
+    document = ask(server.rest, "GET", "/openapi.json").json
+    assert document["openapi"] == "3.1.0"
+    assert {"/v1/models/words:predict", "/v1/models/words:classify", "/v1/models/words:regress"} < set(
+        document["paths"]
+    )
+    assert "/v1/models/plus:classify" not in document["paths"]
+    body = document["paths"]["/v1/models/image:predict"]["post"]["requestBody"]["content"]["application/json"]
+    rows = body["schema"]["oneOf"][0]["properties"]["instances"]
+    pixels = {"type": "array", "items": {"type": "number"}, "minItems": 3, "maxItems": 3}
+    columns = {"type": "array", "items": pixels, "minItems": 8, "maxItems": 8}
+    image = {"type": "array", "items": columns, "minItems": 8, "maxItems": 8}
+    assert rows["items"]["anyOf"][0] == image
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_probes(server: RunningServer, path: str) -> None:
+    reply = ask(server.rest, "GET", path)
+    assert (reply.status, reply.body) == (200, b"ok\n")
+    assert ask(server.rest, "HEAD", path).status == 200
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "GZIP", "identity"])
+def test_a_body_may_be_compressed(server: RunningServer, encoding: str) -> None:
+    body = json.dumps({"instances": [1.0] * 5000}).encode()
+    packed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body)}.get(encoding.lower(), body)
+    reply = ask(server.rest, "POST", f"{PLUS}:predict", packed, content_encoding=encoding)
+    assert reply.json == {"predictions": [5.0] * 5000}
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [
+        (b"no gzip", "gzip", "The gzip body cannot be unpacked"),
+        (gzip.compress(b"{}")[:-9], "gzip", "The gzip body cannot be unpacked"),
+        (b"{}", "br", "Content-Encoding br is not supported"),
+    ],
+)
+def test_a_body_that_cannot_be_unpacked_is_an_error_that_says_so(
+    server: RunningServer, body: bytes, encoding: str, text: str
+) -> None:
+    reply = ask(server.rest, "POST", f"{PLUS}:predict", body, content_encoding=encoding)
+    assert reply.status == 400
+    assert text in reply.error
+
+
+@pytest.mark.parametrize(
+    ("accepted", "packed"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("", False)]
+)
+def test_an_answer_is_compressed_when_the_client_asks(server: RunningServer, accepted: str, packed: bool) -> None:
+    reply = post(server.rest, f"{PLUS}:predict", {"instances": [1.0] * 5000}, accept_encoding=accepted)
+    assert (reply.headers.get("content-encoding") == "gzip") == packed
+    body = gzip.decompress(reply.body) if packed else reply.body
+    assert json.loads(body) == {"predictions": [5.0] * 5000}
+
+
+def test_a_predict_request_as_protobuf(server: RunningServer) -> None:
+    request = wire.PredictRequest()
+    request.model_spec.signature_name = "vector"
+    request.inputs["x"].CopyFrom(wire.TensorProto(dtype=1, tensor_shape={"dim": [{"size": 2}]}, float_val=[2, 4]))
+    request.output_filter.append("y")
+    headers = {"content_type": "application/x-protobuf"}
+    reply = ask(server.rest, "POST", f"{VECTOR}:predict", request.SerializeToString(), **headers)
+    assert (reply.status, reply.headers["content-type"]) == (200, "application/x-protobuf")
+    response = wire.PredictResponse.FromString(reply.body)
+    assert list(response.outputs) == ["y"]
+    assert list(response.outputs["y"].float_val) == [3.0, 4.0]
+    assert (response.model_spec.name, response.model_spec.version.value) == ("half_plus_two", 1)
+    reply = ask(server.rest, "POST", f"{VECTOR}:predict", b"\xff\xff", **headers)
+    assert reply.status == 400
+    assert "no tensorflow.serving.PredictRequest" in reply.error
+
+
+def npy(array: np.ndarray, **options: Any) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("path", "array", "expected"),
+    [
+        (f"{PLUS}:predict", np.array([1.0, 2.0]), np.array([5.0, 6.0], np.float32)),
+        (f"{VECTOR}:predict?signature_name=vector&output=x2", np.array([1], np.float16), np.array([2.0], np.float32)),
+        (f"{VECTOR}:predict", np.asfortranarray([[1.0], [2.0]]), np.array([[2.5], [3.0]], np.float32)),
+        ("/v1/models/words:predict?output=echo_bytes", np.array(["ab", "c"]), np.array([b"ab", b"c"])),
+    ],
+)
+def test_an_npy_array(server: RunningServer, path: str, array: np.ndarray, expected: np.ndarray) -> None:
+    reply = ask(server.rest, "POST", path, npy(array), content_type="application/x-npy")
+    assert reply.status == 200, reply.body
+    answer = np.load(io.BytesIO(reply.body), allow_pickle=False)
+    assert answer.dtype == expected.dtype
+    assert answer.tolist() == expected.tolist()
+
+
+HUGE = npy(np.zeros(1)).replace(b"(1,)", b"(9" + b"0" * 30 + b",)")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        (PLUS, b"", "The body is no npy array"),
+        (PLUS, npy(np.array([{}]), allow_pickle=True), "it holds Python objects"),
+        (PLUS, npy(np.zeros(3))[:-1], "needs 24 bytes, not 23"),
+        (PLUS, HUGE, "The body is no npy array"),
+        (PLUS, npy(np.array([1j])), "The input is DT_FLOAT, the array is complex128"),
+        (PLUS, npy(np.array(["a"])), "The input is DT_FLOAT"),
+        ("/v1/models/defaulted", npy(np.zeros(1)), "has the inputs scale, x"),
+        ("/v1/models/words", npy(np.array(["a"])), "has the outputs echo_bytes, length, price"),
+    ],
+)
+def test_npy_refusals(server: RunningServer, path: str, body: bytes, text: str) -> None:
+    reply = ask(server.rest, "POST", f"{path}:predict", body, content_type="application/x-npy")
+    assert reply.status == 400
+    assert text in reply.error
+
+
+def test_the_request_id_comes_back(server: RunningServer) -> None:
+    assert ask(server.rest, "GET", PLUS, x_request_id="order-66").headers["x-request-id"] == "order-66"
+    assert ask(server.rest, "GET", PLUS).headers["x-request-id"]
+    assert ask(server.rest, "GET", "/nothing", x_request_id="order-67").headers["x-request-id"] == "order-67"
+
+
+def test_no_cors_headers_unless_they_are_asked_for(server: RunningServer) -> None:
+    reply = ask(server.rest, "OPTIONS", f"{PLUS}:predict", origin="https://example.org")
+    assert (reply.status, reply.body) == (200, b"")
+    assert not [name for name in reply.headers if name.startswith("access-control")]
+
+
+def test_a_server_with_cors_a_timeout_and_limits(
+    start_server: Callable[..., RunningServer], served_models: Path
+) -> None:
+    server = start_server(
+        f"--model_base_path={served_models}/slow",
+        "--model_name=slow",
+        "--rest_api_enable_cors_support",
+        "--rest_api_timeout_in_ms=500",
+        "--max_body_bytes=1000000",
+        "--max_decompressed_bytes=1000000",
+    )
+    slow = "/v1/models/slow:predict"
+    for reply in (
+        ask(server.rest, "OPTIONS", slow, origin="https://example.org"),
+        post(server.rest, slow, {"inputs": 1}),
+        post(server.rest, slow, {"inputs": "x"}),
+    ):
+        assert reply.headers["access-control-allow-origin"] == "*"
+        assert reply.headers["access-control-allow-methods"] == "POST, GET"
+        assert reply.headers["access-control-allow-headers"] == "Content-Type"
+    reply = post(server.rest, slow, {"inputs": 2_000_000})
+    assert reply.status == 504
+    assert "Timed out" in reply.error
+    assert ask(server.rest, "POST", slow, b"", content_length="1000001").status == 413
+    bomb = gzip.compress(b" " * 50_000_000)
+    reply = ask(server.rest, "POST", slow, bomb, content_encoding="gzip")
+    assert reply.status == 400
+    assert "larger than 1000000 bytes once unpacked" in reply.error
+    wait_until(lambda: post(server.rest, slow, {"inputs": 1}).status == 200)
