@@ -26,6 +26,7 @@ class Config:
     grpc_socket_path: str = ""
     grpc_channel_arguments: str = ""
     rest_api_port: int = 8501
+    one_port: bool = False
     rest_api_timeout_in_ms: int = 30_000
     rest_api_enable_cors_support: bool = False
     front: str = "auto"

@@ -36,6 +36,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("grpc_socket_path", "also listen for gRPC on this Unix socket"),
         Flag("grpc_channel_arguments", "comma-separated name=value options of the gRPC server"),
         Flag("rest_api_port", "REST port; 0 switches REST off, auto takes any free port"),
+        Flag("one_port", "answer REST on --port too and open no REST port (native front)"),
         Flag("rest_api_timeout_in_ms", "a REST call that takes longer is answered with an error"),
         Flag("rest_api_enable_cors_support", "send CORS headers"),
         Flag("front", "what carries the protocols: auto, python or native"),

@@ -30,6 +30,8 @@ _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Stat
 
 
 def make(config: Config) -> "PythonFront":
+    if config.one_port:
+        raise ServeError(Code.INVALID_ARGUMENT, "--one_port needs the native front: grpc.aio shares no port with HTTP.")
     return PythonFront(config)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.support.server import RunningServer, publish, wait_until
+from tests.support.server import RunningServer, publish, wait_for_cpu
 from tfx_export import wire
 from tfx_export.wire import HealthCheckRequest, HealthCheckResponse
 
@@ -74,7 +74,7 @@ def test_health_follows_the_model_and_flips_while_draining(
         answers: list[object] = []
         thread = threading.Thread(target=lambda: answers.append(client.predict("slow", {"loops": np.int32(400_000)})))
         thread.start()
-        wait_until(lambda: check(channel, "slow") == "SERVING")
+        wait_for_cpu(server.process.pid)
         server.process.send_signal(signal.SIGTERM)
         assert next(whole) == "NOT_SERVING"
         thread.join()

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.server import RunningServer, publish, starting, wait_until
+from tests.support.server import RunningServer, publish, starting, wait_for_cpu, wait_until
 from tfx_export.client import Client, ServerError
 
 SLOW = {"loops": np.int32(300_000)}
@@ -121,16 +121,3 @@ def test_a_serve_module_beside_the_user_is_not_taken_for_the_server(tmp_path: Pa
 def expect_no_answer(client: Client) -> None:
     with pytest.raises(ServerError):
         client.predict("slow", {"loops": np.int32(2**31 - 1)})
-
-
-def wait_for_cpu(pid: int) -> None:
-    """Until the process has begun to work: two looks at its CPU time that differ."""
-    first = cpu_ticks(pid)
-    wait_until(lambda: cpu_ticks(pid) > first + 5)
-
-
-def cpu_ticks(pid: int) -> int:
-    """Of the process and those it started: the native front's model runs in Envoy."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(fields[11]) + int(fields[12]) + sum(cpu_ticks(int(child)) for child in children)

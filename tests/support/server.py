@@ -83,6 +83,19 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+def wait_for_cpu(pid: int) -> None:
+    """Until the process has begun to work: two looks at its CPU time that differ."""
+    first = cpu_ticks(pid)
+    wait_until(lambda: cpu_ticks(pid) > first + 5)
+
+
+def cpu_ticks(pid: int) -> int:
+    """Of the process and those it started: the native front's model runs in Envoy."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(fields[11]) + int(fields[12]) + sum(cpu_ticks(int(child)) for child in children)
+
+
 def publish(version_folder: Path, model: Path, version: int | None = None) -> None:
     """Copy a version beside its place and rename it into it, as an exporter does."""
     target = model / str(version or version_folder.name)

@@ -90,7 +90,9 @@ class NativeFront:
             door = Door("grpc", taken, grpc_tls)
             doors.append(door)
             addresses["grpc"] = joined(config.host, door.port)
-        if config.rest_api_port:
+        if config.one_port and config.port:
+            addresses["rest"] = f"{'https' if grpc_tls else 'http'}://{addresses['grpc']}"
+        elif config.rest_api_port:
             taken = self._ports.take("REST", config.host, config.rest_api_port, "--rest_api_port")
             door = Door("rest", taken, rest_tls)
             doors.append(door)

@@ -3,13 +3,15 @@
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,7 +22,7 @@ from serve.core import Core
 from serve.errors import ServeError
 from serve.fronts.native import interpreter
 from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, Drain, Failed, Loaded
-from serve.transport.grpc import method_table
+from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.guard import Guard
 
@@ -31,17 +33,12 @@ class Worker:
     # What pyvoy looks for before it calls an object that is no coroutine function itself.
     _asgi_single_callable = True
 
-    def __init__(self, channel: Connection) -> None:
+    def __init__(self, channel: Connection, runtime: Path) -> None:
         self._channel = channel
-        self._config: Config = channel.recv()
-        logs.setup(self._config.log_format, self._config.log_level)
-        self._core = Core(self._config)
-        self._methods = method_table(self._core.api, self._config, self._core.edge) if self._has_grpc() else {}
-        self._grpc = GrpcApp(self._methods, max_message_bytes=self._config.max_body_bytes or 2**32)
+        self._runtime = runtime
+        self._methods: Mapping[str, AnyMethod] = {}
+        self._grpc = GrpcApp({})
         self._rest: ASGIApp = _no_rest
-        if self._config.rest_api_port and find_spec("serve.transport.rest.app"):
-            make_app = import_module("serve.transport.rest.app").make_app
-            self._rest = Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Not a coroutine function, but what it returns is one's: a step less on every request."""
@@ -53,32 +50,42 @@ class Worker:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        threading.Thread(target=self._listen, name="channel", daemon=True).start()
+        config: Config = self._channel.recv()
+        logs.setup(config.log_format, config.log_level)
         try:
-            await asyncio.to_thread(self._core.start)
+            core = Core(config)
+            threading.Thread(target=self._listen, args=(core,), name="channel", daemon=True).start()
+            self._open(core, config)
+            await asyncio.to_thread(core.start)
         except ServeError as error:
             self._channel.send(Failed(error))
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        self._channel.send(Loaded(self._core.served_versions()))
+            # Envoy would only add that it could not start.
+            os._exit(1)
+        self._channel.send(Loaded(core.served_versions()))
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await asyncio.to_thread(self._core.stop)
+        await asyncio.to_thread(core.stop)
         logging.shutdown()
         # Libraries that count on the interpreter's own end complain about Envoy's; nothing is left to do.
         os._exit(0)
 
-    def _listen(self) -> None:
+    def _open(self, core: Core, config: Config) -> None:
+        if config.port or config.grpc_socket_path:
+            self._methods = method_table(core.api, config, core.edge)
+            self._grpc = GrpcApp(self._methods, max_message_bytes=config.max_body_bytes or 2**32)
+        if (config.rest_api_port or config.one_port) and find_spec("serve.transport.rest.app"):
+            make_app = import_module("serve.transport.rest.app").make_app
+            self._rest = Guard(make_app(core.api, config), core.edge, config)
+
+    def _listen(self, core: Core) -> None:
         try:
             while True:
                 if isinstance(self._channel.recv(), Drain):
-                    self._core.api.health.drain()
+                    core.api.health.drain()
         except (EOFError, OSError):
-            # The server's process is gone, however it went: nobody would end this one.
+            # The server's process is gone, however it went: nobody else would end this one.
+            shutil.rmtree(self._runtime, ignore_errors=True)
             os.kill(os.getpid(), signal.SIGKILL)
-
-    def _has_grpc(self) -> bool:
-        return bool(self._config.port or self._config.grpc_socket_path)
 
 
 def _is_grpc(scope: Scope) -> bool:
@@ -92,12 +99,13 @@ async def _no_rest(scope: Scope, receive: Receive, send: Send) -> None:
 
 def _started_by_pyvoy() -> Worker:
     """Undo what the start of Envoy needed, so that models and the programs they start meet an ordinary Python."""
-    # pyvoy's own entry, the working folder, which was an empty one until here.
+    runtime = Path.cwd()
+    # pyvoy's own entry: the working folder, which was a private one until here.
     sys.path.remove(".")
     os.chdir(os.environ.pop(FOLDER_VARIABLE))
     for variable in interpreter.VARIABLES:
         os.environ.pop(variable, None)
-    return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))))
+    return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
 
 
 app = _started_by_pyvoy()

@@ -1,0 +1,164 @@
+"""What only the native front has: a worker in a process of its own, and both protocols behind every port."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import trustme
+
+from serve.fronts.native import interpreter
+from tests.support.server import RunningServer, running, starting, wait_until
+from tests.support.tls import ssl_config
+from tfx_export.client import Client, ServerError
+
+pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
+
+X = {"x": np.array([1.0], np.float32)}
+
+
+@pytest.fixture(scope="module")
+def plus(served_models: Path) -> str:
+    return str(served_models / "plus")
+
+
+@pytest.fixture(scope="module")
+def server(plus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Plain ports and a Unix socket, under the name that stands for every loopback address."""
+    folder = tmp_path_factory.mktemp("native")
+    flags = f"--grpc_socket_path={folder}/grpc.sock", "--host=localhost", "--model_name=plus"
+    with running(folder, "--front=native", *flags, plus) as started:
+        yield started
+
+
+def worker(server: RunningServer) -> int:
+    (child,) = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
+    return int(child)
+
+
+def ask(address: str) -> list[float]:
+    with Client(address) as client:
+        answer: list[float] = client.predict("plus", X)["y"].tolist()
+        return answer
+
+
+def answers(server: RunningServer) -> bool:
+    try:
+        return ask(server.grpc) == [5.0]
+    except ServerError:
+        return False
+
+
+def answers_rest(address: str) -> bool:
+    """Whether HTTP gets there an answer of the REST API, whatever it says."""
+    request = urllib.request.Request(f"{address}/v1/models/plus")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            headers = response.headers
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+    return bool(headers["content-type"] == "application/json")
+
+
+def test_a_worker_that_dies_is_replaced_and_one_whose_server_is_killed_ends(plus: str, tmp_path: Path) -> None:
+    with running(tmp_path, "--front=native", "--model_name=plus", plus) as server:
+        first = worker(server)
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: answers(server), 60)
+        second = worker(server)
+        assert second != first
+        assert "The worker was ended by SIGKILL. Starting another." in server.log.read_text()
+        runtime = Path(Path(f"/proc/{second}/cmdline").read_text().split("\0")[2]).parent
+        assert runtime.is_dir()
+        server.process.kill()
+        wait_until(lambda: not Path(f"/proc/{second}").exists() and not runtime.exists())
+
+
+def test_both_protocols_are_answered_on_every_port(server: RunningServer) -> None:
+    rest = server.rest.removeprefix("http://")
+    for address in (server.grpc, rest, f"unix:{server.ready['addresses']['grpc_socket']}"):
+        assert ask(address) == [5.0]
+    for address in (server.grpc, rest):
+        assert answers_rest(f"http://{address}")
+
+
+def test_a_second_server_on_the_same_ports_does_not_start(server: RunningServer, plus: str, tmp_path: Path) -> None:
+    for flag, message in (
+        (f"--port={server.grpc.rpartition(':')[2]}", "Cannot listen for gRPC on "),
+        (f"--rest_api_port={server.rest.rpartition(':')[2]}", "Cannot listen for REST on "),
+        (f"--grpc_socket_path={server.ready['addresses']['grpc_socket']}", "another server listens there"),
+    ):
+        with starting(tmp_path, "--front=native", plus, flag) as (process, _, log):
+            assert process.wait(60) == 1
+            assert message in log.read_text()
+    assert answers(server)
+
+
+def test_one_port_answers_rest_as_well(plus: str, tmp_path: Path) -> None:
+    with running(tmp_path, "--front=native", "--one_port", "--model_name=plus", plus) as server:
+        assert server.rest == f"http://{server.grpc}"
+        assert ask(server.grpc) == [5.0]
+        assert answers_rest(server.rest)
+
+
+def test_a_port_with_another_tls_setting_lets_no_grpc_around_it(plus: str, tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1", "localhost")
+    config = tmp_path / "ssl.txt"
+    config.write_text(ssl_config(certificate, authority))
+    key, chain = certificate.private_key_pem.bytes(), certificate.cert_chain_pems[0].bytes()
+    flags = f"--ssl_config_file={config}", f"--grpc_socket_path={tmp_path}/grpc.sock", "--model_name=plus", plus
+    with running(tmp_path, "--front=native", *flags) as server:
+        credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes(), key, chain)
+        with Client(server.grpc, credentials=credentials) as client:
+            assert client.predict("plus", X)["y"].tolist() == [5.0]
+        assert ask(f"unix:{tmp_path}/grpc.sock") == [5.0]
+        assert answers_rest(server.rest)
+        with pytest.raises(ServerError):
+            ask(server.rest.removeprefix("http://"))
+        assert server.stop() == 0
+
+
+def test_a_users_modules_and_relative_paths_mean_what_they_mean_elsewhere(plus: str, tmp_path: Path) -> None:
+    (tmp_path / "serve.py").write_text("raise SystemExit(77)")
+    (tmp_path / "model").symlink_to(plus)
+    command = [sys.executable, "-P", "-m", "serve", "model", "--front=native", "--port=auto", "--rest_api_port=auto"]
+    with subprocess.Popen([*command, "--ready_file=ready.json"], cwd=tmp_path) as process:
+        wait_until(lambda: (tmp_path / "ready.json").exists() or process.poll() is not None, 60)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+
+
+def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:
+    """Clients ask on without a pause while the server ends: whatever fails was never taken."""
+    failures: list[str] = []
+    answered = threading.Semaphore(0)
+
+    def ask_on(address: str) -> None:
+        try:
+            with Client(address) as client:
+                while True:
+                    client.predict("plus", X)
+                    answered.release()
+        except ServerError as error:
+            failures.append(str(error))
+
+    with running(tmp_path, "--front=native", "--model_name=plus", plus) as server:
+        threads = [threading.Thread(target=ask_on, args=(server.grpc,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for _ in range(100):
+            assert answered.acquire(timeout=60)
+        assert server.stop() == 0
+        for thread in threads:
+            thread.join()
+    assert len(failures) == len(threads)
+    assert all("failed to connect" in failure for failure in failures), failures
