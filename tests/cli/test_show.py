@@ -138,10 +138,11 @@ def versions(saved_models: Path, tmp_path: Path) -> Path:
 
 
 def test_a_model_folder_shows_its_versions_newest_first(versions: Path) -> None:
-    lines = tfx_export("show", versions).stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["10", "2", "1"]
-    assert "no SavedModel" in lines[0]
-    assert "labels (predict)" in lines[1]
+    listing = tfx_export("show", versions).stdout
+    lines = re.findall(r"^ *(\d+)  \d{4}-\d\d-\d\d [\d:]+ +(.*)$", listing, re.MULTILINE)
+    assert [number for number, _ in lines] == ["10", "2", "1"]
+    assert "no SavedModel" in lines[0][1]
+    assert "labels (predict)" in lines[1][1]
     entries = json.loads(tfx_export("show", versions, "--json").stdout)
     assert [entry["version"] for entry in entries] == [10, 2, 1]
 

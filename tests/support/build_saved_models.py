@@ -8,6 +8,7 @@ Run as a program, so that no test process needs TensorFlow for it.
 
 import os
 import sys
+from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,9 @@ def tf1_unsafe(folder: str) -> None:
         builder.save()
 
 
+Point = namedtuple("Point", ["x", "y"])
+
+
 class Polymorphic(tf.Module):
     """Functions of many kinds of argument: tensors, Python values, nests, composites, several traces."""
 
@@ -196,6 +200,10 @@ class Polymorphic(tf.Module):
         return pair[0] + named["a"]
 
     @tf.function
+    def point(self, point: Any) -> Any:
+        return point.x + point.y
+
+    @tf.function
     def composite(self, ragged: Any, sparse: Any, scale: float) -> Any:
         return ragged.to_tensor(), tf.sparse.to_dense(sparse) * scale
 
@@ -208,6 +216,7 @@ def traced() -> Polymorphic:
     module.options.get_concrete_function(tf.TensorSpec(None, tf.float32, name="any"), mask=tf.TensorSpec([], tf.bool))
     spec = tf.TensorSpec([2], tf.float32)
     module.nested.get_concrete_function((spec, spec), {"a": spec, "b": [spec, 3]})
+    module.point.get_concrete_function(Point(spec, tf.TensorSpec(None, tf.float32)))
     module.composite.get_concrete_function(
         tf.RaggedTensorSpec([None, None], tf.int32), tf.SparseTensorSpec([None, 4], tf.float32), 0.5
     )

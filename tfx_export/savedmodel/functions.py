@@ -1,12 +1,11 @@
 """The functions on the root object of a TF2 SavedModel: what `tf.saved_model.load(...)` can call besides signatures."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from tfx_export import wire
-from tfx_export.savedmodel.graph import load_order
+from tfx_export.savedmodel.graph import loaded_names, parse_objects
 from tfx_export.savedmodel.structure import decode
 
 
@@ -24,12 +23,12 @@ def has_object_graph(meta_graph: wire.Message) -> bool:
 
 
 def root_functions(meta_graph: wire.Message, graph: wire.Message) -> dict[str, list[FunctionOption]]:
-    """Function name -> its concrete functions, names sorted, options in the order TensorFlow loads them.
+    """Function name -> its concrete functions, names sorted, options in the order of saved_model_cli.
 
     `meta_graph` is one of `reader.read_index`, `graph` its parsed GraphDef.
     """
-    objects = wire.SavedObjectGraph.FromString(meta_graph.object_graph_def)
-    order = load_order(graph)
+    objects = parse_objects(meta_graph.object_graph_def)
+    loaded = loaded_names(graph)
     found: dict[str, list[FunctionOption]] = {}
     if not objects.nodes:
         return found
@@ -37,7 +36,7 @@ def root_functions(meta_graph: wire.Message, graph: wire.Message) -> dict[str, l
         node = objects.nodes[child.node_id]
         match node.WhichOneof("kind"):
             case "function":
-                names = sorted(node.function.concrete_functions, key=lambda name: (_source_name(name), order[name]))
+                names = sorted(node.function.concrete_functions, key=lambda name: loaded.get(name, name))
                 keywords: Sequence[str] = ()
             case "bare_concrete_function":
                 names = [node.bare_concrete_function.concrete_function_name]
@@ -50,12 +49,7 @@ def root_functions(meta_graph: wire.Message, graph: wire.Message) -> dict[str, l
 
 def _option(function: wire.Message, keywords: Sequence[str]) -> FunctionOption:
     match decode(function.canonicalized_input_signature):
-        case (args, kwargs):
+        case (tuple(args), dict(kwargs)):
             return FunctionOption(args, kwargs)
         case _:
             return FunctionOption(keywords, {})
-
-
-def _source_name(name: str) -> str:
-    # "__inference_predict_223" was made from `predict`.
-    return re.sub(r"^__inference_(.*)_\d+$", r"\1", name)

@@ -5,13 +5,14 @@ from typing import Any
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
+from tfx_export.savedmodel.graph import parse_objects
 
 
 class ObjectSignatures:
     """Edits of the object graph of one meta graph; `serialize` gives it back."""
 
     def __init__(self, object_graph: bytes) -> None:
-        self._graph = wire.SavedObjectGraph.FromString(object_graph)
+        self._graph = parse_objects(object_graph)
         root = self._graph.nodes[0].children if self._graph.nodes else ()
         places = [child.node_id for child in root if child.local_name == "signatures"]
         self._signatures: Any = self._graph.nodes[places[0]] if places else self._graph.nodes.add()
@@ -42,6 +43,8 @@ class ObjectSignatures:
                     if value.string_value == old:
                         value.string_value = new
         arguments = function.canonicalized_input_signature.tuple_value.values
+        if len(arguments) != 2:
+            raise SavedModelError(f"The function of signature {name!r} does not take its inputs by name.")
         _rename_field(arguments[1].dict_value.fields, old, new, f"input of {name!r}")
 
     def rename_output(self, name: str, old: str, new: str) -> None:

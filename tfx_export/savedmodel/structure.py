@@ -1,5 +1,6 @@
 """StructuredValue: the argument types of a TF2 function, as Python values that print as TensorFlow prints its own."""
 
+from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,15 @@ def _composite(proto: wire.Message) -> CompositeType:
     return CompositeType(proto.type_spec_class_name.rpartition(".")[2], decode(proto.type_state))
 
 
+def _named_tuple(proto: wire.Message) -> Any:
+    fields = [pair.key for pair in proto.values]
+    values = [decode(pair.value) for pair in proto.values]
+    try:
+        return namedtuple(proto.name, fields)(*values)
+    except ValueError:  # names that Python does not take
+        return tuple(values)
+
+
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "none_value": lambda _: None,
     "tensor_shape_value": TensorShape.from_proto,
@@ -84,7 +94,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "tuple_value": lambda proto: tuple(decode(value) for value in proto.values),
     # The map has no order of its own.
     "dict_value": lambda proto: {key: decode(proto.fields[key]) for key in sorted(proto.fields)},
-    "named_tuple_value": lambda proto: tuple(decode(pair.value) for pair in proto.values),
+    "named_tuple_value": _named_tuple,
 }
 
 
