@@ -56,7 +56,7 @@ def test_json_is_for_machines_and_quiet_is_quiet(
 
 
 def test_a_process_of_its_own_is_silent_on_stderr(tmp_path: Path, model: Path) -> None:
-    command = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m")]
+    command = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m"), "--no-verify"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
 
@@ -127,7 +127,7 @@ assert not {{"tensorflow", "keras"}} & set(sys.modules)
     ("args", "code", "message"),
     [
         (["--version", "one"], 3, "'one' is no version"),
-        (["--input-name", "pixels"], 2, "takes OLD=NEW"),
+        (["--input-name", "pixels"], 2, "takes NAME=VALUE"),
         (["--input-name", "x=y"], 2, "Its inputs: 'pixels'"),
         (["--no-such-option"], 2, "No such option"),
     ],
@@ -180,3 +180,19 @@ def test_keep_prunes_old_versions_after_publishing(
         assert run("keras", model, *args) == 0
     assert "Removed version 4" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
+
+
+def test_layers_of_the_user_are_found_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keras = keras_models.library("keras")
+    given = keras.Input((2,), name="x")
+    keras.Model(given, keras.layers.Lambda(lambda x: x * 2.0, name="twice")(given)).save(tmp_path / "m.keras")
+    (tmp_path / "layers_of_mine.py").write_text("def double(x):\n    return x * 2.0\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert run("keras", "m.keras", "--out", "m", "--no-verify") == 2
+    assert "--replace-layer twice=module:Class" in capsys.readouterr().err
+    replace = ["--replace-layer", "twice=layers_of_mine:double"]
+    assert run("keras", "m.keras", "--out", "m", "--no-verify", *replace) == 0
+    assert set(read_signatures(tmp_path / "m" / "1")["serving_default"].outputs) == {"twice"}

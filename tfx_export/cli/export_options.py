@@ -11,8 +11,8 @@ import click
 
 from tfx_export.cli.extras import extras_from, extras_options
 from tfx_export.cli.feedback import feedback_options, steps
+from tfx_export.cli.pairs import read_pairs
 from tfx_export.cli.summary import as_dict, print_summary
-from tfx_export.errors import SpecError
 from tfx_export.exporting.flags import SignatureFlags, combine
 from tfx_export.exporting.spec import ExportSpec
 from tfx_export.exporting.target import Exported
@@ -95,19 +95,7 @@ def _spec(options: dict[str, Any]) -> ExportSpec:
         spec,
         assets=spec.assets + options["assets"],
         as_text=spec.as_text or options["as_text"],
-        input_names=_renames("--input-name", options["input_name"]),
-        output_names=_renames("--output-name", options["output_name"]),
+        input_names=read_pairs("--input-name", options["input_name"], "dense_input=pixels"),
+        output_names=read_pairs("--output-name", options["output_name"], "dense_1=scores"),
         **changes,
     )
-
-
-def _renames(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
-    names: dict[str, str] = {}
-    for pair in pairs:
-        old, equals, new = pair.partition("=")
-        if not (old and equals and new):
-            raise SpecError(f"{option} takes OLD=NEW, and got {pair!r}.", hint=f"For example: {option} dense_1=scores")
-        if old in names:
-            raise SpecError(f"{option} names {old!r} twice: {names[old]!r} and {new!r}.")
-        names[old] = new
-    return names

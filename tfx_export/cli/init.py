@@ -1,10 +1,12 @@
 """`tfx-export init`: a spec file filled in from a model."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from tfx_export.cli.feedback import steps
+from tfx_export.cli.keras_options import keras_options, options_from
 from tfx_export.exporting.api import describe_keras
 
 
@@ -15,9 +17,10 @@ def command() -> None:
 
 @command.command("keras")
 @click.argument("model", type=click.Path(path_type=Path))
+@keras_options
 @click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's own messages.")
-def keras(model: Path, verbose: bool) -> None:
+def keras(model: Path, verbose: bool, **options: Any) -> None:
     """From a Keras model file: tfx-export init keras model.h5 > spec.yaml"""
     with steps(quiet=False, verbose=verbose) as report:
-        text = describe_keras(model, report=report)
+        text = describe_keras(model, options=options_from(options), report=report)
     click.echo(text, nl=False)

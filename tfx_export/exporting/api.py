@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from tfx_export.exporting.extras import DEFAULT_EXTRAS, Extras
-from tfx_export.exporting.keras_file import inspect_keras_file
+from tfx_export.exporting.keras_file import KerasFile, inspect_keras_file
+from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.references import find
 from tfx_export.exporting.session_file import inspect_session_file
 from tfx_export.exporting.spec import ExportSpec
 from tfx_export.exporting.spec_file import read_spec
@@ -21,6 +23,7 @@ def export_keras(
     model: str | Path | Any,
     out: str | Path,
     *,
+    options: KerasOptions = DEFAULT_OPTIONS,
     spec: ExportSpec | str | Path | None = None,
     version: str | int = NEXT,
     overwrite: bool = False,
@@ -32,7 +35,9 @@ def export_keras(
 ) -> Exported:
     """Export a Keras model as a version of the served model whose folder is `out`.
 
-    `model` is a `.keras` or `.h5` file of Keras 3, 2 or 1, or a model object of Keras 3 or tf_keras.
+    `model` is a `.keras` or `.h5` file of Keras 3, 2 or 1, a SavedModel of Keras 2, a file of weights (with
+    `options.architecture`), or a model object of Keras 3 or tf_keras. `options` say what the file does not: classes
+    of your own, layers to replace.
     `spec` says what to write (an ExportSpec, or the path of a YAML file; one Predict signature if None);
     `input_names` and `output_names` rename the model's own (`{old: new}`).
     `version` is a number, `next` or `timestamp`; `keep` is how many versions stay.
@@ -43,7 +48,7 @@ def export_keras(
     """
     what = _spec(spec, input_names or {}, output_names or {})
     target = Target(Path(out), version, overwrite, keep)
-    file = inspect_keras_file(Path(model)) if isinstance(model, str | Path) else None
+    file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
     target.check()
     extras.check()
     report("Starting TensorFlow")
@@ -55,7 +60,7 @@ def export_keras(
         what,
         target,
         extras=extras,
-        source_file=Source("keras", file.path.name, sha256(file.path)) if file else None,
+        source_file=_origin(file) if file else None,
         report=report,
     )
 
@@ -173,7 +178,7 @@ def export_function(
     from tfx_export.exporting import function as source
     from tfx_export.exporting import pipeline
 
-    found, name = (source.find(function), function) if isinstance(function, str) else (function, "function")
+    found, name = (find(function), function) if isinstance(function, str) else (function, "function")
     return pipeline.export(
         lambda: source.open_function(found, inputs=inputs, description=name),
         what,
@@ -183,9 +188,11 @@ def export_function(
     )
 
 
-def describe_keras(model: str | Path | Any, *, report: Report = lambda step: None) -> str:
+def describe_keras(
+    model: str | Path | Any, *, options: KerasOptions = DEFAULT_OPTIONS, report: Report = lambda step: None
+) -> str:
     """The text of a spec file for a Keras model, filled in and commented. Raises SourceError."""
-    file = inspect_keras_file(Path(model)) if isinstance(model, str | Path) else None
+    file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
     report("Starting TensorFlow")
     import_tensorflow()
     from tfx_export.exporting import keras
@@ -194,6 +201,11 @@ def describe_keras(model: str | Path | Any, *, report: Report = lambda step: Non
     report("Loading the model")
     with keras.open_file(file) if file else keras.open_model(model) as source:
         return draft_spec(source)
+
+
+def _origin(file: KerasFile) -> Source:
+    content = file.path / "saved_model.pb" if file.container == "savedmodel" else file.path
+    return Source("keras", file.path.name, sha256(content))
 
 
 def _spec(

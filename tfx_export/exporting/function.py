@@ -1,9 +1,6 @@
 """A Python function as a source: a tf.function, a tf.Module, or any callable given what it takes."""
 
-import sys
 from collections.abc import Mapping
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -15,28 +12,6 @@ from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
 _SIGNED = "Decorate it with tf.function(input_signature=[tf.TensorSpec([None, 784], tf.float32, name='images')])"
 
 
-def find(reference: str) -> Any:
-    """The object that `module:attribute` names; modules beside the caller's working folder are found too."""
-    module_name, colon, attribute = reference.partition(":")
-    if not (module_name and colon and attribute):
-        raise SpecError(f"{reference!r} names no object.", hint="Write module:attribute, for example: model:serve")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found = import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except ModuleNotFoundError as error:
-        raise SourceError(f"There is no module {error.name!r} to import {reference} from.") from None
-    except AttributeError:
-        names = sorted(name for name in vars(found) if not name.startswith("_"))
-        raise SourceError(f"{module_name} has no {attribute!r}.", hint=f"It has: {', '.join(names)}") from None
-    except Exception as error:  # the user's module may raise anything while it is imported
-        raise SourceError(f"Importing {module_name} failed: {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.pop(0)
-    return found
-
-
 def open_function(
     target: Any, *, inputs: Mapping[str, Any] | None = None, description: str = "function"
 ) -> SourceGraph:
@@ -45,8 +20,7 @@ def open_function(
     `inputs` says what it takes where it has no input_signature: something with a dtype and a shape, by argument name.
     """
     concrete = _concrete(target, inputs)
-    holder = target if isinstance(target, tf.Module) else getattr(target, "__self__", None)
-    lifted = lift(concrete, holders=[holder] if holder is not None else [])
+    lifted = lift(concrete)
     names = _input_names(concrete)
     outputs = _outputs(concrete.structured_outputs)
 

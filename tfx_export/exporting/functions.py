@@ -4,7 +4,7 @@ The variables get their values by being fed: as constants every weight would sta
 size and against protobuf's limit of 2 GB.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.table_dtypes import lookup_dtypes
 
 # A captured constant larger than this becomes a variable, to keep the graph small.
 _LARGE_CONSTANT = 1 << 20
@@ -28,17 +29,16 @@ class Lifted:
     state: dict[str, Any]
 
 
-def lift(function: Any, *, holders: Iterable[Any] = ()) -> Lifted:
-    """Lift the ConcreteFunction `function`; `holders` are the objects through which its lookup tables are found.
+def lift(function: Any) -> Lifted:
+    """Lift the ConcreteFunction `function`. The values of its variables and tables are copied.
 
-    The values are copied. Raises SourceError if the function uses a resource that cannot be copied into a graph.
+    Raises SourceError if the function uses a resource that cannot be copied into a graph.
     """
     body = function.graph.as_graph_def()
     captures = list(zip(function.graph.external_captures, function.graph.internal_captures, strict=True))
     owners = {id(variable.handle): variable for variable in function.graph.variables}
-    tables = {id(table.resource_handle): table for table in _tables(holders)}
     # Values are read before the graph below becomes the default one, in which nothing eager can be read.
-    plans = [(internal.name, _copy(external, owners, tables)) for external, internal in captures]
+    plans = [(internal.name, _copy(external, internal, owners, body)) for external, internal in captures]
 
     graph = tf.Graph()
     state: dict[str, Any] = {}
@@ -80,23 +80,22 @@ class _Weight:
 class _Table:
     keys: Any
     values: Any
-    default: Any
 
     def rebuild(self) -> Any:
-        content = tf.lookup.KeyValueTensorInitializer(self.keys, self.values)
-        return tf.lookup.StaticHashTable(content, self.default).resource_handle
+        content = tf.lookup.KeyValueTensorInitializer(tf.constant(self.keys), tf.constant(self.values))
+        # What a look-up finds for other keys is an input of the look-up, not of the table.
+        return tf.lookup.StaticHashTable(content, tf.zeros([], content.value_dtype)).resource_handle
 
 
-def _copy(external: Any, owners: dict[int, Any], tables: dict[int, Any]) -> Any:
+def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> Any:
     """What stands for the captured tensor `external` in another graph: a weight, a table, or an array."""
     if id(external) in owners:
         variable = owners[id(external)]
         name = variable.name.partition(":")[0]
         return _Weight(name, tf.convert_to_tensor(variable), bool(variable.trainable), True)
-    if id(external) in tables:
-        table = tables[id(external)]
-        keys, values = table.export()
-        return _Table(keys.numpy(), values.numpy(), table._default_value.numpy())
+    if external.dtype == tf.resource and (dtypes := lookup_dtypes(body, internal.op.name)):
+        keys, values = tf.raw_ops.LookupTableExportV2(table_handle=external, Tkeys=dtypes[0], Tvalues=dtypes[1])
+        return _Table(keys.numpy(), values.numpy())
     if external.dtype in (tf.resource, tf.variant):
         raise SourceError(
             f"The model uses a resource that cannot be written into a SavedModel graph: {external}.",
@@ -127,20 +126,11 @@ def _initialize(session: Any, feeds: dict[Any, Any]) -> None:
         session.run(assignments, feed_dict=feeds)
 
 
-def _tables(holders: Iterable[Any]) -> Iterator[Any]:
-    """The lookup tables that hang anywhere below `holders`."""
-    from tensorflow.python.checkpoint.trackable_view import TrackableView
-
-    for holder in holders:
-        for child in TrackableView(holder).descendants():
-            if isinstance(child, tf.lookup.experimental.MutableHashTable | tf.lookup.StaticHashTable) or (
-                hasattr(child, "resource_handle") and hasattr(child, "export")
-            ):
-                yield child
-
-
 def _drop(body: Any, names: set[str]) -> None:
     """Take the placeholders `names` out of `body`: what they stand for is mapped in when the body is imported."""
     kept = [node for node in body.node if node.name not in names]
+    for node in kept:
+        # Names of nodes to be placed with, which may be those dropped.
+        node.attr.pop("_class", None)
     del body.node[:]
     body.node.extend(kept)

@@ -2,12 +2,16 @@
 
 import json
 import zipfile
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.keras_config import prepare
+from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.savedmodel.reader import is_saved_model
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
@@ -16,32 +20,71 @@ SUFFIXES = {".keras", ".h5", ".hdf5"}
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A model file: its container and the version of Keras that wrote it (`""` where it does not say)."""
+    """A model file: its container, the version of Keras that wrote it (`""` where it does not say), its layers.
+
+    `config` is the JSON of its layers, in which `options` have replaced some if `changed`; empty for a SavedModel.
+    """
 
     path: Path
-    container: Literal["keras", "h5"]
+    container: Literal["keras", "h5", "weights", "savedmodel"]
     keras_version: str
+    config: dict[str, Any] = field(default_factory=dict, repr=False)
+    options: KerasOptions = DEFAULT_OPTIONS
+    changed: bool = False
 
     @property
     def generation(self) -> int:
         """2 for what Keras 1 and 2 wrote (tf_keras loads it), 3 for Keras 3. The first files carry no version."""
-        return 3 if self.keras_version.partition(".")[0].isdigit() and int(self.keras_version.split(".")[0]) >= 3 else 2
+        major = self.keras_version.partition(".")[0]
+        return 3 if major.isdigit() and int(major) >= 3 else 2
 
 
-def inspect_keras_file(path: Path) -> KerasFile:
-    """What the file `path` is. Raises SourceError, naming what it is instead, if it is no whole Keras model."""
-    head = _read_head(path)
-    if head.startswith(_HDF5_MAGIC):
-        return _inspect_h5(path)
-    if head.startswith(b"PK\x03\x04"):
-        return _inspect_archive(path)
-    raise SourceError(f"{path} is no Keras model: {_describe(path, head)}", hint=_hint(head))
+def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> KerasFile:
+    """What the file or folder `path` is.
+
+    Raises SourceError, naming what it is instead, if it is no whole Keras model; if it holds Python code that
+    `options` neither trust nor replace; and if it has no layer that they replace.
+    """
+    if options.architecture:
+        file = _inspect_architecture(path, options.architecture)
+    elif is_saved_model(path):
+        return KerasFile(path, "savedmodel", "2" if (path / "keras_metadata.pb").is_file() else "")
+    else:
+        head = _read_head(path)
+        if head.startswith(_HDF5_MAGIC):
+            file = _inspect_h5(path)
+        elif head.startswith(b"PK\x03\x04"):
+            file = _inspect_archive(path)
+        else:
+            raise SourceError(f"{path} is no Keras model: {_describe(path, head)}", hint=_hint(head))
+    return replace(file, options=options, changed=prepare(file.config, options, str(options.architecture or path)))
+
+
+def _inspect_architecture(weights: Path, path: Path) -> KerasFile:
+    """The architecture in the JSON file `path`, with its weights in another file."""
+    if not _read_head(weights).startswith(_HDF5_MAGIC):
+        raise SourceError(
+            f"{weights} is no file of weights: it is not HDF5.",
+            hint="model.save_weights('model.weights.h5') writes one.",
+        )
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SourceError(f"The architecture {path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise SourceError(f"The architecture {path} is no JSON: {error}", hint="model.to_json() gives it.") from None
+    if not isinstance(config, dict) or "class_name" not in config:
+        raise SourceError(f"The JSON in {path} describes no Keras model.", hint="model.to_json() gives it.")
+    # Keras 3 writes no version there, but says of each class in which module it is.
+    return KerasFile(weights, "weights", str(config.get("keras_version", "3" if "module" in config else "")), config)
 
 
 def _read_head(path: Path) -> bytes:
     if path.is_dir():
         raise SourceError(
-            f"{path} is a folder, and a Keras model is a file ({', '.join(sorted(SUFFIXES))}).", hint=_models_in(path)
+            f"{path} is a folder without a SavedModel; a Keras model is a SavedModel or a file "
+            f"({', '.join(sorted(SUFFIXES))}).",
+            hint=_models_in(path),
         )
     try:
         with path.open("rb") as file:
@@ -64,16 +107,17 @@ def _inspect_h5(path: Path) -> KerasFile:
                 raise SourceError(
                     f"{path} holds no model, only {'weights' if _looks_like_weights(file) else 'other data'}: "
                     f"it has no model_config (groups: {groups or 'none'}).",
-                    hint="Save the whole model with model.save('model.keras'), "
-                    "or rebuild it in Python, load these weights, and save that.",
+                    hint="Give the model's JSON too (--architecture model.json), "
+                    "or save the whole model with model.save('model.keras').",
                 )
             version = file.attrs.get("keras_version", b"")
-    except (OSError, RuntimeError, KeyError) as error:
+            config = json.loads(file.attrs["model_config"])
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise SourceError(
             f"{path} is a damaged HDF5 file, perhaps cut short in a copy or download: {error}",
             hint="Compare its size with the original's and fetch it again.",
         ) from None
-    return KerasFile(path, "h5", version.decode() if isinstance(version, bytes) else str(version))
+    return KerasFile(path, "h5", version.decode() if isinstance(version, bytes) else str(version), config)
 
 
 def _looks_like_weights(file: object) -> bool:
@@ -94,12 +138,13 @@ def _inspect_archive(path: Path) -> KerasFile:
                     hint=f"It holds: {', '.join(names[:6]) or 'nothing'}",
                 )
             metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
-    except (zipfile.BadZipFile, json.JSONDecodeError, EOFError) as error:
+            config = json.loads(archive.read("config.json"))
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
         raise SourceError(
             f"{path} is a damaged .keras archive, perhaps cut short in a copy or download: {error}",
             hint="Compare its size with the original's and fetch it again.",
         ) from None
-    return KerasFile(path, "keras", str(metadata.get("keras_version", "")))
+    return KerasFile(path, "keras", str(metadata.get("keras_version", "")), config)
 
 
 def _describe(path: Path, head: bytes) -> str:

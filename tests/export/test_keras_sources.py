@@ -1,0 +1,307 @@
+"""Every kind of Keras file there is: who wrote it, what is in it, what must be said to load it."""
+
+import json
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.export import custom_layers
+from tests.support import keras_models
+from tfx_export import export_keras
+from tfx_export.errors import SourceError
+from tfx_export.exporting import keras as keras_source
+from tfx_export.exporting import signatures
+from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.keras_file import inspect_keras_file
+from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.spec import ExportSpec
+
+Inputs = dict[str, Any]
+WORDS = np.array([["a"], ["b"], ["zz"]], object)
+
+
+def answers(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
+    """What the Predict signature of the file answers, computed as a server would."""
+    with keras_source.open_file(inspect_keras_file(path, options)) as source:
+        signed = signatures.sign(source, ExportSpec())[0]
+        feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
+        fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
+        found: dict[str, np.ndarray] = source.session.run(fetch, feeds)
+        return found
+
+
+def save(model: Any, path: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.save(path)
+    return path
+
+
+def functional(name: str, shape: tuple[int | None, ...], build: Callable[[Any, Any], Any], **more: Any) -> Any:
+    """A builder of a model with the input `name` and one output."""
+
+    def make(keras: Any) -> Any:
+        given = keras.Input(shape, name=name, **more)
+        return keras.Model(given, build(keras.layers, given))
+
+    return make
+
+
+def lookup(**vocabulary: Any) -> Any:
+    return functional(
+        "word", (1,), lambda layers, x: layers.Embedding(6, 2)(layers.StringLookup(**vocabulary)(x)), dtype="string"
+    )
+
+
+def adapted(keras: Any) -> Any:
+    text = keras.Input((1,), dtype="string", name="word")
+    split = keras.layers.TextVectorization(output_sequence_length=4)
+    split.adapt(np.array(["a b", "b c"]))
+    return keras.Model(text, keras.layers.Embedding(9, 2)(split(text)))
+
+
+def mixed(keras: Any) -> Any:
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        return functional("x", (3,), lambda layers, x: layers.Dense(2, dtype="float32")(layers.Dense(4)(x)))(keras)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+
+
+def batches_of_four(keras: Any) -> Any:
+    rows = keras.Input(batch_shape=(4, 3), name="x")
+    return keras.Model(rows, keras.layers.Dense(2)(rows))
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.random.default_rng(2).uniform(-1, 1, shape).astype(np.float32)
+
+
+MODELS: dict[str, tuple[Callable[[Any], Any], Inputs]] = {
+    "LSTM": (functional("x", (5, 3), lambda layers, x: layers.LSTM(4)(x)), {"x": floats(2, 5, 3)}),
+    "bidirectional GRU": (
+        functional("x", (5, 3), lambda layers, x: layers.Bidirectional(layers.GRU(4))(x)),
+        {"x": floats(2, 5, 3)},
+    ),
+    "depthwise convolution": (
+        functional("x", (6, 6, 3), lambda layers, x: layers.DepthwiseConv2D(3)(x)),
+        {"x": floats(2, 6, 6, 3)},
+    ),
+    "mixed_float16": (mixed, {"x": floats(2, 3)}),
+    "one batch size": (batches_of_four, {"x": floats(2, 3)}),
+    "words from a list": (lookup(vocabulary=["a", "b"]), {"word": WORDS}),
+    "words by adapt": (adapted, {"word": WORDS}),
+    "one hot of numbers": (
+        functional(
+            "n",
+            (1,),
+            lambda layers, x: layers.IntegerLookup(vocabulary=[5, 7], output_mode="one_hot")(x),
+            dtype="int64",
+        ),
+        {"n": np.array([[7], [1]])},
+    ),
+    "sparse": (
+        functional("x", (6,), lambda layers, x: layers.Dense(2)(x), sparse=True),
+        {"x_indices": np.array([[0, 1], [1, 5]]), "x_values": floats(2), "x_shape": np.array([2, 6])},
+    ),
+    "ragged": (
+        functional(
+            "x",
+            (None,),
+            lambda layers, x: layers.GlobalAveragePooling1D()(layers.Embedding(9, 2)(x)),
+            dtype="int64",
+            ragged=True,
+        ),
+        {"x_values": np.array([1, 2, 3]), "x_row_splits": np.array([0, 2, 3])},
+    ),
+    "augmentation": (
+        functional("x", (8, 8, 3), lambda layers, x: layers.Flatten()(layers.RandomFlip()(layers.Rescaling(0.1)(x)))),
+        {"x": floats(2, 8, 8, 3)},
+    ),
+}
+
+
+FILES = [
+    (name, library, suffix)
+    for name in MODELS
+    for library, suffix in (("keras", ".keras"), ("tf_keras", ".keras"), ("tf_keras", ".h5"))
+    if (name, suffix) != ("words by adapt", ".h5")  # Keras itself cannot write that
+]
+
+
+@pytest.mark.parametrize(("name", "library", "suffix"), FILES)
+def test_files_of_both_generations(tmp_path: Path, name: str, library: str, suffix: str) -> None:
+    build, inputs = MODELS[name]
+    keras = keras_models.library(library)
+    model = build(keras)
+    path = save(model, tmp_path / f"model{suffix}")
+    assert inspect_keras_file(path).generation == (3 if library == "keras" else 2)
+    # The truth is the model that was saved, not the one that was loaded.
+    with keras_source.open_model(model) as source:
+        truth = source.reference(inputs)
+    for key, value in answers(path, inputs).items():
+        np.testing.assert_allclose(value, truth[key], rtol=1e-5, atol=1e-6)
+
+
+def test_operations_of_keras_2_on_tensors(tmp_path: Path) -> None:
+    keras = keras_models.library("tf_keras")
+    given = keras.Input((3,), name="x")
+    path = save(keras.Model(given, tf.nn.relu(given) * 2.0), tmp_path / "ops.h5")
+    assert "TFOpLambda" in str(inspect_keras_file(path).config)
+    found = answers(path, {"x": np.array([[-1, 0, 2]], np.float32)})
+    assert next(iter(found.values())).tolist() == [[0, 0, 4]]
+
+
+@pytest.mark.parametrize("layers_as_list", [True, False])
+def test_an_old_sequential_without_input_layer_keeps_its_rank(tmp_path: Path, layers_as_list: bool) -> None:
+    keras = keras_models.library("tf_keras")
+    model = keras.Sequential([keras.layers.Dense(4, input_shape=(8,)), keras.layers.Dense(6)])
+    path = save(model, tmp_path / "old.h5")
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        layers = [layer for layer in config["config"]["layers"] if layer["class_name"] != "InputLayer"]
+        layers[0]["config"]["batch_input_shape"] = [None, 8]
+        config["config"] = layers if layers_as_list else {"name": "sequential_1", "layers": layers}
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.1.6"
+    rows = floats(2, 8)
+    found = next(iter(answers(path, _only_input(path, rows)).values()))
+    assert found.shape == (2, 6)
+    np.testing.assert_allclose(found, model(rows), rtol=1e-5)
+
+
+def _only_input(path: Path, rows: np.ndarray) -> Inputs:
+    with keras_source.open_file(inspect_keras_file(path)) as source:
+        (name,) = source.inputs
+        return {name: rows}
+
+
+@pytest.mark.parametrize("kind", ["dense", "two_in_two_out", "recurrent"])
+def test_saved_model_folders_of_keras_2(tmp_path: Path, kind: str) -> None:
+    keras = keras_models.library("tf_keras")
+    model = keras_models.KINDS[kind].build(keras)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.save(tmp_path / "folder", save_format="tf")
+    exported = export_keras(tmp_path / "folder", tmp_path / "m", extras=Extras(verify=False))
+    signature = exported.signatures[0]
+    assert set(signature.inputs) == set(keras_models.KINDS[kind].inputs)
+    assert set(signature.outputs) == set(keras_models.KINDS[kind].outputs)
+    inputs = keras_models.inputs_for(signature)
+    truth = keras_models.KINDS[kind].ask(model, inputs)
+    for name, value in answers(tmp_path / "folder", inputs).items():
+        np.testing.assert_allclose(value, truth[name], rtol=1e-5, atol=1e-6)
+
+
+def test_a_saved_model_folder_keeps_its_tables(tmp_path: Path) -> None:
+    keras = keras_models.library("tf_keras")
+    model = lookup(vocabulary=["a", "b"])(keras)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.save(tmp_path / "folder", save_format="tf")
+    found = answers(tmp_path / "folder", {"word": WORDS})
+    np.testing.assert_allclose(next(iter(found.values())), model(tf.constant(WORDS.astype(str))), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("library", "weights"), [("keras", "w.weights.h5"), ("tf_keras", "w.h5")])
+def test_architecture_and_weights(tmp_path: Path, library: str, weights: str) -> None:
+    keras = keras_models.library(library)
+    model = keras_models.dense(keras)
+    (tmp_path / "model.json").write_text(model.to_json())
+    model.save_weights(tmp_path / weights)
+    options = KerasOptions(architecture=tmp_path / "model.json")
+    assert inspect_keras_file(tmp_path / weights, options).generation == (3 if library == "keras" else 2)
+    rows = floats(2, 8)
+    np.testing.assert_allclose(answers(tmp_path / weights, {"pixels": rows}, options)["scores"], model(rows), rtol=1e-5)
+
+
+def test_a_file_written_on_another_backend(tmp_path: Path) -> None:
+    path = keras_models.save("dense", "keras", tmp_path / "m.h5")
+    with h5py.File(path, "r+") as file:
+        file.attrs["backend"] = "jax"
+    assert answers(path, {"pixels": floats(2, 8)})["scores"].shape == (2, 4)
+
+
+def lambda_file(library: str, path: Path) -> Path:
+    keras = keras_models.library(library)
+    given = keras.Input((2,), name="x")
+    return save(keras.Model(given, keras.layers.Lambda(lambda x: x * 2.0, name="twice")(given)), path)
+
+
+LAMBDAS = [("keras", ".keras"), ("keras", ".h5"), ("tf_keras", ".h5"), ("tf_keras", ".keras")]
+
+
+@pytest.mark.parametrize(("library", "suffix"), LAMBDAS)
+def test_code_in_a_file_is_run_only_when_trusted(tmp_path: Path, library: str, suffix: str) -> None:
+    path = lambda_file(library, tmp_path / f"m{suffix}")
+    with pytest.raises(SourceError, match=r"holds Python code, in the Lambda layers twice"):
+        inspect_keras_file(path)
+    rows = np.ones((1, 2), np.float32)
+    assert answers(path, {"x": rows}, KerasOptions(trust_lambda=True))["twice"].tolist() == [[2, 2]]
+
+
+@pytest.mark.parametrize("by", ["Scale", "times_three"])
+@pytest.mark.parametrize(("library", "suffix"), LAMBDAS)
+def test_a_layer_can_be_replaced(tmp_path: Path, library: str, suffix: str, by: str) -> None:
+    path = lambda_file(library, tmp_path / f"m{suffix}")
+    by = "Scale2" if by == "Scale" and library == "tf_keras" else by
+    options = KerasOptions(replace_layers={"twice": f"{custom_layers.__name__}:{by}"})
+    before = path.read_bytes()
+    assert answers(path, {"x": np.ones((1, 2), np.float32)}, options)["twice"].tolist() == [[3, 3]]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("reference", ["OBJECTS", "Scale"])
+def test_custom_objects(tmp_path: Path, reference: str) -> None:
+    keras = keras_models.library("keras")
+    given = keras.Input((2,), name="x")
+    path = save(keras.Model(given, custom_layers.Scale(name="scaled")(given)), tmp_path / "m.keras")
+    _forget_module(path)
+    with pytest.raises(SourceError, match="--custom-objects"):
+        keras_source.open_file(inspect_keras_file(path))
+    options = KerasOptions(custom_objects=(f"{custom_layers.__name__}:{reference}",))
+    assert answers(path, {"x": np.ones((1, 2), np.float32)}, options)["scaled"].tolist() == [[3, 3]]
+
+
+def _forget_module(path: Path) -> None:
+    """Make the file one of another machine, where the layer stood in a script."""
+    with zipfile.ZipFile(path) as archive:
+        content = {item: archive.read(item) for item in archive.namelist()}
+    content["config.json"] = content["config.json"].replace(custom_layers.__name__.encode(), b"script")
+    with zipfile.ZipFile(path, "w") as archive:
+        for item, data in content.items():
+            archive.writestr(item, data)
+
+
+def test_a_model_that_is_a_class_of_its_own(tmp_path: Path) -> None:
+    keras_models.library("keras")
+    model = custom_layers.Doubler()
+    rows = floats(3, 4)
+    expected = model(rows)
+    path = save(model, tmp_path / "m.keras")
+    options = KerasOptions(custom_objects=(f"{custom_layers.__name__}:Doubler",))
+    np.testing.assert_allclose(answers(path, {"rows": rows}, options)["output"], expected, rtol=1e-5)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "no such layer": ({"replace_layers": {"thrice": "m:C"}}, "has no layer 'thrice' to replace.\nIts layers: "),
+    "no such module": ({"replace_layers": {"twice": "nonsense:C"}}, "There is no module 'nonsense'"),
+    "no such class": ({"replace_layers": {"twice": "json:C"}}, "json has no 'C'"),
+    "no such architecture": ({"architecture": Path("no.json")}, "no.json cannot be read"),
+    "architecture of nothing": ({"architecture": Path(__file__)}, "is no JSON"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_options_that_do_not_fit_the_file(tmp_path: Path, case: str) -> None:
+    values, message = REFUSED[case]
+    path = lambda_file("keras", tmp_path / "m.h5")
+    with pytest.raises(SourceError, match=message):
+        keras_source.open_file(inspect_keras_file(path, KerasOptions(**values)))

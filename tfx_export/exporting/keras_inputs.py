@@ -1,0 +1,141 @@
+"""What a Keras model is called with: its inputs as flat, named tensors, and how they are put together again.
+
+A sparse input `x` is sent as `x_indices`, `x_values`, `x_shape`, a ragged one as `x_values`, `x_row_splits`.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfx_export.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The flat inputs by name, and `call`: apply the model to a tensor for each, in inference mode."""
+
+    specs: dict[str, tf.TensorSpec]
+    call: Callable[[Sequence[Any]], Any]
+
+
+@dataclass(frozen=True)
+class _Leaf:
+    """One input of the model: the flat tensors it is sent as, and how it is made of them."""
+
+    specs: dict[str, tf.TensorSpec]
+    build: Callable[..., Any]
+
+
+def model_inputs(model: Any, *, free_batch: bool = True) -> Inputs:
+    """The inputs of a Keras 3 or tf_keras model. Raises SourceError if the model does not say what they are.
+
+    With `free_batch` the first dimension is any size, else what the model says.
+    """
+    structure = _structure(model)
+    if structure is None:
+        arguments, structure = _arguments(model)
+    else:
+        arguments = None
+    tensors = tf.nest.flatten(structure)
+    leaves = [_leaf(name, tensor, free_batch) for name, tensor in zip(names(structure, tensors), tensors, strict=True)]
+    specs = {name: spec for leaf in leaves for name, spec in leaf.specs.items()}
+
+    def call(sent: Sequence[Any]) -> Any:
+        rest = iter(sent)
+        built = [leaf.build(*(next(rest) for _ in leaf.specs)) for leaf in leaves]
+        packed = tf.nest.pack_sequence_as(structure, built)
+        return model(training=False, **packed) if arguments else model(packed, training=False)
+
+    return Inputs(specs, call)
+
+
+def names(structure: Any, tensors: Sequence[Any]) -> list[str]:
+    """A name for each tensor: its key where the structure is a dict, else the layer it comes from; each name once."""
+    if isinstance(structure, Mapping) and len(structure) == len(tensors):
+        wanted = [str(key) for key in sorted(structure)]
+    else:
+        wanted = [_layer_name(tensor) or "output" for tensor in tensors]
+    found: list[str] = []
+    for name in wanted:
+        count = wanted[: len(found)].count(name)
+        found.append(f"{name}_{count}" if count else name)
+    return found
+
+
+def _structure(model: Any) -> Any:
+    structure = getattr(model, "_inputs_struct", None)  # Keras 3, functional
+    if structure is None:
+        structure = getattr(model, "_nested_inputs", None)  # tf_keras
+    if structure is None and type(model).__name__ == "Sequential":
+        structure = getattr(model, "inputs", None)
+    if isinstance(structure, list | tuple) and len(structure) == 1:
+        return structure[0]
+    return None if isinstance(structure, list | tuple | dict) and not structure else structure
+
+
+def _arguments(model: Any) -> tuple[list[str], dict[str, tf.TensorSpec]]:
+    """The arguments of `call` of a model that is a class of its own, as it was built or called."""
+    shapes = getattr(model, "_build_shapes_dict", None)  # Keras 3
+    dtype = getattr(model, "input_dtype", None) or "float32"
+    if shapes and all(_is_shape(shape) for shape in shapes.values()):
+        specs = [tf.TensorSpec(list(shape), dtype) for shape in shapes.values()]
+    else:
+        saved = getattr(model, "save_spec", lambda: None)()  # tf_keras
+        if not saved or saved[1] or not all(isinstance(spec, tf.TensorSpec) for spec in saved[0]):
+            raise SourceError(
+                f"The model {model.name!r} does not say what its inputs are: it was never built or called on tensors.",
+                hint="Call it once on real data (or give the first layer an input shape), and save it again.",
+            )
+        specs = list(saved[0])
+    arguments = [name for name in inspect.signature(model.call).parameters if name not in ("self", "training", "mask")]
+    return arguments, dict(zip(arguments, specs, strict=False))
+
+
+def _is_shape(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(size is None or isinstance(size, int) for size in value)
+
+
+def _leaf(name: str, tensor: Any, free_batch: bool) -> _Leaf:
+    shape = list(tensor.shape)
+    if free_batch:
+        shape[0] = None
+    spec = getattr(tensor, "type_spec", None)
+    if getattr(tensor, "sparse", False) or isinstance(spec, tf.SparseTensorSpec):
+        return _sparse(name, shape, tensor.dtype)
+    if getattr(tensor, "ragged", False) or isinstance(spec, tf.RaggedTensorSpec):
+        rank = getattr(spec, "ragged_rank", None) or getattr(tensor, "ragged_rank", None) or 1
+        if rank > 1:
+            raise SourceError(f"The input {name!r} is ragged in {rank} dimensions; one is what can be served.")
+        return _ragged(name, shape, tensor.dtype)
+    return _Leaf({name: tf.TensorSpec(shape, tensor.dtype)}, lambda sent: sent)
+
+
+def _sparse(name: str, shape: list[int | None], dtype: Any) -> _Leaf:
+    def build(indices: Any, values: Any, dense_shape: Any) -> Any:
+        # The sizes the model knows are constants, so that its layers know them too.
+        sizes = [dense_shape[place] if size is None else size for place, size in enumerate(shape)]
+        return tf.SparseTensor(indices, values, tf.stack([tf.cast(size, tf.int64) for size in sizes]))
+
+    specs = {
+        f"{name}_indices": tf.TensorSpec([None, len(shape)], tf.int64),
+        f"{name}_values": tf.TensorSpec([None], dtype),
+        f"{name}_shape": tf.TensorSpec([len(shape)], tf.int64),
+    }
+    return _Leaf(specs, build)
+
+
+def _ragged(name: str, shape: list[int | None], dtype: Any) -> _Leaf:
+    specs = {
+        f"{name}_values": tf.TensorSpec([None, *shape[2:]], dtype),
+        f"{name}_row_splits": tf.TensorSpec([None], tf.int64),
+    }
+    return _Leaf(specs, tf.RaggedTensor.from_row_splits)
+
+
+def _layer_name(tensor: Any) -> str | None:
+    history = getattr(tensor, "_keras_history", None)
+    layer = getattr(history, "operation", None) or getattr(history, "layer", None)
+    return layer.name if layer is not None else None

@@ -1,0 +1,114 @@
+"""Load a Keras model file with the Keras that wrote it."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import Any
+
+from tfx_export.errors import SourceError
+from tfx_export.exporting.keras_config import replacement_name
+from tfx_export.exporting.keras_file import KerasFile
+from tfx_export.exporting.references import find
+
+
+def load(file: KerasFile) -> Any:
+    """The model in `file`, not compiled. Raises SourceError with what Keras says, and what may help."""
+    library = _keras3() if file.generation == 3 else _keras2()
+    objects = file.options.load_custom_objects()
+    for layer, reference in file.options.replace_layers.items():
+        objects[replacement_name(layer)] = _layer_class(find(reference), library)
+    try:
+        with _configured(file) as path:
+            if file.container == "weights":
+                model = library.models.model_from_json(json.dumps(file.config), custom_objects=objects)
+                model.load_weights(path)
+                return model
+            safe = not file.options.trust_lambda
+            return library.models.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
+    except Exception as error:
+        # Whatever a layer's constructor may raise: the file is the reason, and the user cannot use our stack.
+        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise SourceError(f"{library.__name__} cannot load {file.path}: {first}", hint=_hint(file, error)) from error
+
+
+@contextmanager
+def _configured(file: KerasFile) -> Iterator[str]:
+    """The path of a file with the name Keras knows its kind by, and with `file.config` in it."""
+    suffixes = {"keras": (".keras",), "h5": (".h5", ".hdf5"), "weights": (".h5", ".hdf5")}[file.container]
+    if not file.changed and file.path.suffix in suffixes:
+        yield str(file.path)
+        return
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / f"{file.path.stem}{suffixes[0]}"
+        if file.changed and file.container == "keras":
+            _copy_archive(file, copy)
+        else:
+            shutil.copyfile(file.path, copy)
+        if file.changed and file.container == "h5":
+            import h5py
+
+            with h5py.File(copy, "r+") as opened:
+                opened.attrs["model_config"] = json.dumps(file.config)
+        yield str(copy)
+
+
+def _copy_archive(file: KerasFile, copy: Path) -> None:
+    with zipfile.ZipFile(file.path) as source, zipfile.ZipFile(copy, "w") as target:
+        for item in source.infolist():
+            if item.filename == "config.json":
+                target.writestr("config.json", json.dumps(file.config))
+                continue
+            with source.open(item) as content, target.open(item.filename, "w", force_zip64=True) as written:
+                shutil.copyfileobj(content, written)
+
+
+def _layer_class(value: Any, library: ModuleType) -> Any:
+    """A layer class as it is; a function becomes a class of layers that call it."""
+    if isinstance(value, type):
+        return value
+
+    class Replacement(library.layers.Layer):  # type: ignore[misc,name-defined]
+        def call(self, *args: Any) -> Any:
+            return value(*args)
+
+    return Replacement
+
+
+def _keras3() -> ModuleType:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise SourceError(
+            f"Keras runs on {keras.backend.backend()} here, and an export needs it on TensorFlow.",
+            hint="Set KERAS_BACKEND=tensorflow before Keras is imported.",
+        )
+    return keras  # type: ignore[no-any-return]
+
+
+def _keras2() -> ModuleType:
+    try:
+        import tf_keras
+    except ImportError:
+        raise SourceError(
+            "The file was written by Keras 2, which tf_keras reads, and that is not installed.",
+            hint="Install it: pip install 'tfx-export[keras2]'",
+        ) from None
+    return tf_keras  # type: ignore[no-any-return]
+
+
+def _hint(file: KerasFile, error: Exception) -> str:
+    text = str(error)
+    if isinstance(error, EOFError) or "marshal" in text:
+        return "A Lambda layer holds code of another Python version. Replace it: --replace-layer NAME=module:Class"
+    if "custom_object" in text or "Unknown layer" in text or "Could not locate" in text:
+        return (
+            "Classes and functions of your own: --custom-objects module:Class (repeatable). "
+            "If it is an operation of keras.ops in an .h5 file, save the model as .keras."
+        )
+    library = "keras" if file.generation == 3 else "tf_keras"
+    return f"Does {library}.models.load_model({str(file.path)!r}) load it in Python?"

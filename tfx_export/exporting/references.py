@@ -1,0 +1,33 @@
+"""Objects of the user's own code, by reference: `module:attribute`."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from tfx_export.errors import SourceError, SpecError
+
+
+def find(reference: str) -> Any:
+    """The object that `module:attribute` names; modules in the caller's working folder are found too.
+
+    Raises SpecError if it is not of that form, SourceError if there is none or its module fails.
+    """
+    module_name, colon, attribute = reference.partition(":")
+    if not (module_name and colon and attribute):
+        raise SpecError(f"{reference!r} names no object.", hint="Write module:attribute, for example: model:serve")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = import_module(module_name)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except ModuleNotFoundError as error:
+        raise SourceError(f"There is no module {error.name!r} to import {reference} from.") from None
+    except AttributeError:
+        names = sorted(name for name in vars(found) if not name.startswith("_"))
+        raise SourceError(f"{module_name} has no {attribute!r}.", hint=f"It has: {', '.join(names)}") from None
+    except Exception as error:  # the user's module may raise anything while it is imported
+        raise SourceError(f"Importing {module_name} failed: {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.pop(0)
+    return found
