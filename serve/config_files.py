@@ -1,5 +1,6 @@
 """The files an operator names: read once before anything else, so that a bad one ends the start and no request."""
 
+from serve.batching.config import BatchingConfig
 from serve.config import Config
 from serve.monitoring import metrics_paths
 from serve.security import Tls, Tokens
@@ -13,3 +14,4 @@ def check_config_files(config: Config) -> None:
     if config.auth_token_file:
         Tokens(config.auth_token_file)
     metrics_paths(config.monitoring_config_file)
+    BatchingConfig.from_flags(config)
