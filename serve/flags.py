@@ -99,7 +99,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("max_tensor_elements", "elements of one input"),
         Flag("max_concurrent_requests", "requests in flight"),
         Flag("max_request_seconds", "seconds a request may take"),
-        Flag("max_idle_seconds", "seconds a connection may send nothing"),
+        Flag("max_idle_seconds", "seconds a request may stall while it comes in"),
     ),
     "Accepted for compatibility, without effect": (
         Flag("num_unload_threads", "", "versions are unloaded by the threads that load them"),

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -19,7 +20,7 @@ from serve.errors import Code, ServeError
 from serve.fronts.http_protocol import bounded_protocol
 from serve.overview import Overview
 from serve.security import Tls
-from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table
+from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.status import status_message
 from serve.transport.rest.guard import Guard
 from tfx_export import wire
@@ -158,35 +159,45 @@ def _generic_handlers(table: dict[str, AnyMethod]) -> list[grpc.GenericRpcHandle
     services: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
     for path, method in table.items():
         _, service, name = path.split("/")
-        coders = (method.rpc.request.FromString, method.rpc.response.SerializeToString)
-        services.setdefault(service, {})[name] = _rpc_method_handler(method, *coders)
+        services.setdefault(service, {})[name] = _rpc_method_handler(method)
     return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
 
 
-def _rpc_method_handler(method: AnyMethod, deserialize: Any, serialize: Any) -> grpc.RpcMethodHandler:
+def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
+    serialize = method.rpc.response.SerializeToString
+    # Unary requests come as bytes: one that cannot be parsed is an answer of ours, not a traceback of gRPC's.
     if isinstance(method, Method):
-        return grpc.unary_unary_rpc_method_handler(_edge(method), deserialize, serialize)
+        return grpc.unary_unary_rpc_method_handler(_edge(method), None, serialize)
     if isinstance(method, StreamMethod):
-        return grpc.unary_stream_rpc_method_handler(_stream_edge(method), deserialize, serialize)
-    return grpc.stream_stream_rpc_method_handler(_stream_edge(method), deserialize, serialize)
+        parse = partial(parse_request, method.rpc)
+        return grpc.unary_stream_rpc_method_handler(_stream_edge(method, parse), None, serialize)
+    return grpc.stream_stream_rpc_method_handler(
+        _stream_edge(method, _as_it_is), method.rpc.request.FromString, serialize
+    )
 
 
-def _edge(method: Method) -> Callable[[wire.Message, Any], Awaitable[wire.Message]]:
+def _as_it_is(request: Any) -> Any:
+    return request
+
+
+def _edge(method: Method) -> Callable[[bytes, Any], Awaitable[wire.Message]]:
     """Where a failure becomes a status."""
 
-    async def call(request: wire.Message, context: Any) -> wire.Message:
+    async def call(request: bytes, context: Any) -> wire.Message:
         try:
-            return await method.handler(request, context)
+            return await method.handler(parse_request(method.rpc, request), context)
         except Exception as error:
             return await _abort(context, method.rpc.name, error)
 
     return call
 
 
-def _stream_edge(method: StreamMethod | BidiMethod) -> Callable[[Any, Any], AsyncIterator[wire.Message]]:
+def _stream_edge(
+    method: StreamMethod | BidiMethod, parse: Callable[[Any], Any]
+) -> Callable[[Any, Any], AsyncIterator[wire.Message]]:
     async def call(request: Any, context: Any) -> AsyncIterator[wire.Message]:
         try:
-            async for response in method.handler(request, context):
+            async for response in method.handler(parse(request), context):
                 yield response
         except Exception as error:
             await _abort(context, method.rpc.name, error)

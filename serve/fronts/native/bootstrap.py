@@ -103,7 +103,6 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
             "max_request_headers_kb": min(8192, math.ceil(config.max_header_bytes / 1024) or 8192),
             "request_headers_timeout": _seconds(config.max_idle_seconds),
             "request_timeout": _seconds(config.max_request_seconds),
-            "common_http_protocol_options": {"idle_timeout": _seconds(config.max_idle_seconds)},
             "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
             "http2_protocol_options": {"max_concurrent_streams": 2**20},
         },

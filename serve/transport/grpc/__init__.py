@@ -1,6 +1,15 @@
 """gRPC, as a table from path to method that any gRPC runtime can carry."""
 
-from serve.transport.grpc.method import AnyMethod, BidiMethod, CallContext, Handler, Method, StreamHandler, StreamMethod
+from serve.transport.grpc.method import (
+    AnyMethod,
+    BidiMethod,
+    CallContext,
+    Handler,
+    Method,
+    StreamHandler,
+    StreamMethod,
+    parse_request,
+)
 from serve.transport.grpc.table import method_table
 
 __all__ = [
@@ -12,4 +21,5 @@ __all__ = [
     "StreamHandler",
     "StreamMethod",
     "method_table",
+    "parse_request",
 ]

@@ -4,6 +4,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from google.protobuf.message import DecodeError
+
+from serve.errors import Code, ServeError
 from tfx_export import wire
 
 
@@ -58,3 +61,11 @@ class BidiMethod:
 
 
 AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
+
+
+def parse_request(rpc: wire.Rpc, message: bytes) -> wire.Message:
+    """The request in `message`. INTERNAL, gRPC's own code for it, if there is none."""
+    try:
+        return rpc.request.FromString(message)
+    except DecodeError as error:
+        raise ServeError(Code.INTERNAL, f"The message is no {rpc.request.DESCRIPTOR.full_name}: {error}") from None

@@ -5,11 +5,10 @@ import logging
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from starlette.types import Receive, Scope, Send
 
 from serve.errors import Code, ServeError
-from serve.transport.grpc import AnyMethod, BidiMethod, Method
+from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
 from serve.transport.grpc.status import status_message
 from serve.transport.grpc_asgi.call import Call, percent_encoded
 from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
@@ -89,7 +88,7 @@ class GrpcApp:
                 await _stream(method.handler(requests, call), answer)
                 await answer.end(Code.OK)
                 return
-            request = _parse(method.rpc, await read_message(receive, call.encoding, self._limit))
+            request = parse_request(method.rpc, await read_message(receive, call.encoding, self._limit))
             if call.time_remaining() == 0.0:
                 raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
             if isinstance(method, Method):
@@ -108,7 +107,7 @@ class GrpcApp:
 
     async def _requests(self, rpc: wire.Rpc, receive: Receive, encoding: str) -> AsyncIterator[wire.Message]:
         async for message in read_messages(receive, encoding, self._limit):
-            yield _parse(rpc, message)
+            yield parse_request(rpc, message)
 
     def _unknown(self, path: str) -> ServeError:
         service, _, name = path.lstrip("/").rpartition("/")
@@ -117,13 +116,6 @@ class GrpcApp:
             return ServeError(Code.UNIMPLEMENTED, f"Method not found: {name} (of {service}, which has {methods})")
         services = sorted({known.split("/")[1] for known in self._methods})
         return ServeError(Code.UNIMPLEMENTED, f"Method not found: {path} (the services are {services})")
-
-
-def _parse(rpc: wire.Rpc, message: bytes) -> wire.Message:
-    try:
-        return rpc.request.FromString(message)
-    except DecodeError as error:
-        raise ServeError(Code.INTERNAL, f"The message is no {rpc.request.DESCRIPTOR.full_name}: {error}") from error
 
 
 async def _stream(responses: AsyncIterator[wire.Message], answer: Answer) -> None:
