@@ -96,6 +96,8 @@ def _reason(error: Exception) -> str:
     missing = dict.fromkeys(name for found in _MISSING_OPS.findall(text) for name in found.split(", "))
     if missing:
         return f"LiteRT has no operator {', '.join(missing)}"
+    if refused := re.search(r"'tf\.(\w+)' op (.+)", text):
+        return f"{refused[1]}: {refused[2]}"[:300]
     return next(iter(text.strip().splitlines()), type(error).__name__)[:300]
 
 

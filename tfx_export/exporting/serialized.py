@@ -52,6 +52,14 @@ class StringUses:
                 features |= _features(node, scope)
         return StringUse(any(node.op in _DECODERS for node, _ in reached), features, self._words(graph))
 
+    def keys(self) -> tuple[int, ...]:
+        """The numbers that lookup tables of the graph know."""
+        graph = self._graph_def()
+        fed = {node.input[1].partition(":")[0] for node in graph.node if node.op.startswith("LookupTableImport")}
+        constants = [node.attr["value"].tensor for node in graph.node if node.op == "Const" and node.name in fed]
+        arrays = [tf.make_ndarray(constant) for constant in constants]
+        return tuple(number for array in arrays if array.dtype.kind == "i" for number in array.ravel()[:500].tolist())
+
     def _graph_def(self) -> Any:
         if self._graph is None:
             meta = reader.find_meta_graph(reader.read_index(self._folder), self._tags)
