@@ -2,6 +2,7 @@
 
 import io
 import math
+import tokenize
 
 import numpy as np
 from numpy.lib import format as npy
@@ -26,7 +27,7 @@ def read_npy(body: bytes, dtype: str) -> Array:
             raise ValueError(f"shape {list(shape)} needs {math.prod(shape) * stored.itemsize} bytes, not {len(data)}")
         array: Array = np.frombuffer(data, stored) if len(data) else np.empty(0, stored)
         array = array.reshape(shape, order="F" if fortran_order else "C")
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ServeError(Code.INVALID_ARGUMENT, f"The body is no npy array: {error}") from None
     return _cast(array, dtype)
 
