@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from tfx_export import wire
 from tfx_export.savedmodel.graph import ops_used, parse_graph
-from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures, tag_sets
+from tfx_export.savedmodel.reader import choose_meta_graph, find_meta_graph, read_index, signatures, tag_sets
 from tfx_export.savedmodel.signature import Shape, Signature, TensorSpec
 from tfx_export.savedmodel.summary import INIT_OP, summarize
 
@@ -57,23 +57,28 @@ def diff(a: Path | str, b: Path | str, *, tag_set: str | None = None) -> Differe
     """
     a, b = Path(a), Path(b)
     old, new = read_index(a), read_index(b)
-    wanted = sorted(filter(None, tag_set.split(","))) if tag_set is not None else None
-    if wanted is not None:
-        find_meta_graph(old, wanted), find_meta_graph(new, wanted)
     changes: list[Change] = []
-    for tags in [wanted] if wanted is not None else tag_sets(old):
-        name = ",".join(tags)
-        if tags not in tag_sets(new):
-            changes.append(Change("breaking", f"tag set {name}", "is gone"))
-            continue
-        prefix = "" if len(tag_sets(old)) == 1 else f"{name}: "
-        changes += _graph_changes(find_meta_graph(old, tags), find_meta_graph(new, tags), prefix)
-    if wanted is None:
-        added = [tags for tags in tag_sets(new) if tags not in tag_sets(old)]
-        changes += [Change("compatible", f"tag set {','.join(tags)}", "is new") for tags in added]
+    if tag_set is not None:
+        changes += _graph_changes(choose_meta_graph(old, tag_set), choose_meta_graph(new, tag_set))
+    else:
+        changes += _tag_set_changes(old, new)
     changes += _file_changes(a, b, old, new)
     order: list[Verdict] = ["breaking", "compatible", "note"]
     return Difference(a, b, tuple(sorted(changes, key=lambda change: order.index(change.verdict))))
+
+
+def _tag_set_changes(old: wire.Message, new: wire.Message) -> Iterator[Change]:
+    before, after = tag_sets(old), tag_sets(new)
+    for tags in before:
+        name = ",".join(tags)
+        if tags not in after:
+            yield Change("breaking", f"tag set {name}", "is gone")
+            continue
+        prefix = f"{name}: " if len(before) > 1 else ""
+        yield from _graph_changes(find_meta_graph(old, tags), find_meta_graph(new, tags), prefix)
+    for tags in after:
+        if tags not in before:
+            yield Change("compatible", f"tag set {','.join(tags)}", "is new")
 
 
 def signature_changes(old: Mapping[str, Signature], new: Mapping[str, Signature]) -> Iterator[Change]:
@@ -149,7 +154,7 @@ def _shape(shape: Shape | None) -> str:
     return "unknown" if shape is None else f"[{', '.join('?' if dim is None else str(dim) for dim in shape)}]"
 
 
-def _graph_changes(old: wire.Message, new: wire.Message, prefix: str) -> Iterator[Change]:
+def _graph_changes(old: wire.Message, new: wire.Message, prefix: str = "") -> Iterator[Change]:
     for change in signature_changes(signatures(old), signatures(new)):
         yield Change(change.verdict, prefix + change.where, change.what)
     before, after = set(ops_used(parse_graph(old))), set(ops_used(parse_graph(new)))
