@@ -7,7 +7,7 @@ from rich.filesize import decimal
 from rich.text import Text
 from rich.tree import Tree
 
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec, shape_text
 from tfx_export.savedmodel.summary import SavedModelSummary
 
 
@@ -56,7 +56,6 @@ def _add_signature(graph: Tree, signature: Signature) -> None:
 
 
 def _type(spec: TensorSpec) -> Text:
-    shape = "any shape" if spec.shape is None else f"[{', '.join('?' if d is None else str(d) for d in spec.shape)}]"
     dtype = spec.dtype.removeprefix("DT_").lower()
     kind = "" if spec.encoding == "dense" else f" {spec.encoding}"
-    return Text.assemble(f"{dtype} {shape}{kind}", (f"  {spec.tensor}", "dim"))
+    return Text.assemble(f"{dtype} {shape_text(spec.shape)}{kind}", (f"  {spec.tensor}", "dim"))

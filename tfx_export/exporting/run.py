@@ -38,7 +38,7 @@ def run(
 
 def prepare(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """`inputs` as arrays of the dtypes of `signature`, its defaults filled in. Raises SpecError if they do not fit."""
-    takes = ", ".join(f"{key} ({_type(spec)})" for key, spec in signature.inputs.items()) or "nothing"
+    takes = ", ".join(f"{key} ({spec})" for key, spec in signature.inputs.items()) or "nothing"
     hint = f"{signature.name} takes: {takes}"
     if unknown := sorted(set(inputs) - set(signature.inputs)):
         raise SpecError(f"Signature {signature.name!r} has no input {unknown[0]!r}.", hint=hint)
@@ -64,7 +64,7 @@ def _array(key: str, value: Any, spec: TensorSpec, hint: str) -> np.ndarray:
         len(spec.shape) != array.ndim
         or any(want not in (None, size) for want, size in zip(spec.shape, array.shape, strict=True))
     ):
-        raise SpecError(f"Input {key!r} has shape {list(array.shape)}; it takes {_type(spec)}.", hint=hint)
+        raise SpecError(f"Input {key!r} has shape {list(array.shape)}; it takes {spec}.", hint=hint)
     return array.astype(numpy_dtype(spec.dtype))
 
 
@@ -72,8 +72,3 @@ def _same_kind(array: np.ndarray, dtype: str) -> bool:
     if dtype == "DT_STRING" or from_numpy(array.dtype) == "DT_STRING":
         return dtype == from_numpy(array.dtype)
     return not array.size or np.can_cast(array.dtype, numpy_dtype(dtype), "same_kind")
-
-
-def _type(spec: TensorSpec) -> str:
-    shape = "any shape" if spec.shape is None else f"[{', '.join('?' if d is None else str(d) for d in spec.shape)}]"
-    return f"{spec.dtype} {shape}"

@@ -48,12 +48,7 @@ def _is_column(shape: tuple[int | None, ...]) -> bool:
 
 
 def _refuse(signature: Signature, rule: str, what: str, tensors: Mapping[str, TensorSpec]) -> NoReturn:
-    found = ", ".join(f"{key} ({_type(spec)})" for key, spec in tensors.items()) or "none"
+    found = ", ".join(f"{key} ({spec})" for key, spec in tensors.items()) or "none"
     raise SpecError(
         f"{rule}; signature {signature.name!r} has {what}: {found}.", hint="Rename them, or stay with predict."
     )
-
-
-def _type(spec: TensorSpec) -> str:
-    shape = "any shape" if spec.shape is None else str([-1 if dim is None else dim for dim in spec.shape])
-    return f"{spec.dtype} {shape}"

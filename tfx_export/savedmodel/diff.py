@@ -12,7 +12,7 @@ from typing import Any, Literal
 from tfx_export import wire
 from tfx_export.savedmodel.graph import ops_used, parse_graph
 from tfx_export.savedmodel.reader import choose_meta_graph, find_meta_graph, read_index, signatures, tag_sets
-from tfx_export.savedmodel.signature import Shape, Signature, TensorSpec
+from tfx_export.savedmodel.signature import Shape, Signature, TensorSpec, shape_text
 from tfx_export.savedmodel.summary import INIT_OP, summarize
 
 Verdict = Literal["breaking", "compatible", "note"]
@@ -137,7 +137,7 @@ def _tensor(where: str, old: TensorSpec, new: TensorSpec, *, wider_breaks: bool)
     if old.shape != new.shape:
         # Who sends may send what is taken; who receives must be ready for what is given.
         fits = _covers(old.shape, new.shape) if wider_breaks else _covers(new.shape, old.shape)
-        text = f"shape {_shape(old.shape)} is now {_shape(new.shape)}"
+        text = f"shape {shape_text(old.shape)} is now {shape_text(new.shape)}"
         yield Change("compatible" if fits else "breaking", where, text)
 
 
@@ -148,10 +148,6 @@ def _covers(wide: Shape | None, narrow: Shape | None) -> bool:
     if narrow is None or len(wide) != len(narrow):
         return False
     return all(any_size is None or any_size == size for any_size, size in zip(wide, narrow, strict=True))
-
-
-def _shape(shape: Shape | None) -> str:
-    return "unknown" if shape is None else f"[{', '.join('?' if dim is None else str(dim) for dim in shape)}]"
 
 
 def _graph_changes(old: wire.Message, new: wire.Message, prefix: str = "") -> Iterator[Change]:

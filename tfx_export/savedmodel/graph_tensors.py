@@ -7,7 +7,7 @@ from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.dtypes import dtype_name
 from tfx_export.savedmodel.graph import parse_graph
-from tfx_export.savedmodel.signature import Shape, TensorSpec
+from tfx_export.savedmodel.signature import Shape, TensorSpec, shape_from_proto
 
 
 def find_tensor(meta_graph: wire.Message, name: str) -> TensorSpec:
@@ -50,9 +50,7 @@ def _dtypes(node: wire.Message, op: wire.Message) -> Iterator[int]:
 def _shape(node: wire.Message, place: int) -> Shape | None:
     shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
     if place < len(shapes):
-        shape = shapes[place]
-    elif node.op == "Placeholder" and "shape" in node.attr:
-        shape = node.attr["shape"].shape
-    else:
-        return None
-    return None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+        return shape_from_proto(shapes[place])
+    if node.op == "Placeholder" and "shape" in node.attr:
+        return shape_from_proto(node.attr["shape"].shape)
+    return None

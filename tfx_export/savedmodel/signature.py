@@ -17,6 +17,16 @@ DEFAULT_SIGNATURE = "serving_default"
 Shape = tuple[int | None, ...]
 
 
+def shape_from_proto(proto: wire.Message) -> Shape | None:
+    """A TensorShapeProto as a Shape, None if the rank is unknown."""
+    return None if proto.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
+
+
+def shape_text(shape: Shape | None) -> str:
+    """`[?, 3]`, or `any shape`."""
+    return "any shape" if shape is None else f"[{', '.join('?' if dim is None else str(dim) for dim in shape)}]"
+
+
 @dataclass(frozen=True)
 class TensorSpec:
     """One input or output: the tensor in the graph, its dtype (`DT_FLOAT`) and shape.
@@ -29,11 +39,13 @@ class TensorSpec:
     shape: Shape | None
     encoding: Literal["dense", "sparse", "composite"] = "dense"
 
+    def __str__(self) -> str:
+        return f"{self.dtype} {shape_text(self.shape)}"
+
     @classmethod
     def from_proto(cls, info: wire.Message) -> "TensorSpec":
         """From a TensorInfo."""
-        shape = info.tensor_shape
-        dims = None if shape.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
+        dims = shape_from_proto(info.tensor_shape)
         dtype = dtype_name(info.dtype)
         match info.WhichOneof("encoding"):
             case "coo_sparse":

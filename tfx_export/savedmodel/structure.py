@@ -7,6 +7,7 @@ from typing import Any
 
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name
+from tfx_export.savedmodel.signature import Shape, shape_from_proto
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,11 @@ class DType:
 class TensorShape:
     """A shape inside a composite's type: prints as `TensorShape([None, 3])`."""
 
-    dims: tuple[int | None, ...] | None
+    dims: Shape | None
 
     @classmethod
     def from_proto(cls, proto: wire.Message) -> "TensorShape":
-        if proto.unknown_rank:
-            return cls(None)
-        return cls(tuple(None if dim.size < 0 else dim.size for dim in proto.dim))
+        return cls(shape_from_proto(proto))
 
     def __str__(self) -> str:
         return "<unknown>" if self.dims is None else str(self.dims)
