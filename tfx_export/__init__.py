@@ -12,20 +12,34 @@ if TYPE_CHECKING:
     from tfx_export.exporting.api import export_keras as export_keras
     from tfx_export.exporting.api import export_savedmodel as export_savedmodel
     from tfx_export.exporting.api import export_session as export_session
+    from tfx_export.exporting.keras_options import KerasOptions as KerasOptions
     from tfx_export.exporting.run import run as run
+    from tfx_export.exporting.spec import ExportSpec as ExportSpec
+    from tfx_export.exporting.spec import FeatureSpec as FeatureSpec
+    from tfx_export.exporting.spec import ImageSpec as ImageSpec
+    from tfx_export.exporting.spec import InputSpec as InputSpec
+    from tfx_export.exporting.spec import SignatureSpec as SignatureSpec
     from tfx_export.exporting.target import Exported as Exported
     from tfx_export.savedmodel.diff import diff as diff
     from tfx_export.savedmodel.editor import SignatureEditor as SignatureEditor
     from tfx_export.savedmodel.history import versions as versions
     from tfx_export.savedmodel.rollback import rollback as rollback
     from tfx_export.savedmodel.scan import scan as scan
+    from tfx_export.savedmodel.signature import Signature as Signature
     from tfx_export.savedmodel.summary import show as show
 
 __version__ = version("tfx-export")
 
 # Public name -> the module that defines it.
 _API = {
+    "ExportSpec": "tfx_export.exporting.spec",
     "Exported": "tfx_export.exporting.target",
+    "FeatureSpec": "tfx_export.exporting.spec",
+    "ImageSpec": "tfx_export.exporting.spec",
+    "InputSpec": "tfx_export.exporting.spec",
+    "KerasOptions": "tfx_export.exporting.keras_options",
+    "Signature": "tfx_export.savedmodel.signature",
+    "SignatureSpec": "tfx_export.exporting.spec",
     "SignatureEditor": "tfx_export.savedmodel.editor",
     "export_function": "tfx_export.exporting.api",
     "export_keras": "tfx_export.exporting.api",

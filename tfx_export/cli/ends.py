@@ -6,7 +6,7 @@ from typing import Any, TypedDict, TypeVar
 
 import click
 
-from tfx_export.errors import SpecError
+from tfx_export.cli.pairs import read_pairs
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,24 +33,13 @@ def ends_options(function: Function) -> Function:
 def take_ends(options: dict[str, Any]) -> EndsArguments:
     """Take the values of the options above out of `options`, as the arguments of the API. Raises SpecError."""
     return {
-        "inputs": _pairs("--input", options.pop("ends_in"), "images=x:0"),
-        "outputs": _pairs("--output", options.pop("ends_out"), "scores=softmax:0"),
+        "inputs": read_pairs("--input", options.pop("ends_in"), "images=x:0"),
+        "outputs": read_pairs("--output", options.pop("ends_out"), "scores=softmax:0"),
         "bind": {
-            tensor: _value(value) for tensor, value in _pairs("--bind", options.pop("bind"), "keep_prob=1.0").items()
+            tensor: _value(value)
+            for tensor, value in read_pairs("--bind", options.pop("bind"), "keep_prob=1.0").items()
         },
     }
-
-
-def _pairs(option: str, given: tuple[str, ...], example: str) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    for one in given:
-        name, equals, value = one.partition("=")
-        if not (name and equals and value):
-            raise SpecError(f"{option} takes NAME=VALUE, and got {one!r}.", hint=f"For example: {option} {example}")
-        if name in pairs:
-            raise SpecError(f"{option} names {name!r} twice: {pairs[name]!r} and {value!r}.")
-        pairs[name] = value
-    return pairs
 
 
 def _value(text: str) -> Any:
