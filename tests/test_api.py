@@ -1,0 +1,43 @@
+"""The Python API: the words of the command line, from the package root, without a framework until one is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tfx_export
+
+INSPECTING = """
+import shutil, sys, tfx_export
+folder, work = sys.argv[1:]
+shutil.copytree(folder, work + "/1")
+assert tfx_export.show(folder).meta_graphs[0].signatures["any"].inputs["any"].shape is None
+assert not tfx_export.scan(folder).findings
+assert not tfx_export.diff(folder, work + "/1").breaking
+editor = tfx_export.SignatureEditor(folder)
+editor.rename("any", "every")
+editor.save_copy(work + "/2")
+assert [entry.version for entry in tfx_export.versions(work)] == [2, 1]
+assert tfx_export.rollback(work)[1].name == "3"
+print(sorted({"tensorflow", "keras", "click", "rich"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("name", tfx_export.__all__)
+def test_every_public_name_is_there_and_explained(name: str) -> None:
+    value = getattr(tfx_export, name)
+    assert name == "__version__" or value.__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'shwo'"):
+        getattr(tfx_export, "shwo")  # noqa: B009
+
+
+def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
+    saved_models: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", INSPECTING, str(saved_models / "tf2_polymorphic"), str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout == "[]\n"
