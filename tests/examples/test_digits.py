@@ -69,7 +69,7 @@ Walkthrough(Path(__file__).parent).main(story)
 def test_nothing_is_left_running(examples: Path, served_models: Path, how: str) -> None:
     (examples / "run.py").write_text(STORY)
     model = next(folder for folder in sorted(served_models.iterdir()) if (folder / "1").is_dir())
-    command = [sys.executable, examples / "run.py", model, how]
+    command = [sys.executable, str(examples / "run.py"), str(model), how]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     started: set[int] = set()
 
@@ -81,5 +81,5 @@ def test_nothing_is_left_running(examples: Path, served_models: Path, how: str) 
     if how != "failure":
         process.send_signal(getattr(signal, how))
     assert process.wait(60) != 0
-    assert started
+    assert started, "no server was started"
     wait_until(lambda: not any(alive(pid) for pid in started))
