@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
+# What the server is compared with lives in an environment of its own.
+PEERS := .venv-peers
 
-.PHONY: demo test check fix clean
+.PHONY: demo test check bench fix clean
 
 demo: $(STAMP)  ## train, export, show, serve, ask, stop
 	$(BIN)/python examples/digits/run.py
@@ -18,6 +20,9 @@ check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(STAMP) $(PEERS)/installed  ## what is promised about speed, beside the peers: a table, and build/bench.json
+	$(BIN)/python -m tfx_export.bench $(BENCH)
+
 fix: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -27,5 +32,10 @@ $(STAMP): pyproject.toml $(shell find protos -name '*.proto')
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,dev]'
 	touch $(STAMP)
 
+$(PEERS)/installed:
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check bentoml 'ray[serve]' 'tensorflow>=2.20,<3'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(PEERS) build dist

@@ -1,6 +1,15 @@
 """How the toolkit starts the server: as a program of its own."""
 
+import json
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfx_export.errors import SavedModelError
 
 # A `serve.py` beside the user's script must not be taken for the server: the working directory is kept off the path.
 _SAFE_PATH = (
@@ -11,3 +20,46 @@ _SAFE_PATH = (
 
 # To be followed by the server's flags.
 SERVER_PROGRAM: tuple[str, ...] = (sys.executable, *_SAFE_PATH)
+
+START_SECONDS = 120.0
+STOP_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that answers: `grpc` and `rest` are `host:port`, empty if not open; `pid` of its first process."""
+
+    grpc: str
+    rest: str
+    pid: int
+    start_seconds: float
+
+
+@contextmanager
+def running_server(folder: Path, *flags: str) -> Iterator[Server]:
+    """A server of the toolkit's own with `flags`, always ended. `folder` takes its log and ready file.
+
+    Raises SavedModelError with the server's last words if it does not start.
+    """
+    ready, log = folder / "ready.json", folder / "server.log"
+    ready.unlink(missing_ok=True)
+    began = time.monotonic()
+    with log.open("wb") as output:
+        command = [*SERVER_PROGRAM, f"--ready_file={ready}", "--log_level=warning", *flags]
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        while not ready.exists():
+            if process.poll() is not None or time.monotonic() > began + START_SECONDS:
+                words = log.read_text(errors="replace").strip().splitlines()
+                raise SavedModelError(f"The server does not start: {words[-1] if words else 'no log'}")
+            time.sleep(0.005)
+        addresses = json.loads(ready.read_text())["addresses"]
+        rest = addresses.get("rest", "").rpartition("/")[2]
+        yield Server(addresses.get("grpc", ""), rest, process.pid, time.monotonic() - began)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

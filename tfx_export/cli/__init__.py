@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "tfx_export.cli.function",
         "Export a tf.function, a tf.Module or a Python function as a SavedModel.",
     ),
+    "bench": ("tfx_export.cli.bench", "Measure how fast a model is served on this machine."),
     "tune": ("tfx_export.cli.tune", "Find the batching parameters that suit a model on this machine."),
     "init": ("tfx_export.cli.init", "Print a commented spec file for --signatures, filled in from a model."),
 }

@@ -1,0 +1,1 @@
+"""Benchmarks: what the server does in a second, side by side with what it is measured against."""

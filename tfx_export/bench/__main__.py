@@ -1,0 +1,42 @@
+"""`python -m tfx_export.bench`: every bar, as a table and as JSON. `make bench` runs it."""
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from tfx_export.bench.bars import BARS, PEER_BARS
+from tfx_export.bench.compare import Comparison, as_json, print_table
+from tfx_export.bench.peer import environment
+from tfx_export.bench.workshop import Workshop
+
+NAMES = [*BARS, *PEER_BARS]
+
+
+@click.command()
+@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Measure only this (repeatable).")
+@click.option("--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="Length of a measurement.")
+@click.option("--rounds", type=click.IntRange(1), default=5, show_default=True, help="Measurements; medians count.")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("build/bench"), show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), default=Path("build/bench.json"), show_default=True)
+def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, output: Path) -> None:
+    """Measure what is promised about speed, side by side with what it is measured against."""
+    console = Console(stderr=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    shop = Workshop(folder.absolute(), seconds=seconds, rounds=rounds, say=console.print)
+    chosen = {name: measure for name, measure in {**BARS, **PEER_BARS}.items() if not only or name in only}
+    if environment() is None:
+        for name in [name for name in chosen if name in PEER_BARS]:
+            console.print(f"Left out: {name}, the peers are not installed (make bench installs them)")
+            del chosen[name]
+    comparisons: list[Comparison] = []
+    for name, measure in chosen.items():
+        console.print(f"Measuring {name}")
+        comparisons.extend(measure(shop))
+        # After each: who stops it half-way keeps what there is.
+        output.write_text(as_json(comparisons))
+    print_table(comparisons)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,191 @@
+"""Bars: what is promised about speed, each as a function that measures it. `python -m tfx_export.bench` runs them."""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from shutil import copytree, rmtree
+
+import numpy as np
+import psutil
+
+from tfx_export.bench.compare import Comparison, in_turn
+from tfx_export.bench.peer import PATH, running_peer
+from tfx_export.bench.workshop import Workshop, echo_server, run
+
+RATE = "requests/s"
+TENSORFLOW, LITERT = "--engine=tensorflow", "--engine=litert"
+Bar = Callable[[Workshop], Iterator[Comparison]]
+
+
+def grpc_rate(shop: Workshop) -> Iterator[Comparison]:
+    """gRPC Predict of a small model, 32 in flight, against a server that only echoes."""
+    contenders = {
+        "native, TensorFlow": (("--front=native", TENSORFLOW), 0.90),
+        "native, LiteRT": (("--front=native", LITERT), 1.60),
+        "python, TensorFlow": (("--front=python", TENSORFLOW), 0.50),
+    }
+    for name, (flags, bar) in contenders.items():
+        with echo_server() as echo, shop.server("mlp", *flags) as server:
+            ours, theirs = in_turn(
+                shop.rounds, lambda: shop.grpc(server.grpc, "mlp").rate, lambda: shop.grpc(echo, "mlp").rate
+            )
+        yield Comparison(f"gRPC Predict, MLP, {name}", "grpc.aio echo", RATE, ours, theirs, bar)
+
+
+def latency(shop: Workshop) -> Iterator[Comparison]:
+    """One client's time for MobileNetV2 over gRPC, against the plain signature in process."""
+    yield latency_of(shop, 1, TENSORFLOW, 0.80)
+    yield latency_of(shop, 1, LITERT, 0.25)
+    yield latency_of(shop, 8, TENSORFLOW, 0.60)
+    yield latency_of(shop, 8, LITERT, 0.35)
+
+
+def latency_of(shop: Workshop, rows: int, engine: str, bar: float) -> Comparison:
+    """For a batch of `rows` images."""
+    with shop.server("mobilenet", engine) as server:
+        ours, theirs = in_turn(
+            shop.rounds,
+            lambda: shop.grpc(server.grpc, "mobilenet", rows, clients=1).median_ms,
+            lambda: shop.plain_ms("mobilenet", rows),
+        )
+    what = f"MobileNetV2, batch {rows}, {engine.partition('=')[2]}"
+    return Comparison(what, "plain signature", "ms", ours, theirs, bar, at_least=False)
+
+
+def large_json(shop: Workshop) -> Iterator[Comparison]:
+    """What JSON adds to a request of 3 MB, against json.loads and numpy."""
+    body = shop.json_body("mobilenet").read_bytes()
+
+    def parsed() -> float:
+        began = time.perf_counter()
+        np.array(json.loads(body)["instances"], np.float32)
+        return 1e3 * (time.perf_counter() - began)
+
+    with shop.server("mobilenet", LITERT) as server:
+
+        def added() -> float:
+            over_rest = shop.rest(server.rest, "mobilenet", clients=1).median_ms
+            return over_rest - shop.grpc(server.grpc, "mobilenet", clients=1).median_ms
+
+        ours, theirs = in_turn(shop.rounds, added, parsed)
+    yield Comparison("REST beyond gRPC, 1x224x224x3", "json.loads + numpy", "ms", ours, theirs, 0.30, at_least=False)
+
+
+def batching(shop: Workshop) -> Iterator[Comparison]:
+    """32 clients with single images, with batching and without."""
+    parameters = shop.folder / "batching.txt"
+    parameters.write_text("max_batch_size { value: 32 } batch_timeout_micros { value: 1000 }")
+    flags = "--enable_batching", f"--batching_parameters_file={parameters}"
+    with shop.server("mobilenet", TENSORFLOW, *flags) as merged, shop.server("mobilenet", TENSORFLOW) as single:
+        ours, theirs = in_turn(
+            shop.rounds,
+            lambda: shop.grpc(merged.grpc, "mobilenet").rate,
+            lambda: shop.grpc(single.grpc, "mobilenet").rate,
+        )
+    yield Comparison("MobileNetV2, 32 clients, batching", "without batching", RATE, ours, theirs, 1.5)
+
+
+def start(shop: Workshop) -> Iterator[Comparison]:
+    """From the command to AVAILABLE."""
+    shop.version("mlp")
+
+    def seconds(*flags: str) -> float:
+        with shop.server("mlp", *flags) as server:
+            return server.start_seconds
+
+    ours, theirs = in_turn(shop.rounds, lambda: seconds(LITERT), lambda: seconds(TENSORFLOW))
+    yield Comparison("server start, LiteRT", "server start, TensorFlow", "s", ours, theirs, 0.20, at_least=False)
+
+
+def show(shop: Workshop) -> Iterator[Comparison]:
+    """`show --all` of ResNet50."""
+    folder = str(shop.version("resnet"))
+
+    def seconds(*command: str) -> float:
+        began = time.perf_counter()
+        run(*command)
+        return time.perf_counter() - began
+
+    cli = str(Path(sys.executable).with_name("saved_model_cli"))
+    theirs, ours = in_turn(
+        shop.rounds,
+        lambda: seconds(cli, "show", "--dir", folder, "--all"),
+        lambda: seconds(sys.executable, "-m", "tfx_export", "show", folder, "--all"),
+    )
+    yield Comparison("saved_model_cli show --all, ResNet50", "tfx-export show --all", "s", theirs, ours, 15)
+
+
+def swap(shop: Workshop) -> Iterator[Comparison]:
+    """The slowest answers while a version is exchanged under load."""
+    base = shop.folder / "swapped"
+    rmtree(base, ignore_errors=True)
+    copytree(shop.version("mlp"), base / "1")
+    with shop.server("mlp", TENSORFLOW, f"--model_base_path={base}", "--file_system_poll_wait_seconds=0.2") as server:
+        version = 1
+
+        def swapping() -> float:
+            nonlocal version
+            version += 1
+            thread = threading.Timer(shop.seconds / 3, publish, (base, version))
+            thread.start()
+            p99 = shop.grpc(server.grpc, "mlp", clients=8).p99_ms
+            thread.join()
+            return p99
+
+        ours, theirs = in_turn(shop.rounds, swapping, lambda: shop.grpc(server.grpc, "mlp", clients=8).p99_ms)
+    yield Comparison("p99 while a version is swapped", "p99 without", "ms", ours, theirs, 3.0, at_least=False)
+
+
+def publish(base: Path, version: int) -> None:
+    """Another version of the same model, as an exporter publishes it."""
+    partial = base / f".{version}.partial"
+    copytree(base / str(version - 1), partial)
+    partial.rename(base / str(version))
+
+
+def rest_rate(shop: Workshop) -> Iterator[Comparison]:
+    """REST predict of a small model, 16 connections, against the peers."""
+    body = shop.json_body("mlp").read_bytes()
+    for name, bar in (("bentoml", 18.0), ("ray", 45.0)):
+        with (
+            shop.server("mlp", TENSORFLOW) as server,
+            running_peer(name, shop.version("mlp"), body, shop.folder) as peer,
+        ):
+            ours, theirs = in_turn(
+                shop.rounds,
+                lambda: shop.rest(server.rest, "mlp").rate,
+                lambda: shop.rest(peer.address, "mlp", path=PATH).rate,
+            )
+        yield Comparison("REST predict, MLP, 16 connections", name, RATE, ours, theirs, bar)
+
+
+def memory(shop: Workshop) -> Iterator[Comparison]:
+    """The most memory that serving MobileNetV2 takes."""
+    body = shop.json_body("mobilenet").read_bytes()
+    with shop.server("mobilenet", LITERT) as server:
+        shop.rest(server.rest, "mobilenet", clients=4)
+        ours = peak_megabytes(server.pid)
+    with running_peer("bentoml", shop.version("mobilenet"), body, shop.folder) as peer:
+        shop.rest(peer.address, "mobilenet", clients=4, path=PATH)
+        theirs = peak_megabytes(peer.group)
+    yield Comparison("peak memory, MobileNetV2, LiteRT", "bentoml", "MB", (ours,), (theirs,), 1 / 3, at_least=False)
+
+
+def peak_megabytes(pid: int) -> float:
+    """The largest resident sizes of a process and those it started, added up."""
+    process = psutil.Process(pid)
+    total = 0
+    for each in (process, *process.children(recursive=True)):
+        for line in Path(f"/proc/{each.pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                total += int(line.split()[1])
+    return total / 1024
+
+
+# Name -> what measures it.
+BARS: dict[str, Bar] = {each.__name__: each for each in (grpc_rate, latency, large_json, batching, start, show, swap)}
+# Those that need the peers.
+PEER_BARS: dict[str, Bar] = {each.__name__: each for each in (rest_rate, memory)}

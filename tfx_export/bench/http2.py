@@ -1,0 +1,188 @@
+"""A gRPC client for measuring: frames made once and sent again, so that the client costs next to nothing.
+
+A stock client needs more of the CPU than the server it measures, on the same cores.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from struct import Struct
+from typing import cast
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+END_STREAM, ACK, END_HEADERS = 1, 1, 4
+HEADER_TABLE_SIZE, INITIAL_WINDOW_SIZE = 1, 4
+FRAME = 9
+MAX_FRAME = 16_384
+LARGEST_WINDOW = 2**31 - 1
+DEFAULT_WINDOW = 65_535
+
+_setting = Struct(">HI").pack
+_number = Struct(">I")
+
+
+class Http2Connection(asyncio.Protocol):
+    """Keeps `in_flight` calls of one unary method open on a connection, until `stop`."""
+
+    def __init__(self, path: str, message: bytes, in_flight: int, answered: Callable[[float, bool], None]) -> None:
+        """`answered` gets the seconds each call took, and whether a message came back."""
+        self._headers = _header_block(path)
+        body = b"\x00" + _number.pack(len(message)) + message
+        self._chunks = [body[start : start + MAX_FRAME] for start in range(0, len(body), MAX_FRAME)]
+        self._in_flight = in_flight
+        self._answered = answered
+        self._buffer = bytearray()
+        self._stream = -1
+        # Stream -> when it began; those that have got a message.
+        self._began: dict[int, float] = {}
+        self._filled: set[int] = set()
+        self._window = DEFAULT_WINDOW
+        self._stream_window = DEFAULT_WINDOW
+        self._windows: dict[int, int] = {}
+        # Frames that wait for the server to open its windows.
+        self._waiting: deque[tuple[int, bytes, bool]] = deque()
+        self._received = 0
+        self._stopping = False
+        self.closed = asyncio.get_running_loop().create_future()
+
+    def stop(self) -> None:
+        """Begin no more calls, and close."""
+        self._stopping = True
+        self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # uvloop's transports are no instances of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
+        settings = _setting(HEADER_TABLE_SIZE, 0) + _setting(INITIAL_WINDOW_SIZE, LARGEST_WINDOW)
+        self._transport.write(
+            PREFACE + _frame(SETTINGS, 0, 0, settings) + self._open_window(LARGEST_WINDOW - DEFAULT_WINDOW)
+        )
+        for _ in range(self._in_flight):
+            self._begin()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._stopping:
+            for began in self._began.values():
+                self._answered(time.perf_counter() - began, False)
+        if not self.closed.done():
+            self.closed.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer
+        buffer += data
+        start, end = 0, len(buffer)
+        while end - start >= FRAME:
+            length = int.from_bytes(buffer[start : start + 3], "big")
+            if end - start < FRAME + length:
+                break
+            kind, flags = buffer[start + 3], buffer[start + 4]
+            stream = _number.unpack_from(buffer, start + 5)[0]
+            self._take(kind, flags, stream, memoryview(buffer)[start + FRAME : start + FRAME + length].tobytes())
+            start += FRAME + length
+        del buffer[:start]
+        if self._waiting:
+            self._send_waiting()
+
+    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind == DATA:
+            self._filled.add(stream)
+            self._received += len(payload)
+            if self._received > LARGEST_WINDOW // 2:
+                self._transport.write(self._open_window(self._received))
+                self._received = 0
+            if flags & END_STREAM:
+                self._end(stream)
+        elif kind == HEADERS:
+            if flags & END_STREAM:
+                self._end(stream)
+        elif kind == RST_STREAM:
+            self._filled.discard(stream)
+            self._end(stream)
+        else:
+            self._take_control(kind, flags, stream, payload)
+
+    def _take_control(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+        if kind == WINDOW_UPDATE:
+            self._widen(stream, _number.unpack(payload)[0])
+        elif kind == SETTINGS and not flags & ACK:
+            for at in range(0, len(payload), 6):
+                if int.from_bytes(payload[at : at + 2], "big") == INITIAL_WINDOW_SIZE:
+                    self._resize(_number.unpack_from(payload, at + 2)[0])
+            self._transport.write(_frame(SETTINGS, ACK, 0, b""))
+        elif kind == PING and not flags & ACK:
+            self._transport.write(_frame(PING, ACK, 0, payload))
+
+    def _begin(self) -> None:
+        self._stream += 2
+        stream = self._stream
+        self._began[stream] = time.perf_counter()
+        self._windows[stream] = self._stream_window
+        self._transport.write(_frame(HEADERS, END_HEADERS, stream, self._headers))
+        last = len(self._chunks) - 1
+        self._waiting.extend((stream, chunk, number == last) for number, chunk in enumerate(self._chunks))
+        self._send_waiting()
+
+    def _end(self, stream: int) -> None:
+        began = self._began.pop(stream, None)
+        self._windows.pop(stream, None)
+        if began is None:
+            return
+        self._answered(time.perf_counter() - began, stream in self._filled)
+        self._filled.discard(stream)
+        if not self._stopping:
+            self._begin()
+
+    def _send_waiting(self) -> None:
+        """As the windows allow, in order: one stream that is held up holds up those behind it, as in a stock client."""
+        frames = []
+        while self._waiting:
+            stream, chunk, last = self._waiting[0]
+            window = self._windows.get(stream)
+            if window is not None:
+                if len(chunk) > self._window or len(chunk) > window:
+                    break
+                self._window -= len(chunk)
+                self._windows[stream] = window - len(chunk)
+                frames.append(_frame(DATA, END_STREAM if last else 0, stream, chunk))
+            self._waiting.popleft()
+        if frames:
+            self._transport.write(b"".join(frames))
+
+    def _widen(self, stream: int, size: int) -> None:
+        if stream == 0:
+            self._window += size
+        elif stream in self._windows:
+            self._windows[stream] += size
+
+    def _resize(self, size: int) -> None:
+        for stream in self._windows:
+            self._windows[stream] += size - self._stream_window
+        self._stream_window = size
+
+    def _open_window(self, size: int) -> bytes:
+        return _frame(WINDOW_UPDATE, 0, 0, _number.pack(size))
+
+
+def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + _number.pack(stream) + payload
+
+
+def _header_block(path: str) -> bytes:
+    """HPACK without a dynamic table and without Huffman codes: it can be sent again and again."""
+
+    def text(value: str) -> bytes:
+        raw = value.encode("ascii")
+        assert len(raw) < 127
+        return bytes((len(raw),)) + raw
+
+    return b"".join(
+        (
+            b"\x83\x86",  # :method: POST, :scheme: http, from the static table
+            b"\x04" + text(path),  # :path
+            b"\x01" + text("localhost"),  # :authority
+            b"\x0f\x10" + text("application/grpc"),  # content-type
+            b"\x00" + text("te") + text("trailers"),
+        )
+    )
