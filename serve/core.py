@@ -19,10 +19,10 @@ from serve.lifecycle.state import State, VersionStatus
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
-from serve.overview import ServedVersion, predict_example
+from serve.overview import ServedVersion
 from serve.request_log import RequestLog
 from serve.running import DirectRunner, Runner
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
+from tfx_export.savedmodel.signature import TensorSpec
 
 logger = logging.getLogger("serve")
 
@@ -46,9 +46,7 @@ class Core:
         self.manager.subscribe(record_state)
         self._batching = BatchingConfig.from_flags(config)
         self._batcher = _batcher(self._batching) if self._batching else None
-        self._runner: Runner = MeasuredRunner(
-            self._batcher or DirectRunner(max(config.grpc_max_threads, config.rest_api_num_threads))
-        )
+        self._runner: Runner = MeasuredRunner(self._batcher or DirectRunner())
         self._request_log = RequestLog(
             config.saved_model_tags,
             max_file_bytes=config.request_log_max_file_bytes,
@@ -91,8 +89,7 @@ class Core:
                             for name, signature in lease.model.signatures.items()
                             if signature.inputs
                         }
-                        example = predict_example(lease.model.signatures.get(DEFAULT_SIGNATURE))
-                        found.append(ServedVersion(model.name, status.version, lease.model.engine, signatures, example))
+                        found.append(ServedVersion(model.name, status.version, lease.model.engine, signatures))
         return tuple(found)
 
     def _load(self, path: Path) -> LoadedModel:

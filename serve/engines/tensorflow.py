@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import logging
-import os
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf import text_format
 
 from serve.config import Config
 from serve.errors import Code, ServeError
@@ -21,9 +19,7 @@ from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
 
-# TensorFlow reads these while it is imported: its own start-up lines belong in nobody's log.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-logging.getLogger("absl").setLevel(logging.ERROR)
+# Its own start-up lines belong in nobody's log.
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402
@@ -49,20 +45,15 @@ _Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 def load(path: Path, config: Config) -> "TensorFlowModel":
     """Load the SavedModel in `path`. Raises ServeError with TensorFlow's code and text."""
+    _load_custom_ops(config)
     try:
-        _load_custom_ops(config)
-        model = TensorFlowModel(path, config)
+        return TensorFlowModel(path, config)
     except tf.errors.OpError as error:
-        hint = ". Load its library with --op_library or --import" if "not registered" in error.message else ""
-        raise ServeError(Code(error.error_code), error.message + hint) from None
-    except ImportError as error:
-        raise ServeError(Code.NOT_FOUND, f"--import: {error}") from None
+        raise _serve_error(error) from None
     except OSError as error:
         raise ServeError(Code.NOT_FOUND, str(error)) from None
     except (RuntimeError, ValueError) as error:
         raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
-    _return_memory()
-    return model
 
 
 class TensorFlowModel:
@@ -101,6 +92,7 @@ class TensorFlowModel:
         self._calls.clear()
         self._session.close()
         del self._session, self._ranks
+        gc.collect()
         _return_memory()
 
     def _check(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
@@ -170,26 +162,12 @@ def _start(loaded: Any, program: Program, session_config: Any) -> Any:
 
 
 def _session_config(config: Config) -> Any:
-    """The operator's own ConfigProto, flags over it; operators run on the thread that asks unless it says otherwise."""
-    session_config = config_pb2.ConfigProto()
-    if config.tensorflow_session_config_file:
-        file = Path(config.tensorflow_session_config_file)
-        try:
-            text_format.Parse(file.read_bytes(), session_config)
-        except text_format.ParseError as error:
-            raise ServeError(
-                Code.INVALID_ARGUMENT, f"Error parsing text-format tensorflow.ConfigProto: {error} in '{file}'"
-            ) from None
-    session_config.inter_op_parallelism_threads = (
-        config.tensorflow_inter_op_parallelism
+    """Operators run on the thread that asks, unless the operator of the server wants otherwise."""
+    session_config = config_pb2.ConfigProto(
+        inter_op_parallelism_threads=config.tensorflow_inter_op_parallelism
         or config.tensorflow_session_parallelism
-        or session_config.inter_op_parallelism_threads
-        or -1
-    )
-    session_config.intra_op_parallelism_threads = (
-        config.tensorflow_intra_op_parallelism
-        or config.tensorflow_session_parallelism
-        or session_config.intra_op_parallelism_threads
+        or -1,
+        intra_op_parallelism_threads=config.tensorflow_intra_op_parallelism or config.tensorflow_session_parallelism,
     )
     session_config.allow_soft_placement = True
     return session_config
@@ -217,8 +195,7 @@ def _serve_error(error: Any) -> ServeError:
 
 
 def _return_memory() -> None:
-    """Graphs lie in cycles and glibc keeps what was freed; a server that swaps all day must give both back."""
-    gc.collect()
+    """glibc keeps what was freed; a server that swaps versions all day must give it back."""
     if sys.platform == "linux":
         try:
             ctypes.CDLL("libc.so.6").malloc_trim(0)

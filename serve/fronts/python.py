@@ -7,8 +7,6 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import grpc
@@ -22,6 +20,7 @@ from serve.overview import Overview
 from serve.security import Tls
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.status import status_message
+from serve.transport.rest.app import make_app
 from serve.transport.rest.guard import Guard
 from tfx_export import wire
 
@@ -95,9 +94,8 @@ class PythonFront:
         self._grpc = server
 
     async def _open_rest(self, addresses: dict[str, str]) -> None:
-        if not self._config.rest_api_port or find_spec("serve.transport.rest.app") is None:
+        if not self._config.rest_api_port:
             return
-        make_app = import_module("serve.transport.rest.app").make_app
         app = Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
         listener = _listen(self._config.host, self._config.rest_api_port)
         self._rest = _RestServer(app, listener, self._config)

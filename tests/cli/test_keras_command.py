@@ -1,8 +1,10 @@
 """`tfx-export keras` as a user types it: what it prints, what it leaves, how it ends."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from tests.support import keras_models
 from tfx_export.cli import main
 from tfx_export.savedmodel.reader import read_signatures
+from tfx_export.savedmodel.versions import list_versions
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 9\n"
 
@@ -114,6 +117,7 @@ def test_bad_input_is_answered_without_tensorflow(tmp_path: Path) -> None:
 import sys
 from tfx_export.cli import main
 from tfx_export.savedmodel.reader import read_signatures
+from tfx_export.savedmodel.versions import list_versions
 try:
     main(["keras", {str(tmp_path / "m.h5")!r}, "--out", {str(tmp_path / "out")!r}])
 except SystemExit as end:
@@ -196,3 +200,25 @@ def test_layers_of_the_user_are_found_in_the_current_folder(
     replace = ["--replace-layer", "twice=layers_of_mine:double"]
     assert run("keras", "m.keras", "--out", "m", "--no-verify", *replace) == 0
     assert set(read_signatures(tmp_path / "m" / "1")["serving_default"].outputs) == {"twice"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_killed_in_the_middle_it_publishes_nothing(tmp_path: Path, model: Path, number: signal.Signals) -> None:
+    out = tmp_path / "m"
+    command = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        # Verification comes after the writing and takes seconds: the export is in its middle then.
+        deadline = time.monotonic() + 120
+        while not list(out.glob("*/saved_model.pb")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(number)
+        process.wait(60)
+    assert process.returncode != 0
+    assert not list_versions(out)
+    assert out.exists() == (number == signal.SIGKILL)
+    assert run("keras", model, "--out", out, "--no-verify", "-q") == 0
+    assert [path.name for path in out.iterdir()] == ["1"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 import tf_keras
 
 
@@ -23,6 +24,38 @@ class Doubler(keras.Model):  # type: ignore[misc]
 
     def call(self, rows: Any) -> Any:
         return self.dense(rows) * 2.0
+
+
+class VectorTable(keras.Model):  # type: ignore[misc]
+    """Looks up vectors, which TF1's tables of constants cannot hold."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = tf.lookup.experimental.DenseHashTable(tf.int64, tf.float32, [0.0, 0.0], -1, -2)
+
+    def call(self, x: Any) -> Any:
+        return self.table.lookup(tf.cast(x, tf.int64))
+
+
+class PairsOnly(keras.Model):  # type: ignore[misc]
+    """Written for batches of two."""
+
+    def call(self, x: Any) -> Any:
+        if x.shape[0] != 2:
+            raise RuntimeError("two rows, please")
+        return x[::-1]
+
+
+class Never(keras.Model):  # type: ignore[misc]
+    """Once built, it refuses every call."""
+
+    calls = 0
+
+    def call(self, x: Any) -> Any:
+        self.calls += 1
+        if self.calls > 1:
+            raise RuntimeError("not today")
+        return x
 
 
 def times_three(x: Any) -> Any:

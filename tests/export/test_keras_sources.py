@@ -290,6 +290,26 @@ def test_a_model_that_is_a_class_of_its_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(answers(path, {"rows": rows}, options)["output"], expected, rtol=1e-5)
 
 
+def test_a_model_for_one_batch_size_is_exported_with_it() -> None:
+    model = custom_layers.PairsOnly()
+    model(floats(2, 3))
+    with keras_source.open_model(model) as source:
+        assert "one batch size only" in source.notes[0]
+        signed = signatures.sign(source, ExportSpec())[0]
+    assert signed.signature.inputs["x"].shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [(custom_layers.VectorTable, "a lookup table of vectors"), (custom_layers.Never, "on its inputs: .*not today")],
+)
+def test_a_model_that_cannot_be_written_says_why(make: Callable[[], Any], message: str) -> None:
+    model = make()
+    model(np.ones((2, 1), np.float32))
+    with pytest.raises(SourceError, match=message):
+        keras_source.open_model(model)
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no such layer": ({"replace_layers": {"thrice": "m:C"}}, "has no layer 'thrice' to replace.\nIts layers: "),
     "no such module": ({"replace_layers": {"twice": "nonsense:C"}}, "There is no module 'nonsense'"),

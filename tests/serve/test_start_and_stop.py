@@ -121,3 +121,30 @@ def test_a_serve_module_beside_the_user_is_not_taken_for_the_server(tmp_path: Pa
 def expect_no_answer(client: Client) -> None:
     with pytest.raises(ServerError):
         client.predict("slow", {"loops": np.int32(2**31 - 1)})
+
+
+def test_a_unix_socket_in_place_of_ports(
+    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    socket_path = tmp_path / "s"
+    start_server(
+        str(served_models / "plus"),
+        f"--grpc_socket_path={socket_path}",
+        "--port=0",
+        "--grpc_channel_arguments=grpc.max_connection_age_ms=60000",
+    )
+    with Client(f"unix:{socket_path}") as client:
+        assert client.predict("plus", {"x": np.array([1.0], np.float32)})["y"].tolist() == [5.0]
+
+
+def test_an_operator_that_is_not_registered_is_named_with_the_flag_that_loads_it(
+    served_models: Path, tmp_path: Path
+) -> None:
+    publish(served_models / "words" / "1", tmp_path / "words")
+    file = tmp_path / "words" / "1" / "saved_model.pbtxt"
+    file.write_text(file.read_text().replace('op: "LookupTableFindV2"', 'op: "NoSuchOp"'))
+    with starting(tmp_path, str(tmp_path / "words")) as (process, _, log):
+        assert process.wait(60) == 1
+        text = log.read_text()
+        assert "NoSuchOp" in text
+        assert "--op_library" in text

@@ -44,7 +44,7 @@ class SignatureFlags:
         if one.image:
             one = replace(one, image=ImageSpec(scale=self.image_scale or "none", size=self.image_size))
         # Raw tensors in stay raw numbers out where a signature for labels stands beside them.
-        labelled = one.method == "classify" or one.image or len(self.signatures) == 1
+        labelled = one.method == "classify" or one.image or len(self.signatures) <= 1
         return replace(one, labels=self.labels, top_k=self.top_k) if labelled and one.method != "regress" else one
 
 

@@ -93,13 +93,16 @@ def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> An
         variable = owners[id(external)]
         name = variable.name.partition(":")[0]
         return _Weight(name, tf.convert_to_tensor(variable), bool(variable.trainable), True)
-    if external.dtype == tf.resource and (dtypes := lookup_dtypes(body, internal.op.name)):
+    dtypes = lookup_dtypes(body, internal.op.name) if external.dtype == tf.resource else None
+    if dtypes:
         keys, values = tf.raw_ops.LookupTableExportV2(table_handle=external, Tkeys=dtypes[0], Tvalues=dtypes[1])
-        return _Table(keys.numpy(), values.numpy())
+        if values.shape.rank == 1:
+            return _Table(keys.numpy(), values.numpy())
     if external.dtype in (tf.resource, tf.variant):
+        what = "a lookup table of vectors" if dtypes else "a resource"
         raise SourceError(
-            f"The model uses a resource that cannot be written into a SavedModel graph: {external}.",
-            hint="Variables and lookup tables can. Find the layer that holds it and replace it for serving.",
+            f"The model uses {what} that cannot be copied into a graph.",
+            hint="Variables can, and tables of single values. Put such a one into the layer that holds it.",
         )
     if external.shape.num_elements() * external.dtype.size > _LARGE_CONSTANT:
         return _Weight("constant", external, False, False)

@@ -10,7 +10,7 @@ from tfx_export.exporting.functions import lift
 from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.keras_file import KerasFile
 from tfx_export.exporting.keras_inputs import Inputs, model_inputs, names
-from tfx_export.exporting.keras_load import load
+from tfx_export.exporting.keras_load import load, reason
 
 
 def open_file(file: KerasFile) -> SourceGraph:
@@ -22,18 +22,21 @@ def open_file(file: KerasFile) -> SourceGraph:
 
 def open_model(model: Any, *, description: str = "") -> SourceGraph:
     """A Keras or tf_keras model as a SourceGraph: inference mode, batch dimension free if the model allows it."""
-    notes: tuple[str, ...] = ()
+    description = description or f"Keras model {model.name}"
+    # Layers are the user's code and may raise anything.
     try:
         call = _Call(model, model_inputs(model))
-        function = call.trace()
-    except (ValueError, TypeError, tf.errors.OpError) as error:
-        # The layers may be written for one batch size.
+        return _source(call, call.trace(), description, ())
+    except SourceError:
+        raise
+    except Exception as refusal:
+        # Some layers are written for one batch size.
         call = _Call(model, model_inputs(model, free_batch=False))
-        if all(spec.shape[:1] == [None] for spec in call.inputs.specs.values()):
-            raise SourceError(f"The model {model.name!r} cannot be called on its inputs: {error}") from error
-        function = call.trace()
-        notes = ("The model takes one batch size only; it is in the shapes above.",)
-    return _source(call, function, description or f"Keras model {model.name}", notes)
+        try:
+            note = "The model takes one batch size only; it is in the shapes above."
+            return _source(call, call.trace(), description, (note,))
+        except Exception:
+            raise SourceError(f"{description} cannot be called on its inputs: {reason(refusal)}") from refusal
 
 
 class _Call:

@@ -1,6 +1,7 @@
 """Load a Keras model file with the Keras that wrote it."""
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -32,8 +33,16 @@ def load(file: KerasFile) -> Any:
             return library.models.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
     except Exception as error:
         # Whatever a layer's constructor may raise: the file is the reason, and the user cannot use our stack.
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        raise SourceError(f"{library.__name__} cannot load {file.path}: {first}", hint=_hint(file, error)) from error
+        raise SourceError(
+            f"{library.__name__} cannot load {file.path}: {reason(error)}", hint=_hint(file, error)
+        ) from error
+
+
+def reason(error: Exception) -> str:
+    """What went wrong in the user's or Keras's code: the first two lines of the error, without its colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines[:2]) or type(error).__name__
 
 
 @contextmanager

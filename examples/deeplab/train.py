@@ -1,0 +1,76 @@
+"""A small segmentation network in a TF1 session: discs and squares on a noisy ground.
+
+    python train.py FOLDER [STEPS]
+
+writes FOLDER/checkpoint/ and FOLDER/scene.npy (an image the training never saw, uint8 [height, width, 3]).
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from tfx_export.quiet import import_tensorflow
+
+import_tensorflow()  # without the lines that it writes to stderr
+
+import numpy as np
+import tensorflow as tf
+
+v1 = tf.compat.v1
+
+CLASSES = 3  # ground, disc, square
+SIZE = 64
+
+
+def scene(rng: np.random.Generator, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """An image, uint8 [size, size, 3], and the class of each of its pixels, int32 [size, size]."""
+    rows, columns = np.mgrid[:size, :size]
+    image = rng.integers(0, 90, (size, size, 3))
+    classes = np.zeros((size, size), np.int32)
+    for kind, colour in ((1, (220, 80, 60)), (2, (70, 120, 230))):
+        radius = int(rng.integers(size // 10, size // 5))
+        row, column = rng.integers(radius, size - radius, 2)
+        apart = np.abs(rows - row), np.abs(columns - column)
+        inside = np.hypot(*apart) < radius if kind == 1 else np.maximum(*apart) < radius
+        classes[inside] = kind
+        image[inside] = np.clip(np.array(colour) + rng.integers(-40, 40, (int(inside.sum()), 3)), 0, 255)
+    return image.astype(np.uint8), classes
+
+
+def network(images: Any, height: Any, width: Any) -> tuple[Any, Any]:
+    """Scores of each class at a quarter of the resolution, and the map of the best at [height, width]."""
+    hidden = tf.cast(images, tf.float32) / 127.5 - 1
+    for layer, (channels, stride) in enumerate([(16, 2), (32, 2), (32, 1)]):
+        with v1.variable_scope(f"layer{layer}"):
+            kernel = v1.get_variable("kernel", [3, 3, hidden.shape[-1], channels])
+            hidden = tf.nn.relu(tf.nn.conv2d(hidden, kernel, stride, "SAME"))
+    scores = tf.nn.conv2d(hidden, v1.get_variable("head", [1, 1, 32, CLASSES]), 1, "SAME")
+    whole = tf.image.resize(scores, tf.stack([height, width]))
+    return scores, tf.argmax(whole, 3, name="segmentation_map")
+
+
+def train(folder: Path, steps: int) -> None:
+    rng = np.random.default_rng(3)
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.set_random_seed(3)
+        images = v1.placeholder(tf.uint8, [None, None, None, 3], "images")
+        height, width = v1.placeholder(tf.int32, [], "height"), v1.placeholder(tf.int32, [], "width")
+        classes = v1.placeholder(tf.int32, [None, None, None], "classes")
+        scores, best = network(images, height, width)
+        loss = tf.reduce_mean(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes[:, 1::4, 1::4], logits=scores)
+        )
+        step = v1.train.AdamOptimizer(0.005).minimize(loss)
+        session.run(v1.global_variables_initializer())
+        for _ in range(steps):
+            batch = [scene(rng) for _ in range(8)]
+            session.run(step, {images: [image for image, _ in batch], classes: [truth for _, truth in batch]})
+        image, truth = scene(rng, 3 * SIZE)
+        found = session.run(best, {images: [image], height: 3 * SIZE, width: 3 * SIZE})[0]
+        print(f"trained {steps} steps: {(found == truth).mean():.1%} of the pixels of a new scene are right")
+        v1.train.Saver().save(session, str(folder / "checkpoint" / "model.ckpt"))
+    np.save(folder / "scene.npy", image)
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]).resolve(), int(sys.argv[2]) if len(sys.argv) > 2 else 200)

@@ -1,0 +1,32 @@
+"""ResNet50 with an image-bytes signature: save, export, serve, send JPEGs.
+
+python run.py [--weights FILE] [--requests 20]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from walkthrough import Walkthrough
+
+
+def story(walk: Walkthrough, weights: str, requests: int) -> None:
+    walk.run("python", "make.py", ".", weights)
+    words = ("tfx-export", "keras", "resnet50.keras", "--out", "models/resnet", "--signature", "serving_default=image")
+    walk.run(*words, "--image-scale", "resnet50")
+    with walk.serving("models/resnet") as server:
+        server.wait_for({"1": "AVAILABLE"})
+        photographs = sorted(path.name for path in walk.work.glob("*.jpg"))
+        walk.run("python", "client.py", str(server.grpc), str(server.rest), str(requests), *photographs)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", default="random", help="a file of ResNet50's weights")
+    parser.add_argument("--requests", type=int, default=20)
+    given = parser.parse_args()
+    weights = given.weights if given.weights == "random" else str(Path(given.weights).resolve())
+    Walkthrough(HERE).main(lambda walk: story(walk, weights, given.requests))

@@ -1,0 +1,30 @@
+"""A CNN for 32 characters: train, export with labels, serve, ask over both protocols.
+
+python run.py [--data FOLDER] [--epochs 6]
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from walkthrough import Walkthrough
+
+
+def story(walk: Walkthrough, data: Path | None, epochs: int) -> None:
+    walk.run("python", "train.py", ".", str(data.resolve()) if data else "", str(epochs))
+    words = ("tfx-export", "keras", "simpsons.h5", "--out", "models/simpsons", "--labels", "characters.txt")
+    walk.run(*words, "--top-k", "3")
+    with walk.serving("models/simpsons") as server:
+        server.wait_for({"1": "AVAILABLE"})
+        walk.run("python", "client.py", str(server.grpc), str(server.rest), ".")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="a folder with a folder of images for each character")
+    parser.add_argument("--epochs", type=int, default=6)
+    given = parser.parse_args()
+    Walkthrough(HERE).main(lambda walk: story(walk, given.data, given.epochs))

@@ -1,0 +1,22 @@
+"""Strings in, labels out: train, export with labels, serve, ask. Needs no arguments."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent))
+
+from walkthrough import Walkthrough
+
+
+def story(walk: Walkthrough) -> None:
+    walk.run("python", "train.py", ".")
+    words = ("tfx-export", "keras", "mood.keras", "--out", "models/mood", "--labels", "moods.txt", "--top-k", "2")
+    walk.run(*words)
+    with walk.serving("models/mood") as server:
+        server.wait_for({"1": "AVAILABLE"})
+        walk.run("python", "client.py", str(server.grpc), str(server.rest))
+
+
+if __name__ == "__main__":
+    Walkthrough(HERE).main(story)

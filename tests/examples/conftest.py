@@ -1,0 +1,13 @@
+"""A copy of the examples in which their work folders disturb nothing."""
+
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+
+import pytest
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    source = Path(__file__).parents[2] / "examples"
+    copytree(source, tmp_path / "examples", ignore=ignore_patterns("work", "__pycache__"))
+    return tmp_path / "examples"

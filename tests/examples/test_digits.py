@@ -1,0 +1,85 @@
+"""The demo, whole, as `make demo` runs it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.server import wait_until
+
+ANSWERS = r"{}: 300 digits, error rate (\d+\.\d+)%, median latency \d+\.\d+ ms"
+
+
+@pytest.fixture
+def demo(examples: Path) -> Path:
+    return examples / "digits"
+
+
+def children(pid: int) -> list[int]:
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout
+    direct = [int(child) for child in found.split()]
+    return direct + [grandchild for child in direct for grandchild in children(child)]
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_demo_trains_exports_serves_asks_and_stops(demo: Path) -> None:
+    done = subprocess.run([sys.executable, demo / "run.py"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for protocol in ("gRPC", "REST"):
+        found = re.search(ANSWERS.format(protocol), done.stdout)
+        assert found, done.stdout
+        assert float(found[1]) < 10
+    assert "signature_def['serving_default']:" in done.stdout
+    assert "version 2: AVAILABLE" in done.stdout
+    assert "version 1: END" in done.stdout
+    assert "the server exited with 0" in done.stdout
+
+
+STORY = """
+import sys, time
+from pathlib import Path
+from walkthrough import Walkthrough
+
+def story(walk):
+    with walk.serving(sys.argv[1]) as server:
+        server.wait_for({"1": "AVAILABLE"})
+        (walk.work / "asking").touch()
+        if sys.argv[2] == "failure":
+            walk.run("python", "missing.py")
+        time.sleep(600)
+
+Walkthrough(Path(__file__).parent).main(story)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["failure", "SIGTERM", "SIGINT"])
+def test_nothing_is_left_running(examples: Path, served_models: Path, how: str) -> None:
+    (examples / "run.py").write_text(STORY)
+    model = next(folder for folder in sorted(served_models.iterdir()) if (folder / "1").is_dir())
+    command = [sys.executable, str(examples / "run.py"), str(model), how]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    started: set[int] = set()
+
+    def asking() -> bool:
+        started.update(children(process.pid))
+        return (examples / "work" / "asking").exists() or process.poll() is not None
+
+    wait_until(asking, 120)
+    if how != "failure":
+        process.send_signal(getattr(signal, how))
+    assert process.wait(60) != 0
+    assert started, "no server was started"
+    wait_until(lambda: not any(alive(pid) for pid in started))

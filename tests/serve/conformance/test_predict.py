@@ -1,0 +1,145 @@
+"""Predict gives the same values, shapes, dtypes and refusals whichever way it is asked, for TF1 and TF2 models."""
+
+import math
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.support.protocols import DTYPES, Asker, RefusedError, Target
+
+# numpy's kind of a dtype -> the kinds its JSON may be read as; bfloat16 is "V".
+JSON_KINDS = {"f": "f", "V": "f", "i": "iu", "u": "iu", "b": "b", "O": "O"}
+
+SHAPES: list[tuple[int, ...]] = [(1,), (3,), (2, 3), (2, 1, 2), (4, 0), (70,)]
+
+
+def sample(dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Values at the edges of `dtype`, in no symmetrical order."""
+    count = math.prod(shape)
+    if dtype == "string":
+        strings = np.empty(count, np.object_)
+        strings[:] = [(b"", b"abc", b"\xff\xfe", '\u00fc\n"'.encode(), b"\0")[index % 5] for index in range(count)]
+        return strings.reshape(shape)
+    if dtype == "bool":
+        return np.array([index % 3 == 0 for index in range(count)], np.bool_).reshape(shape)
+    if dtype.startswith(("int", "uint")):
+        limits = np.iinfo(dtype)
+        values = [limits.max, limits.min, 0, 1, limits.max // 3]
+        return np.array([values[index % 5] for index in range(count)], dtype).reshape(shape)
+    steps = np.arange(count) / 7 - 1
+    if dtype.startswith("complex"):
+        return (steps + 1j * steps[::-1]).astype(dtype).reshape(shape)
+    floats: NDArray[Any] = steps.astype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
+    return floats.reshape(shape)
+
+
+@pytest.mark.parametrize("model", ["echo_tf1", "echo_tf2"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_every_dtype_comes_back_in_every_shape(asker: Asker, model: str, dtype: str) -> None:
+    target = Target(model, dtype)
+    if dtype in asker.unspeakable:
+        if dtype.startswith("complex"):
+            with pytest.raises(RefusedError):
+                asker.predict(target, {"x": np.ones(1)})
+        return
+    for shape in SHAPES:
+        array = sample(dtype, shape)
+        outputs = asker.predict(target, {"x": array})
+        assert outputs.keys() == {"y"}
+        answer = outputs["y"]
+        if asker.tells_dtypes:
+            assert answer.dtype == array.dtype
+        elif array.size:
+            # What JSON prints is of the same kind, and reads back as the same value.
+            assert answer.dtype.kind in JSON_KINDS[array.dtype.kind]
+        assert answer.shape == array.shape
+        assert answer.astype(array.dtype).tolist() == array.tolist()
+
+
+def f32(values: Any) -> NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
+def strings(*values: bytes) -> NDArray[Any]:
+    array = np.empty(len(values), np.object_)
+    array[:] = values
+    return array
+
+
+@pytest.mark.parametrize(
+    ("target", "inputs", "expected"),
+    [
+        (Target("plus"), {"x": f32([1, 2])}, {"y": f32([5, 6])}),
+        (Target("plus", version=4), {"x": f32([0.5])}, {"y": f32([4.5])}),
+        (Target("plus", "serving_default"), {"x": f32([0.1])}, {"y": f32([0.1]) + f32(4)}),
+        (Target("plus"), {"x": f32([np.nan, np.inf, -np.inf])}, {"y": f32([np.nan, np.inf, -np.inf])}),
+        # A declared shape is not enforced where the graph can take another.
+        (Target("half_plus_two"), {"x": f32([2, 3, 4])}, {"y": f32([3, 3.5, 4])}),
+        (Target("half_plus_two"), {"x": f32([[2], [4]])}, {"y": f32([[3], [4]])}),
+        (Target("half_plus_two"), {"x": f32([[[2]], [[4]]])}, {"y": f32([[[3]], [[4]]])}),
+        (Target("image"), {"x": np.ones((1, 8, 8, 3), np.float32)}, None),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_values(asker: Asker, target: Target, inputs: dict[str, Any], expected: dict[str, Any] | None) -> None:
+    answer = asker.predict(target, inputs)
+    if expected is None:
+        assert answer["y"].shape == (1, 8, 8, 4)
+        np.testing.assert_allclose(answer["y"][0, 1:-1, 1:-1], 1, rtol=1e-6)
+        return
+    assert answer.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(answer[name].astype(array.dtype), array)
+
+
+@pytest.mark.parametrize(
+    ("target", "inputs", "expected"),
+    [
+        (Target("half_plus_two", "vector"), {"x": f32([1, 2])}, {"x2": [2.0, 4.0], "y": [2.5, 3.0]}),
+        (Target("words"), {"word": strings(b"apple", b"cherry")},
+         {"echo_bytes": None, "length": [5, 6], "price": [1.0, 3.0]}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_several_outputs(asker: Asker, target: Target, inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    if "several outputs" in asker.unspeakable:
+        return
+    answer = asker.predict(target, inputs)
+    assert answer.keys() == expected.keys()
+    assert {name: answer[name].tolist() for name, value in expected.items() if value is not None} == {
+        name: value for name, value in expected.items() if value is not None
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "inputs", "code", "status", "text"),
+    [
+        (Target("nope"), {"x": f32([1])}, "NOT_FOUND", 404, "Servable not found for request: Latest(nope)"),
+        (Target("plus", version=9), {"x": f32([1])}, "NOT_FOUND", 404,
+         "Servable not found for request: Specific(plus, 9)"),
+        (Target("plus", label="x"), {"x": f32([1])}, "INVALID_ARGUMENT", 400, "Unrecognized servable version label: x"),
+        (Target("plus", "nope"), {"x": f32([1])}, "FAILED_PRECONDITION", 400, '"nope" not found'),
+        (Target("image"), {"x": f32([1])}, "INVALID_ARGUMENT", 400, "rank"),
+        (Target("image"), {"x": np.ones((1, 8, 8, 5), np.float32)}, "INVALID_ARGUMENT", 400, ""),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_refusals(asker: Asker, target: Target, inputs: dict[str, Any], code: str, status: int, text: str) -> None:
+    with pytest.raises(RefusedError) as caught:
+        asker.predict(target, inputs)
+    assert caught.value.code == (status if asker.is_rest else code)
+    assert text in caught.value.message
+
+
+@pytest.mark.parametrize("rank", range(1, 7))
+def test_no_rank_ends_the_server(asker: Asker, rank: int) -> None:
+    x = np.ones((3,) * rank, np.float32)
+    if rank == 4:
+        assert asker.predict(Target("image"), {"x": x})["y"].shape == (3, 3, 3, 4)
+        return
+    with pytest.raises(RefusedError) as caught:
+        asker.predict(Target("image"), {"x": x})
+    assert caught.value.code in (400, "INVALID_ARGUMENT")

@@ -1,0 +1,48 @@
+"""Write `echo_tf1` and `echo_tf2` below argv[1]: a signature for each dtype, which answers its input `x` as `y`.
+
+`x` has any shape. A TF1 graph and a TF2 module, for the two ways of saving. Run as a program, for TensorFlow's sake.
+"""
+
+# TensorFlow has no types: its base classes and decorators are Any.
+# mypy: disable-error-code="misc,untyped-decorator"
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import tensorflow as tf
+
+from tests.support.protocols import DTYPES
+
+tf1 = tf.compat.v1
+tf1.logging.set_verbosity(tf1.logging.ERROR)
+
+
+class Echo(tf.Module):
+    def __init__(self) -> None:
+        self.functions: dict[str, Any] = {}
+        for name in DTYPES:
+            spec = tf.TensorSpec(None, tf.as_dtype(name), "x")
+            self.functions[name] = tf.function(lambda x: {"y": tf.identity(x)}, input_signature=[spec])
+
+
+def main(folder: Path) -> None:
+    echo = Echo()
+    concrete = {name: function.get_concrete_function() for name, function in echo.functions.items()}
+    tf.saved_model.save(echo, str(folder / "echo_tf2" / "1"), signatures=concrete)
+    with tf1.Graph().as_default(), tf1.Session() as session:
+        signatures = {}
+        for name in DTYPES:
+            x = tf1.placeholder(tf.as_dtype(name), None, name)
+            signatures[name] = tf1.saved_model.predict_signature_def({"x": x}, {"y": tf.identity(x)})
+        builder = tf1.saved_model.Builder(str(folder / "echo_tf1" / "1"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
