@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import keras_models
 from tfx_export.cli import main
+from tfx_export.cli.keras import command
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.versions import list_versions
 
@@ -59,8 +60,8 @@ def test_json_is_for_machines_and_quiet_is_quiet(
 
 
 def test_a_process_of_its_own_is_silent_on_stderr(tmp_path: Path, model: Path) -> None:
-    command = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m"), "--no-verify"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m"), "--no-verify"]
+    done = subprocess.run(typed, capture_output=True, text=True, check=True)
     assert done.stderr == ""
 
 
@@ -116,6 +117,7 @@ def test_bad_input_is_answered_without_tensorflow(tmp_path: Path) -> None:
     code = f"""
 import sys
 from tfx_export.cli import main
+from tfx_export.cli.keras import command
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.versions import list_versions
 try:
@@ -202,13 +204,21 @@ def test_layers_of_the_user_are_found_in_the_current_folder(
     assert set(read_signatures(tmp_path / "m" / "1")["serving_default"].outputs) == {"twice"}
 
 
+@pytest.mark.parametrize(
+    "option", [name for option in command.params for name in (*option.opts, *option.secondary_opts)]
+)
+def test_every_option_is_documented(option: str) -> None:
+    documents = "".join(path.read_text() for path in (Path(__file__).parents[2] / "docs").glob("*.md"))
+    assert option in ("model", "-q", "-v", "--quiet", "--verbose", "--json", "--verify") or f"`{option}" in documents
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_killed_in_the_middle_it_publishes_nothing(tmp_path: Path, model: Path, number: signal.Signals) -> None:
     out = tmp_path / "m"
-    command = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out)]
+    with subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         # Verification comes after the writing and takes seconds: the export is in its middle then.
         deadline = time.monotonic() + 120
         while not list(out.glob("*/saved_model.pb")):
