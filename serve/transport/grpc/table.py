@@ -3,7 +3,13 @@
 from serve.api import Api
 from serve.config import Config
 from serve.edge import Edge
-from serve.transport.grpc import health_service, model_service, prediction_service, reflection_service
+from serve.transport.grpc import (
+    health_service,
+    model_service,
+    prediction_service,
+    profiler_service,
+    reflection_service,
+)
 from serve.transport.grpc.guard import guarded
 from serve.transport.grpc.method import AnyMethod, Handler, Method, StreamHandler, StreamMethod
 from tfx_export import wire
@@ -19,5 +25,7 @@ def method_table(api: Api, config: Config, edge: Edge) -> dict[str, AnyMethod]:
     rpcs = {f"/{service}/{rpc.name}": rpc for service, rpcs in wire.SERVICES.items() for rpc in rpcs}
     table: dict[str, AnyMethod] = {path: Method(rpcs[path], handler) for path, handler in handlers.items()}
     table |= {path: StreamMethod(rpcs[path], handler) for path, handler in streams.items()}
+    if config.enable_profiler:
+        table |= profiler_service.methods()
     table |= reflection_service.methods(sorted({path.split("/")[1] for path in table}))
     return guarded(table, edge, config.max_request_seconds)

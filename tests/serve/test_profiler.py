@@ -1,0 +1,22 @@
+"""A trace of the running server, as TensorFlow's profiler client asks for it."""
+
+from pathlib import Path
+
+import grpc
+
+from tests.support.server import RunningServer
+from tfx_export.wire.pool import message_class
+
+
+def test_a_trace_is_written_where_the_client_looks_for_it(server: RunningServer, tmp_path: Path) -> None:
+    request = message_class("tensorflow.ProfileRequest")(
+        duration_ms=100, repository_root=str(tmp_path / "plugins" / "profile"), session_id="s", host_name="h:1"
+    )
+    with grpc.insecure_channel(server.grpc) as channel:
+        profile = channel.unary_unary(
+            "/tensorflow.ProfilerService/Profile",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=message_class("tensorflow.ProfileResponse").FromString,
+        )
+        assert not profile(request, timeout=60).empty_trace
+    assert (tmp_path / "plugins" / "profile" / "s" / "h_1.xplane.pb").stat().st_size > 0
