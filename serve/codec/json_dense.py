@@ -32,8 +32,7 @@ def dense(value: Any, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
     flat = _flatten(value, max_depth)
     array = flat and _convert(flat[1], dtype)
     if flat is None or array is None:
-        shape = _leading_shape(value)
-        _check(value, shape, 0, dtype)
+        _check(value, _leading_shape(value, max_depth), 0, dtype)
         raise _invalid(f"JSON Value: {json_text.quote(value)} is no tensor of type {type_string(dtype)}")
     return array.reshape(flat[0])
 
@@ -48,9 +47,9 @@ def dense_rows(rows: list[Any], dtype: str, max_depth: int = MAX_DEPTH) -> Array
     if flat is None or array is None:
         for index, row in enumerate(rows):
             try:
-                shape = _leading_shape(row)
+                shape = _leading_shape(row, max_depth)
                 _check(row, shape, 0, dtype)
-                _check_alike(_leading_shape(rows[0]), shape)
+                _check_alike(_leading_shape(rows[0], max_depth), shape)
             except ServeError as error:
                 raise RowError(index, error) from None
         raise _invalid(f"JSON Value: {json_text.quote(rows)} is no tensor of type {type_string(dtype)}")
@@ -104,8 +103,7 @@ def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
         if len(sizes) != 1:
             return None
         shape.extend(sizes)
-        if len(shape) > max_depth:
-            raise _invalid(f"JSON Value is nested more than {max_depth} levels deep")
+        _check_depth(shape, max_depth)
         level = list(chain.from_iterable(level))
     return shape, level
 
@@ -143,11 +141,12 @@ def _strings(leaves: list[Any], types: set[type]) -> Array | None:
     return strings
 
 
-def _leading_shape(value: Any) -> list[int]:
+def _leading_shape(value: Any, max_depth: int) -> list[int]:
     """The shape as the first elements show it."""
-    shape = []
+    shape: list[int] = []
     while type(value) is list:
         shape.append(len(value))
+        _check_depth(shape, max_depth)
         if not value:
             break
         value = value[0]
@@ -188,6 +187,11 @@ def _check_leaf(value: Any, dtype: str) -> None:
             f"JSON Value: {json_text.quote(value)} Type: {json_text.type_name(value)} "
             f"is not of expected type: {type_string(dtype)}"
         )
+
+
+def _check_depth(shape: list[int], max_depth: int) -> None:
+    if len(shape) > max_depth:
+        raise _invalid(f"JSON Value is nested more than {max_depth} levels deep")
 
 
 def _check_alike(expected: list[int], shape: list[int]) -> None:

@@ -8,7 +8,6 @@ from google.protobuf.message import DecodeError
 
 from serve.api import Api, predict_signature
 from serve.codec import json_answer
-from serve.codec.json_dense import MAX_DEPTH
 from serve.codec.json_examples import read_examples
 from serve.codec.json_predict import JsonRequest
 from serve.codec.npy import read_npy, write_npy
@@ -21,6 +20,7 @@ from serve.transport.rest.message import Answer, Request
 from serve.transport.rest.route import Route
 from tfx_export import wire
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+from tfx_export.savedmodel.tensor import MAX_RANK
 
 PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf"})
 NPY = "application/x-npy"
@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Inference:
     def __init__(self, api: Api, config: Config) -> None:
         self._api = api
-        self._depth = config.max_json_depth or MAX_DEPTH
+        self._depth = config.max_json_depth or MAX_RANK
         self._max_elements = config.max_tensor_elements
 
     async def answer(self, route: Route, request: Request, body: bytes) -> Answer:
@@ -49,16 +49,16 @@ class Inference:
 
     async def _predict_json(self, route: Route, body: bytes) -> Answer:
         with span("decode"):
-            document = await _quickly(len(body), JsonRequest, body)
+            document = await _offloaded_if_long(len(body), JsonRequest, body)
             name = document.signature_name
         with self._api.lease(route.ref) as lease:
             signature = _signature(lease, name)
             with span("decode"):
-                inputs = await _quickly(len(body), document.inputs, signature, self._depth)
+                inputs = await _offloaded_if_long(len(body), document.inputs, signature, self._depth)
             outputs = await self._api.predict(lease, name, inputs)
         with span("encode"):
             size = sum(array.nbytes for array in outputs.values())
-            return Answer(await _quickly(size, json_answer.predictions, outputs, document.is_row_format))
+            return Answer(await _offloaded_if_long(size, json_answer.predictions, outputs, document.is_row_format))
 
     async def _predict_protobuf(self, route: Route, body: bytes) -> Answer:
         """A PredictRequest, whose model the path names; answered with a PredictResponse."""
@@ -102,9 +102,9 @@ class Inference:
         return Answer(write_npy(outputs[wanted[0]]), NPY)
 
     async def _examples(self, route: Route, body: bytes) -> Answer:
-        document = await _quickly(len(body), JsonRequest, body)
+        document = await _offloaded_if_long(len(body), JsonRequest, body)
         name = document.signature_name
-        examples = await _quickly(len(body), read_examples, document)
+        examples = await _offloaded_if_long(len(body), read_examples, document)
         with self._api.lease(route.ref) as lease:
             if route.verb == "classify":
                 found = await self._api.classify(lease, name, examples)
@@ -125,7 +125,7 @@ def _signature(lease: Lease, name: str) -> Signature:
     return signature
 
 
-async def _quickly(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def _offloaded_if_long(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Call `function`, off the event loop if there is much to do."""
     if size < _LONG:
         return function(*args, **kwargs)

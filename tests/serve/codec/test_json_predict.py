@@ -243,16 +243,22 @@ NESTED = {
 }
 
 
+UNEVEN = {
+    "unclosed": "[" * DEEP,
+    "ragged": "[" * DEEP + "1" + ", 2]" * DEEP,
+}
+
+
 @pytest.mark.parametrize("nested", NESTED)
 def test_deep_nesting_is_harmless_where_nobody_reads_it(nested: str) -> None:
     assert read(f'{{"instances": [1], "other": {NESTED[nested]}}}', x="DT_FLOAT")["x"].tolist() == [1]
 
 
-@pytest.mark.parametrize("nested", [*NESTED, "unclosed"])
+@pytest.mark.parametrize("nested", [*NESTED, *UNEVEN])
 @pytest.mark.parametrize("member", ["instances", "inputs", "signature_name"])
 def test_deep_nesting_is_a_plain_error_where_it_is_read(member: str, nested: str) -> None:
     with pytest.raises(ServeError) as caught:
-        read(f'{{"{member}": {NESTED.get(nested, "[" * DEEP)}}}', x="DT_FLOAT")
+        read(f'{{"{member}": {UNEVEN.get(nested) or NESTED[nested]}}}', x="DT_FLOAT")
     assert caught.value.code is Code.INVALID_ARGUMENT
     assert len(caught.value.message) < 2000
 
