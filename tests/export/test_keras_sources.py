@@ -1,6 +1,7 @@
 """Every kind of Keras file there is: who wrote it, what is in it, what must be said to load it."""
 
 import json
+import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -308,6 +309,15 @@ def test_a_model_that_cannot_be_written_says_why(make: Callable[[], Any], messag
     model(np.ones((2, 1), np.float32))
     with pytest.raises(SourceError, match=message):
         keras_source.open_model(model)
+
+
+def test_without_tf_keras_a_file_of_keras_2_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = keras_models.save("dense", "tf_keras", tmp_path / "m.h5")
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    with pytest.raises(SourceError, match=r"pip install 'tfx-export\[keras2\]'"):
+        keras_source.open_file(inspect_keras_file(path))
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {

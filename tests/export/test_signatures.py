@@ -16,7 +16,7 @@ from tfx_export.exporting.draft import draft_spec
 from tfx_export.exporting.graph import SourceGraph
 from tfx_export.exporting.signatures import Signed
 from tfx_export.exporting.signatures.image import APPLICATIONS
-from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.spec import ExportSpec, SignatureSpec
 from tfx_export.exporting.spec_file import parse_spec, read_spec
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.templates import templates
@@ -296,6 +296,16 @@ def test_the_default_signature_is_chosen_by_rule(source: SourceGraph, content: d
     assert set(signed) == {*content, "serving_default"}
     assert signed["serving_default"].outputs == signed[chosen].outputs
     assert signed["serving_default"].inputs == signed[chosen].inputs
+
+
+@pytest.mark.parametrize(
+    ("names", "default", "message"),
+    [(["a"], "b", "is not among the signatures"), (["serving_default", "a"], "a", "and another is named")],
+)
+def test_a_default_that_cannot_be(source: SourceGraph, names: list[str], default: str, message: str) -> None:
+    spec = ExportSpec(tuple(SignatureSpec(name) for name in names), default=default)
+    with pytest.raises(SpecError, match=message):
+        signatures.sign(source, spec)
 
 
 def read_spec_template(name: str) -> dict[str, Any]:

@@ -105,6 +105,7 @@ def test_flags_say_the_common_cases() -> None:
         (SignatureFlags(("serve",)), None, "Kinds: predict, classify, regress, image"),
         (SignatureFlags(("predict", "predict")), None, "Two signatures of one name"),
         (SignatureFlags(image_scale="0-1"), None, "need an image signature"),
+        (SignatureFlags(("regress",), top_k=3), None, "need a signature that scores classes"),
         (SignatureFlags(("predict",)), Path("spec.yaml"), "not from both"),
     ],
 )

@@ -30,6 +30,10 @@ class SignatureFlags:
         signatures = tuple(self._complete(one) for one in parse_spec(content).signatures)
         if (self.image_scale or self.image_size) and not any(one.image for one in signatures):
             raise SpecError("--image-scale and --image-size need an image signature.", hint="--signature image")
+        if (self.labels or self.top_k) and not any(one.labels or one.top_k for one in signatures):
+            raise SpecError(
+                "--labels and --top-k need a signature that scores classes.", hint="--signature classify, or image"
+            )
         return ExportSpec(signatures)
 
     def _kind(self, flag: str) -> tuple[str, str]:

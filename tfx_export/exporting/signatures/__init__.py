@@ -43,6 +43,11 @@ def sign(source: SourceGraph, spec: ExportSpec) -> tuple[Signed, ...]:
                 f"The default signature {default!r} is not among the signatures.",
                 hint=f"Signatures: {', '.join(one.signature.name for one in signed)}",
             )
+        if DEFAULT_SIGNATURE in {one.signature.name for one in signed}:
+            raise SpecError(
+                f"The default signature is to be {default!r}, and another is named {DEFAULT_SIGNATURE!r}.",
+                hint="Name that one otherwise, or leave the default away.",
+            )
         signed.insert(0, replace(chosen, signature=replace(chosen.signature, name=DEFAULT_SIGNATURE)))
     return tuple(signed)
 
