@@ -111,3 +111,27 @@ def test_status_shows_versions_and_says_by_exit_code_whether_one_serves(server: 
     document = json.loads(tfx_export("status", "plus", "--server", server.grpc, "--json").stdout)
     assert document == {"model": "plus", "versions": [{"version": 4, "state": "AVAILABLE", "error": ""}]}
     assert "NOT_FOUND" in tfx_export("status", "nothing", "--server", server.grpc, code=6).stderr
+
+
+@one_front
+@pytest.mark.parametrize(
+    ("options", "answer"),
+    [
+        (["--instances", "{rows}"], {"predictions": [[2.5]]}),
+        (["--inputs", "x={column}"], {"outputs": [[2.5], [3.0]]}),
+    ],
+)
+def test_rest_gives_the_same(
+    server: RunningServer, tmp_path: Path, column: Path, options: list[str], answer: object
+) -> None:
+    file = rows(tmp_path, [[1.0]])
+    filled = [option.format(rows=file, column=column) for option in options]
+    done = tfx_export("predict", "half_plus_two", "--rest", "--server", server.rest, *filled)
+    assert json.loads(done.stdout) == answer
+
+
+@one_front
+def test_rest_tells_the_status_too(server: RunningServer) -> None:
+    assert tfx_export("status", "plus", "--rest", "--server", server.rest).stdout == "plus/4  AVAILABLE\n"
+    done = tfx_export("status", "nothing", "--rest", "--server", server.rest, code=6)
+    assert "404: Could not find any versions of model nothing" in done.stderr

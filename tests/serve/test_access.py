@@ -1,6 +1,8 @@
 """One server with everything an operator can ask of it: TLS with client certificates, tokens, limits, JSON logs."""
 
+import http.client
 import json
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,13 +31,13 @@ class Guarded:
 
     server: RunningServer
     ca: trustme.CA
-    client_key: bytes
-    client_cert: bytes
+    identity: trustme.LeafCert
 
     def credentials(self, *, with_certificate: bool = True) -> grpc.ChannelCredentials:
         root = self.ca.cert_pem.bytes()
         if with_certificate:
-            return grpc.ssl_channel_credentials(root, self.client_key, self.client_cert)
+            key, chain = self.identity.private_key_pem.bytes(), self.identity.cert_chain_pems[0].bytes()
+            return grpc.ssl_channel_credentials(root, key, chain)
         return grpc.ssl_channel_credentials(root)
 
     def client(self, token: str | None = "good", **options: Any) -> Client:
@@ -59,6 +61,7 @@ def guarded(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFa
         "--model_name=slow",
         f"--front={front}",
         f"--ssl_config_file={folder}/ssl.pbtxt",
+        f"--rest_ssl_config_file={folder}/ssl.pbtxt",
         f"--auth_token_file={folder}/tokens",
         f"--max_body_bytes={MAX_BODY}",
         f"--max_concurrent_requests={MAX_REQUESTS}",
@@ -67,7 +70,7 @@ def guarded(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFa
         "--access_log",
     )
     with running(folder, *flags) as server:
-        yield Guarded(server, ca, client.private_key_pem.bytes(), client.cert_chain_pems[0].bytes())
+        yield Guarded(server, ca, client)
 
 
 def run(client: Client, loops: int = 1) -> dict[str, np.ndarray]:
@@ -158,10 +161,72 @@ def test_failures_are_logged_with_their_reason(guarded: Guarded) -> None:
     assert "Servable not found" in line["message"]
 
 
+def rest(
+    guarded: Guarded, path: str, body: object = None, headers: dict[str, str] | None = None, *, certificate: bool = True
+) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body of the answer over HTTPS."""
+    context = ssl.create_default_context(cadata=guarded.ca.cert_pem.bytes().decode())
+    if certificate:
+        guarded.identity.configure_cert(context)
+    host, port = guarded.server.rest.removeprefix("https://").split(":")
+    connection = http.client.HTTPSConnection(host, int(port), context=context, timeout=30)
+    try:
+        data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        connection.request("GET" if data is None else "POST", path, data, headers or {})
+        response = connection.getresponse()
+        return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
+    finally:
+        connection.close()
+
+
+GOOD = {"authorization": "Bearer good"}
+RUN = {"instances": [1]}
+
+
+class TestRest:
+    def test_a_client_with_certificate_and_token_is_answered(self, guarded: Guarded) -> None:
+        status, headers, body = rest(guarded, "/v1/models/slow:predict", {"inputs": 1}, GOOD)
+        assert (status, json.loads(body)) == (200, {"outputs": 0.0})
+        assert len(headers["x-request-id"]) == 16
+
+    def test_a_client_without_a_certificate_is_not(self, guarded: Guarded) -> None:
+        with pytest.raises((ssl.SSLError, ConnectionError)):
+            rest(guarded, "/healthz", certificate=False)
+
+    @pytest.mark.parametrize("token", [None, "Bearer bad", "good", "Basic good"])
+    @pytest.mark.parametrize("path", ["/v1/models/slow", "/v1/models", "/metrics", "/openapi.json", "/nowhere"])
+    def test_other_tokens_are_refused(self, guarded: Guarded, path: str, token: str | None) -> None:
+        status, headers, body = rest(guarded, path, headers={"authorization": token} if token else {})
+        assert status == 401
+        assert headers["www-authenticate"] == "Bearer"
+        assert "earer" in json.loads(body)["error"]
+
+    @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+    def test_probes_need_no_token(self, guarded: Guarded, path: str) -> None:
+        assert rest(guarded, path)[0] == 200
+
+    def test_a_larger_body_is_refused(self, guarded: Guarded) -> None:
+        status, _, body = rest(guarded, "/v1/models/slow:predict", b" " * (MAX_BODY + 1), GOOD)
+        assert status == 413
+        assert "--max_body_bytes" in json.loads(body)["error"]
+
+    def test_the_request_id_comes_back_and_stands_in_the_log(self, guarded: Guarded) -> None:
+        status, headers, _ = rest(guarded, "/v1/models/slow:predict", RUN, {"x-request-id": "rest-66", **GOOD})
+        assert (status, headers["x-request-id"]) == (400, "rest-66")
+        wait_until(lambda: bool(guarded.logged("rest-66")))
+        (line,) = guarded.logged("rest-66")
+        assert (line["entrypoint"], line["api"], line["model"], line["code"]) == (
+            "REST",
+            "predict",
+            "slow",
+            "INVALID_ARGUMENT",
+        )
+
+
 # Last, for the model goes on running where nobody waits for it any more.
 def test_a_request_may_take_so_long_and_no_longer(guarded: Guarded) -> None:
     with guarded.client() as client, pytest.raises(ServerError, match="no answer within 5 s") as caught:
-        run(client, 8 * SECOND)
+        run(client, 100 * SECOND)
     assert caught.value.code == "DEADLINE_EXCEEDED"
 
 
