@@ -55,16 +55,20 @@ class BatchingMetrics:
     """A BatchingObserver that fills upstream's batching metrics."""
 
     def __init__(self, thread_pool_name: str) -> None:
+        # Cells, for this is the way of every request.
         self._queuing_latency = metrics.queuing_latency.cell(thread_pool_name)
+        self._runs = metrics.wrapped_run_count.cell()
+        self._input_size = metrics.input_batch_size.cell()
+        self._processed_size = metrics.processed_batch_size.cell()
 
     def queue_length(self, model: str, change: int) -> None:
         metrics.queue_length.cell(model).add(change)
 
     def queued(self, model: str, rows: int, seconds: float) -> None:
-        metrics.input_batch_size.observe(amount=rows)
+        self._input_size.observe(rows)
         self._queuing_latency.observe(seconds * 1e6)
 
     def batch(self, model: str, rows: int, padding: int) -> None:
-        metrics.wrapped_run_count.add()
-        metrics.processed_batch_size.observe(amount=rows + padding)
+        self._runs.add()
+        self._processed_size.observe(rows + padding)
         metrics.padding_size.observe(str(rows + padding), amount=padding)

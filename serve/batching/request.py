@@ -1,6 +1,7 @@
 """Request: what waits in a queue, and the pieces of its answer."""
 
 import asyncio
+import time
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class Request(Task):
         self.inputs = inputs
         self.answer = answer
         self.waiting = tracing.begin("queue")
-        self.arrived = answer.get_loop().time()
+        self.arrived = time.monotonic()
         self._missing = size
         self._pieces: dict[int, dict[str, np.ndarray]] = {}
 

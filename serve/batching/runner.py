@@ -1,6 +1,7 @@
 """BatchingRunner: lets concurrent requests wait for each other. Its state lives on one event loop and needs no lock."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from weakref import WeakKeyDictionary
@@ -145,7 +146,8 @@ class BatchingRunner:
         """Give the free workers what is ready, and come back when more is."""
         self._dispatch_pending = False
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        # Not the loop's time, which uvloop keeps in whole milliseconds.
+        now = time.monotonic()
         started = 0
         while self._busy < self._threads and (taken := self._take(now)):
             queue, batch = taken
@@ -161,8 +163,8 @@ class BatchingRunner:
             self._timer.cancel()
             self._timer = None
         if self._queues and self._busy < self._threads:
-            ready_at = min(time for queue in self._queues.values() if (time := queue.ready_at()) is not None)
-            self._timer = loop.call_at(ready_at, self._dispatch)
+            ready_at = min(ready for queue in self._queues.values() if (ready := queue.ready_at()) is not None)
+            self._timer = loop.call_later(ready_at - now, self._dispatch)
 
     def _take(self, now: float) -> tuple[_Queue, Batch[Request]] | None:
         """The next batch that is ready; the queues take turns."""

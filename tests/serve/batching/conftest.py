@@ -36,7 +36,9 @@ def batched_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def batching_server(batched_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def batching_server(
+    front: str, batched_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     """A server of that model under the names and with the parameters of PARAMETERS."""
     models = tmp_path_factory.mktemp("models")
     for name, parameters in PARAMETERS.items():
@@ -44,6 +46,11 @@ def batching_server(batched_model: Path, tmp_path_factory: pytest.TempPathFactor
         shutil.copytree(batched_model, version)
         if parameters is not None:
             (version / "batching_params.pbtxt").write_text(parameters)
-    flags = ["--enable_batching", "--enable_per_model_batching_parameters", f"--model_base_path={models}"]
+    flags = [
+        "--enable_batching",
+        "--enable_per_model_batching_parameters",
+        f"--model_base_path={models}",
+        f"--front={front}",
+    ]
     with running(tmp_path_factory.mktemp("server"), *flags, "--max_num_load_retries=0") as server:
         yield server

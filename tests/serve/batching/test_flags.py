@@ -1,24 +1,46 @@
 """The batching flags when the server starts."""
 
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests.support.server import RunningServer, starting
+from tests.serve.batching.conftest import PATIENT
+from tests.support.server import RunningServer, starting, wait_until
+from tfx_export.client import ServerError
 
 
-def test_the_parameters_file_is_for_all_models(
+def test_the_parameters_file_is_for_all_models_and_rest_waits_no_longer_than_it_may(
     batched_model: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
 ) -> None:
     file = tmp_path / "batching.txt"
-    file.write_text("max_batch_size { value: 8 } allowed_batch_sizes: [4, 8] num_batch_threads { value: 1 }")
+    file.write_text(f"max_batch_size {{ value: 4 }} max_enqueued_batches {{ value: 1 }} {PATIENT}")
     server = start_server(
-        f"--model_base_path={batched_model.parent}", "--enable_batching", f"--batching_parameters_file={file}"
+        f"--model_base_path={batched_model.parent}",
+        "--enable_batching",
+        f"--batching_parameters_file={file}",
+        "--rest_api_timeout_in_ms=300",
     )
-    with server.client as client:
-        assert client.predict("default", {"x": np.ones((1, 1), np.float32)})["rows"].tolist() == [4]
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(f"{server.rest}/v1/models/default:predict", b'{"instances": [[1.0]]}')
+    with caught.value as answer:
+        assert answer.code == 504
+
+    def full_batch_fits() -> bool:
+        """It does not while the request that was given up is in the only batch that may wait."""
+        with server.client as client:
+            try:
+                rows = client.predict("default", {"x": np.ones((4, 1), np.float32)})["rows"]
+            except ServerError as error:
+                if error.code != "UNAVAILABLE":
+                    raise
+                return False
+        return bool((rows == 4).all())
+
+    wait_until(full_batch_fits)
 
 
 @pytest.mark.parametrize(
