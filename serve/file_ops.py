@@ -4,14 +4,13 @@ A SavedModel is a program. Loading its own variables and assets is what it must 
 whoever sends a request is not.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-
-from google.protobuf import text_format
-from google.protobuf.message import DecodeError
 
 from serve.errors import Code, ServeError
 from tfx_export import wire
+from tfx_export.errors import SavedModelError
+from tfx_export.savedmodel.graph import parse_graph
+from tfx_export.savedmodel.reader import read_index
 from tfx_export.savedmodel.risky_ops import nodes, opens_files
 
 # A message is read by people.
@@ -34,21 +33,11 @@ def refuse_file_ops(folder: Path) -> None:
 
 def file_ops(folder: Path) -> set[str]:
     """The denied ops in the SavedModel in `folder`, those in functions included."""
-    return {_shown(node) for graph in _graphs(folder) for node in nodes(graph) if opens_files(node)}
-
-
-def _graphs(folder: Path) -> Iterator[wire.Message]:
     try:
-        if (path := folder / "saved_model.pb").is_file():
-            saved_model = wire.SavedModel.FromString(path.read_bytes())
-        elif (path := folder / "saved_model.pbtxt").is_file():
-            saved_model = wire.parse_text(wire.SavedModel, path.read_bytes())
-        else:
-            return
-    except (OSError, DecodeError, text_format.ParseError, UnicodeDecodeError):
-        return
-    for meta_graph in saved_model.meta_graphs:
-        yield meta_graph.graph_def
+        graphs = [parse_graph(meta_graph) for meta_graph in read_index(folder).meta_graphs]
+    except SavedModelError:
+        return set()
+    return {_shown(node) for graph in graphs for node in nodes(graph) if opens_files(node)}
 
 
 def _shown(node: wire.Message) -> str:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tfx_export.errors import PublishError
 from tfx_export.exporting import signatures, writer
 from tfx_export.exporting.extras import Extras, finish
 from tfx_export.exporting.graph import SourceGraph
@@ -40,9 +41,17 @@ def export(
         report("Publishing")
         size, weights = _size(staged), _size(staged / "variables")
         path = publish(staged, target.version, overwrite=target.overwrite)
-    pruned = prune(target.out, target.keep) if target.keep else ()
+    pruned, notes = _prune(target)
     seconds = time.monotonic() - started
-    return Exported(path, source.description, written, size, weights, seconds, source.notes, record, pruned)
+    return Exported(path, source.description, written, size, weights, seconds, source.notes + notes, record, pruned)
+
+
+def _prune(target: Target) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The versions removed, and a note if that failed: the export has succeeded by then."""
+    try:
+        return prune(target.out, target.keep) if target.keep else (), ()
+    except PublishError as error:
+        return (), (f"Old versions are still there. {error.message}",)
 
 
 def _size(folder: Path) -> int:

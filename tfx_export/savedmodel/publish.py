@@ -55,7 +55,7 @@ def publish(staged: Path, version: str | int, *, overwrite: bool = False) -> Pat
                 target.rename(replaced)
             try:
                 staged.rename(target)
-            except OSError:
+            except BaseException:
                 if replaced:
                     replaced.rename(target)
                 raise

@@ -1,0 +1,69 @@
+"""A model that opens files is not served unless the operator says so; it keeps no other from being served."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from google.protobuf import text_format
+
+from serve.file_ops import file_ops
+from tests.support.server import RunningServer, publish
+from tfx_export import wire
+
+one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
+
+
+@pytest.fixture
+def models(served_models: Path, saved_models: Path, tmp_path: Path) -> Path:
+    """A folder with a harmless model, and one with ReadFile in its graph."""
+    shutil.copytree(served_models / "plus" / "1", tmp_path / "models" / "plus" / "1")
+    publish(saved_models / "tf1_unsafe", tmp_path / "models" / "unsafe", 1)
+    return tmp_path / "models"
+
+
+@one_front
+def test_it_is_refused(models: Path, start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(f"--model_base_path={models}")
+    with server.client as client:
+        assert [version.state for version in client.status("plus")] == ["AVAILABLE"]
+        (version,) = client.status("unsafe")
+    assert version.state == "END"
+    assert "reads or writes files as it runs: ReadFile in node" in version.error
+    assert "--allow_file_ops" in version.error
+
+
+@one_front
+def test_it_is_served_if_the_operator_trusts_it(models: Path, start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(f"--model_base_path={models}", "--allow_file_ops")
+    assert server.states("unsafe") == {1: "AVAILABLE"}
+
+
+@pytest.mark.parametrize("suffix", ["pb", "pbtxt"])
+@pytest.mark.parametrize(
+    ("op", "attributes", "denied"),
+    [
+        ("WriteFile", {}, True),
+        ("TFRecordDatasetV2", {}, True),
+        ("PrintV2", {"output_stream": b"file:///tmp/x"}, True),
+        ("PrintV2", {"output_stream": b"stderr"}, False),
+        ("RestoreV2", {}, False),
+        ("InitializeTableFromTextFileV2", {}, False),
+    ],
+)
+def test_ops_hide_in_functions_too(
+    tmp_path: Path, suffix: str, op: str, attributes: dict[str, bytes], denied: bool
+) -> None:
+    saved_model = wire.SavedModel()
+    node = saved_model.meta_graphs.add().graph_def.library.function.add().node_def.add(name="hidden", op=op)
+    for name, value in attributes.items():
+        node.attr[name].s = value
+    content = text_format.MessageToString(saved_model) if suffix == "pbtxt" else saved_model.SerializeToString()
+    (tmp_path / f"saved_model.{suffix}").write_bytes(content.encode() if isinstance(content, str) else content)
+    assert file_ops(tmp_path) == ({f"{op} in node hidden"} if denied else set())
+
+
+@pytest.mark.parametrize("content", [b"", b"no model"])
+def test_what_is_no_model_is_left_to_the_engine(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    assert file_ops(tmp_path) == set()
