@@ -19,10 +19,10 @@ from serve.lifecycle.state import State, VersionStatus
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
-from serve.overview import ServedVersion
+from serve.overview import ServedVersion, predict_example
 from serve.request_log import RequestLog
 from serve.running import DirectRunner, Runner
-from tfx_export.savedmodel.signature import TensorSpec
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
 
 logger = logging.getLogger("serve")
 
@@ -46,7 +46,9 @@ class Core:
         self.manager.subscribe(record_state)
         self._batching = BatchingConfig.from_flags(config)
         self._batcher = _batcher(self._batching) if self._batching else None
-        self._runner: Runner = MeasuredRunner(self._batcher or DirectRunner())
+        self._runner: Runner = MeasuredRunner(
+            self._batcher or DirectRunner(max(config.grpc_max_threads, config.rest_api_num_threads))
+        )
         self._request_log = RequestLog(
             config.saved_model_tags,
             max_file_bytes=config.request_log_max_file_bytes,
@@ -89,7 +91,8 @@ class Core:
                             for name, signature in lease.model.signatures.items()
                             if signature.inputs
                         }
-                        found.append(ServedVersion(model.name, status.version, lease.model.engine, signatures))
+                        example = predict_example(lease.model.signatures.get(DEFAULT_SIGNATURE))
+                        found.append(ServedVersion(model.name, status.version, lease.model.engine, signatures, example))
         return tuple(found)
 
     def _load(self, path: Path) -> LoadedModel:

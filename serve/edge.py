@@ -19,6 +19,8 @@ from serve.tracing import describe, request_span
 
 logger = logging.getLogger("serve.access")
 
+# A message may quote the request.
+MAX_LOGGED = 1000
 # Failures that are the server's, not the client's.
 _OURS = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
 
@@ -123,7 +125,7 @@ def _log(call: Call) -> None:
         version,
         call.code.name,
         call.micros / 1e3,
-        f" {call.message}" if call.message else "",
+        f" {call.message[:MAX_LOGGED]}" if call.message else "",
         extra={
             "entrypoint": call.entrypoint,
             "api": call.api,

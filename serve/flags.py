@@ -152,7 +152,15 @@ def parse(arguments: Sequence[str], *, tolerant: bool = False) -> tuple[Config, 
             field = _FIELD.get(name, name)
             parsed = _value(name, kinds[field], value)
             values[field] = (*values.get(field, ()), parsed) if "tuple" in str(kinds[field]) else parsed
-    return Config(**values), notes
+    config = Config(**values)
+    if config.tensorflow_session_parallelism and (
+        config.tensorflow_intra_op_parallelism or config.tensorflow_inter_op_parallelism
+    ):
+        raise FlagError(
+            "Either configure tensorflow_session_parallelism or (tensorflow_intra_op_parallelism, "
+            "tensorflow_inter_op_parallelism) separately. You cannot configure all."
+        )
+    return config, notes
 
 
 def usage(program: str) -> str:

@@ -3,19 +3,29 @@
 import json
 import os
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
+from tfx_export.savedmodel.signature import Signature
+
+# What still fits on a line.
+MAX_EXAMPLE_ELEMENTS = 16
+
+_ZEROS: dict[str, object] = {"DT_STRING": "", "DT_BOOL": False, "DT_FLOAT": 0.0, "DT_DOUBLE": 0.0, "DT_HALF": 0.0}
 
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """One version that serves; `signatures` by name, each with the names of its inputs and their dtypes and shapes."""
+    """One version that serves; `signatures` by name, each with the names of its inputs and their dtypes and shapes.
+
+    `example` is the body of a REST predict request that it answers; empty if that would be too long to type.
+    """
 
     name: str
     version: int
     engine: str
     signatures: dict[str, dict[str, str]]
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,22 @@ class Overview:
 
     def _curl(self, version: ServedVersion) -> str:
         model = f"{self.addresses['rest']}/v1/models/{version.name}"
-        if DEFAULT_SIGNATURE not in version.signatures:
-            return f"curl {model}/metadata"
-        return f"curl {model}"
+        if version.example:
+            return f"curl -d '{version.example}' {model}:predict"
+        return f"curl {model}/metadata"
+
+
+def predict_example(signature: Signature | None) -> str:
+    """A request of zeros, one row each, as JSON; empty if `signature` is none or has large or unknown inputs."""
+    if signature is None or not signature.inputs:
+        return ""
+    inputs = {}
+    for name, spec in signature.inputs.items():
+        sizes = [1 if size is None else size for size in spec.shape or ()]
+        if spec.shape is None or prod(sizes) > MAX_EXAMPLE_ELEMENTS:
+            return ""
+        value: object = _ZEROS.get(spec.dtype, 0)
+        for size in reversed(sizes):
+            value = [value] * size
+        inputs[name] = value
+    return json.dumps({"inputs": inputs})

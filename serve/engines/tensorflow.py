@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from google.protobuf import text_format
 
 from serve.config import Config
 from serve.errors import Code, ServeError
@@ -45,15 +46,20 @@ _Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 
 def load(path: Path, config: Config) -> "TensorFlowModel":
     """Load the SavedModel in `path`. Raises ServeError with TensorFlow's code and text."""
-    _load_custom_ops(config)
     try:
-        return TensorFlowModel(path, config)
+        _load_custom_ops(config)
+        model = TensorFlowModel(path, config)
     except tf.errors.OpError as error:
-        raise _serve_error(error) from None
+        hint = ". Load its library with --op_library or --import" if "not registered" in error.message else ""
+        raise ServeError(Code(error.error_code), error.message + hint) from None
+    except ImportError as error:
+        raise ServeError(Code.NOT_FOUND, f"--import: {error}") from None
     except OSError as error:
         raise ServeError(Code.NOT_FOUND, str(error)) from None
     except (RuntimeError, ValueError) as error:
         raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
+    _return_memory()
+    return model
 
 
 class TensorFlowModel:
@@ -92,7 +98,6 @@ class TensorFlowModel:
         self._calls.clear()
         self._session.close()
         del self._session, self._ranks
-        gc.collect()
         _return_memory()
 
     def _check(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
@@ -162,12 +167,26 @@ def _start(loaded: Any, program: Program, session_config: Any) -> Any:
 
 
 def _session_config(config: Config) -> Any:
-    """Operators run on the thread that asks, unless the operator of the server wants otherwise."""
-    session_config = config_pb2.ConfigProto(
-        inter_op_parallelism_threads=config.tensorflow_inter_op_parallelism
+    """The operator's own ConfigProto, flags over it; operators run on the thread that asks unless it says otherwise."""
+    session_config = config_pb2.ConfigProto()
+    if config.tensorflow_session_config_file:
+        file = Path(config.tensorflow_session_config_file)
+        try:
+            text_format.Parse(file.read_bytes(), session_config)
+        except text_format.ParseError as error:
+            raise ServeError(
+                Code.INVALID_ARGUMENT, f"Error parsing text-format tensorflow.ConfigProto: {error} in '{file}'"
+            ) from None
+    session_config.inter_op_parallelism_threads = (
+        config.tensorflow_inter_op_parallelism
         or config.tensorflow_session_parallelism
-        or -1,
-        intra_op_parallelism_threads=config.tensorflow_intra_op_parallelism or config.tensorflow_session_parallelism,
+        or session_config.inter_op_parallelism_threads
+        or -1
+    )
+    session_config.intra_op_parallelism_threads = (
+        config.tensorflow_intra_op_parallelism
+        or config.tensorflow_session_parallelism
+        or session_config.intra_op_parallelism_threads
     )
     session_config.allow_soft_placement = True
     return session_config
@@ -195,7 +214,8 @@ def _serve_error(error: Any) -> ServeError:
 
 
 def _return_memory() -> None:
-    """glibc keeps what was freed; a server that swaps versions all day must give it back."""
+    """Graphs lie in cycles and glibc keeps what was freed; a server that swaps all day must give both back."""
+    gc.collect()
     if sys.platform == "linux":
         try:
             ctypes.CDLL("libc.so.6").malloc_trim(0)

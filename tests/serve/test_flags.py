@@ -49,6 +49,11 @@ def test_flags_are_read(line: str, expected: dict[str, object]) -> None:
         ("--drain_seconds=x", "--drain_seconds=x: expected a number."),
         ("--port", "--port needs a value: --port=..."),
         ("--enable_batching=maybe", "--enable_batching=maybe: expected true or false."),
+        (
+            "--tensorflow_session_parallelism=2 --tensorflow_intra_op_parallelism=2",
+            "Either configure tensorflow_session_parallelism or (tensorflow_intra_op_parallelism, "
+            "tensorflow_inter_op_parallelism) separately. You cannot configure all.",
+        ),
         ("a b", "Unexpected argument 'b': the folder to serve is given once."),
     ],
 )

@@ -15,6 +15,8 @@ Json: TypeAlias = dict[str, Any]
 _TYPE = "type.googleapis.com/envoy."
 # How much of a body Envoy holds for an application that has not read it yet; beyond it the client is slowed down.
 _BUFFER_BYTES = 16 << 20
+# A connection may be quiet so many times longer than a request may stall.
+_QUIET = 10
 # The inner listener's socket, the admin interface's socket: files of the runtime folder.
 INNER_SOCKET = "inner.sock"
 ADMIN_SOCKET = "admin.sock"
@@ -103,6 +105,8 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
             "max_request_headers_kb": min(8192, math.ceil(config.max_header_bytes / 1024) or 8192),
             "request_headers_timeout": _seconds(config.max_idle_seconds),
             "request_timeout": _seconds(config.max_request_seconds),
+            # gRPC clients keep a quiet connection for later; when it is closed they open another.
+            "common_http_protocol_options": {"idle_timeout": _seconds(_QUIET * config.max_idle_seconds)},
             "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
             "http2_protocol_options": {"max_concurrent_streams": 2**20},
         },
