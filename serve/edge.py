@@ -12,6 +12,7 @@ from typing import Any
 from serve import metrics
 from serve.call import CURRENT, Call
 from serve.config import Config
+from serve.deadline import Clock, Deadline
 from serve.errors import Code, ServeError
 from serve.metrics.instruments import Value
 from serve.security import Tokens
@@ -33,7 +34,12 @@ class Edge:
         self._tokens = Tokens(config.auth_token_file) if config.auth_token_file else None
         self._limit = config.max_concurrent_requests
         self._log_all = config.access_log
+        self._clock = Clock()
         self._cells = {entrypoint: metrics.in_flight.cell(entrypoint) for entrypoint in ("GRPC", "REST")}
+
+    def deadline(self, seconds: float, message: str = "") -> Deadline:
+        """`with edge.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit."""
+        return Deadline(self._clock, seconds, message)
 
     def authorize(self, authorization: str | None) -> None:
         """UNAUTHENTICATED unless the header's value is good, or no token is asked for."""
@@ -137,36 +143,3 @@ def _log(call: Call) -> None:
             "peer": call.peer(),
         },
     )
-
-
-class Deadline:
-    """`async with Deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
-
-    asyncio.wait_for would cost a task for each request, asyncio.timeout needs Python 3.11.
-    """
-
-    __slots__ = ("_expired", "_handle", "_message", "_seconds", "_task")
-
-    def __init__(self, seconds: float, message: str = "") -> None:
-        self._seconds = seconds
-        self._message = message or f"Timed out waiting for notification: no answer within {seconds:g} s"
-        self._expired = False
-        self._handle: asyncio.TimerHandle | None = None
-
-    async def __aenter__(self) -> None:
-        if self._seconds:
-            self._task = asyncio.current_task()
-            self._handle = asyncio.get_running_loop().call_later(self._seconds, self._expire)
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._handle is not None:
-            self._handle.cancel()
-        if self._expired and isinstance(error, asyncio.CancelledError):
-            raise ServeError(Code.DEADLINE_EXCEEDED, self._message) from None
-
-    def _expire(self) -> None:
-        self._expired = True
-        if self._task is not None:
-            self._task.cancel()

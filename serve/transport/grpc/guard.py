@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from serve.call import Call
-from serve.edge import Deadline, Edge
+from serve.edge import Edge
 from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method
 from tfx_export import wire
 
@@ -57,7 +57,7 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
             edge.admit()
             remaining = context.time_remaining()
             if max_seconds and (remaining is None or remaining > max_seconds):
-                async with Deadline(max_seconds):
+                with edge.deadline(max_seconds):
                     return await answer(request, context)
             return await answer(request, context)
 

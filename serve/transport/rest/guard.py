@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.call import Call
 from serve.config import Config
-from serve.edge import Deadline, Edge
+from serve.edge import Edge
 from serve.errors import Code, ServeError
 from serve.monitoring import metrics_paths
 from serve.transport.rest.metrics_page import MetricsPage
@@ -78,7 +78,7 @@ class Guard:
             answer.call.failed(Code.RESOURCE_EXHAUSTED, refusal.message)
             await answer.error(refusal.status, refusal.message)
             return
-        async with Deadline(self._seconds):
+        with self._edge.deadline(self._seconds):
             await self._app(scope, once(body, receive), answer)
 
     async def _body(self, headers: "Headers", receive: Receive) -> bytes:
@@ -102,7 +102,7 @@ class Guard:
     async def _within_idle(self, receive: Receive) -> Any:
         seconds = self._config.max_idle_seconds
         try:
-            async with Deadline(seconds):
+            with self._edge.deadline(seconds):
                 return await receive()
         except ServeError:
             raise RefusedError(TOO_SLOW, f"Nothing more of the request came for {seconds:g} s") from None

@@ -1,0 +1,69 @@
+"""Deadline and Clock: a limit on the time a request takes, at no timer a request."""
+
+import asyncio
+from types import TracebackType
+
+from serve.errors import Code, ServeError
+
+# How late a deadline may be noticed.
+TICK_SECONDS = 0.05
+
+
+class Clock:
+    """Looks, every now and then while requests run, which of them have run too long: one timer for all.
+
+    A timer for each request, nearly always cancelled, costs more than all else a request passes at the edge.
+    """
+
+    def __init__(self) -> None:
+        self._running: dict[Deadline, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, deadline: "Deadline") -> None:
+        self._running[deadline] = None
+        if self._timer is None:
+            self._timer = deadline.loop.call_later(TICK_SECONDS, self._tick, deadline.loop)
+
+    def remove(self, deadline: "Deadline") -> None:
+        self._running.pop(deadline, None)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for deadline in [each for each in self._running if each.at <= now]:
+            self.remove(deadline)
+            deadline.expire()
+        self._timer = loop.call_later(TICK_SECONDS, self._tick, loop) if self._running else None
+
+
+class Deadline:
+    """A context around what the current task awaits. DEADLINE_EXCEEDED if that takes too long."""
+
+    __slots__ = ("_clock", "_expired", "_message", "_seconds", "_task", "at", "loop")
+
+    def __init__(self, clock: Clock, seconds: float, message: str = "") -> None:
+        """`seconds`: 0 waits without limit."""
+        self._clock = clock
+        self._seconds = seconds
+        self._message = message
+        self._expired = False
+
+    def __enter__(self) -> None:
+        if self._seconds:
+            self.loop = asyncio.get_running_loop()
+            self._task = asyncio.current_task()
+            self.at = self.loop.time() + self._seconds
+            self._clock.add(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._seconds:
+            self._clock.remove(self)
+        if self._expired and isinstance(error, asyncio.CancelledError):
+            message = self._message or f"Timed out waiting for notification: no answer within {self._seconds:g} s"
+            raise ServeError(Code.DEADLINE_EXCEEDED, message) from None
+
+    def expire(self) -> None:
+        self._expired = True
+        if self._task is not None:
+            self._task.cancel()
