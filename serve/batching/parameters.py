@@ -78,6 +78,8 @@ class BatchingParameters:
 
     def padded_size(self, size: int) -> int:
         """The rows that a batch of `size` rows is padded to."""
+        if not self.allowed_batch_sizes:
+            return size
         return next((allowed for allowed in self.allowed_batch_sizes if allowed >= size), size)
 
 

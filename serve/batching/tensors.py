@@ -15,22 +15,20 @@ MAX_PADDED_RANK = 6
 
 def row_count(inputs: Tensors) -> int:
     """The first dimension that all `inputs` share. INVALID_ARGUMENT if there is no such thing."""
+    sizes = {tensor.shape[:1] for tensor in inputs.values()}
+    if len(sizes) == 1 and (size := sizes.pop()):
+        return int(size[0])
+    raise ServeError(Code.INVALID_ARGUMENT, f"Batching Run() {_why_no_rows(inputs)}")
+
+
+def _why_no_rows(inputs: Tensors) -> str:
     if not inputs:
-        raise ServeError(Code.INVALID_ARGUMENT, "Batching Run() must have at least one input tensor")
-    sizes: list[int] = []
+        return "must have at least one input tensor"
     for name, tensor in inputs.items():
         if tensor.ndim == 0:
-            raise ServeError(
-                Code.INVALID_ARGUMENT,
-                f"Batching Run() input tensors must have at least one dimension. Input {name} is a scalar.",
-            )
-        sizes.append(tensor.shape[0])
-    if sizes.count(sizes[0]) != len(sizes):
-        found = ", ".join(f"{name}: {size}" for name, size in zip(inputs, sizes, strict=True))
-        raise ServeError(
-            Code.INVALID_ARGUMENT, f"Batching Run() input tensors must have equal 0th-dimension size. Sizes: {found}"
-        )
-    return sizes[0]
+            return f"input tensors must have at least one dimension. Input {name} is a scalar."
+    found = ", ".join(f"{name}: {len(tensor)}" for name, tensor in inputs.items())
+    return f"input tensors must have equal 0th-dimension size. Sizes: {found}"
 
 
 def merge_key(inputs: Tensors, pad: bool) -> tuple[object, ...]:

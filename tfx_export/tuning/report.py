@@ -9,7 +9,8 @@ from tfx_export.templates import templates
 from tfx_export.tuning.setting import Trial
 from tfx_export.tuning.tune import Tuning
 
-_BAR, _LABEL, _LINE = 460, 300, 26
+# Pixels: the longest bar, the column of labels, a line.
+_BAR, _LABEL, _LINE = 460, 330, 26
 
 
 def render_report(tuning: Tuning, command: str) -> str:
