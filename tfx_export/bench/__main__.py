@@ -1,5 +1,6 @@
 """`python -m tfx_export.bench`: every bar, as a table and as JSON. `make bench` runs it."""
 
+import subprocess
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ from tfx_export.bench.bars import BARS, PEER_BARS
 from tfx_export.bench.compare import Comparison, as_json, print_table
 from tfx_export.bench.peer import environment
 from tfx_export.bench.workshop import Workshop
+from tfx_export.errors import TfxExportError
 
 NAMES = [*BARS, *PEER_BARS]
 
@@ -32,7 +34,10 @@ def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, outpu
     comparisons: list[Comparison] = []
     for name, measure in chosen.items():
         console.print(f"Measuring {name}")
-        comparisons.extend(measure(shop))
+        try:
+            comparisons.extend(measure(shop))
+        except (TfxExportError, subprocess.CalledProcessError) as error:
+            console.print(f"Not measured: {name}: {error}", markup=False)
         # After each: who stops it half-way keeps what there is.
         output.write_text(as_json(comparisons))
     print_table(comparisons)

@@ -109,10 +109,10 @@ def show(shop: Workshop) -> Iterator[Comparison]:
         run(*command)
         return time.perf_counter() - began
 
-    cli = str(Path(sys.executable).with_name("saved_model_cli"))
+    cli = sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"
     theirs, ours = in_turn(
         shop.rounds,
-        lambda: seconds(cli, "show", "--dir", folder, "--all"),
+        lambda: seconds(*cli, "show", "--dir", folder, "--all"),
         lambda: seconds(sys.executable, "-m", "tfx_export", "show", folder, "--all"),
     )
     yield Comparison("saved_model_cli show --all, ResNet50", "tfx-export show --all", "s", theirs, ours, 15)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -58,10 +59,11 @@ class Workshop:
     @contextmanager
     def server(self, name: str, *flags: str) -> Iterator[Server]:
         """Our server of one of the models."""
-        place = self.folder / "server" / str(abs(hash((name, *flags))))
-        place.mkdir(parents=True, exist_ok=True)
         model = f"--model_base_path={self.version(name).parent}", f"--model_name={name}"
-        with running_server(place, *model, "--port=auto", "--rest_api_port=auto", *flags) as server:
+        with (
+            TemporaryDirectory() as place,
+            running_server(Path(place), *model, "--port=auto", "--rest_api_port=auto", *flags) as server,
+        ):
             yield server
 
     def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32) -> Measured:
