@@ -11,6 +11,10 @@ from tfx_export.errors import TfxExportError
 
 # Command -> (module, first line of its help). A test holds the two together.
 COMMANDS: dict[str, tuple[str, str]] = {
+    "client": (
+        "tfx_export.cli.client",
+        "Print a small program that asks the model in the folder MODEL, ready to be copied and run.",
+    ),
     "deploy": (
         "tfx_export.cli.deploy",
         "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd.",

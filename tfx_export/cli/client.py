@@ -1,0 +1,36 @@
+"""`tfx-export client`: a small program that asks a model."""
+
+from pathlib import Path
+
+import click
+
+from tfx_export.templates import templates
+
+LANGUAGES = sorted(path.stem for path in templates("clients").iterdir())
+
+
+@click.command()
+@click.argument("directory", metavar="MODEL", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--lang", type=click.Choice(LANGUAGES), default="python", show_default=True, help="What to write it in.")
+@click.option("--signature-def", default="serving_default", show_default=True, help="The signature to ask.")
+@click.option("--model-name", help="Name of the model on the server; by default the name of the folder.")
+@click.option("--rest", default="http://localhost:8501", show_default=True, help="URL of the REST port.")
+@click.option("--grpc", default="localhost:8500", show_default=True, help="Host and port of gRPC.")
+def command(directory: Path, lang: str, signature_def: str, model_name: str | None, rest: str, grpc: str) -> None:
+    """Print a small program that asks the model in the folder MODEL, ready to be copied and run."""
+    from tfx_export import snippets
+    from tfx_export.errors import SpecError
+    from tfx_export.savedmodel.reader import is_saved_model, read_signatures
+    from tfx_export.savedmodel.versions import list_versions
+
+    versions = list_versions(directory)
+    version = next(iter(versions.values()), directory)
+    signatures = read_signatures(version)
+    if signature_def not in signatures:
+        raise SpecError(
+            f"The model has no signature {signature_def!r}.",
+            hint=f"It has: {', '.join(signatures)}. Choose one with --signature-def.",
+        )
+    folder = directory.resolve()
+    name = model_name or (folder.parent if is_saved_model(folder) else folder).name
+    click.echo(snippets.render(lang, name, signatures[signature_def], rest=rest, grpc=grpc), nl=False)
