@@ -29,6 +29,7 @@ class Config:
     one_port: bool = False
     rest_api_timeout_in_ms: int = 30_000
     rest_api_enable_cors_support: bool = False
+    no_ui: bool = False
     front: str = "auto"
 
     # Versions and loading

@@ -39,6 +39,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("one_port", "answer REST on --port too and open no REST port (native front)"),
         Flag("rest_api_timeout_in_ms", "a REST call that takes longer is answered with an error"),
         Flag("rest_api_enable_cors_support", "send CORS headers"),
+        Flag("no_ui", "no page for people on the REST port"),
         Flag("front", "what carries the protocols: auto, python or native"),
     ),
     "Versions and loading": (

@@ -1,4 +1,4 @@
-// $model, signature $signature, over REST: Node 18 or later, or a browser (start the server with --enable_cors_support).
+// $model, signature $signature, over REST: Node 18 or later, or a browser (start the server with --rest_api_enable_cors_support).
 const filled = (shape, value) =>
   shape.length ? Array.from({ length: shape[0] }, () => filled(shape.slice(1), value)) : value;
 

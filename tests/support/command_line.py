@@ -5,10 +5,14 @@ import sys
 from pathlib import Path
 
 
-def tfx_export(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    """Run it, check the exit code, and that no error shows a traceback."""
+def tfx_export(*arguments: str | Path, code: int = 0, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run it, check the exit code, and that no error shows a traceback. `folder`: where it runs."""
     done = subprocess.run(
-        [sys.executable, "-m", "tfx_export", *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "tfx_export", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
     )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"

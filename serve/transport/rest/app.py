@@ -7,7 +7,7 @@ from serve.call import CURRENT
 from serve.codec import json_text
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.transport.rest import pages
+from serve.transport.rest import pages, ui
 from serve.transport.rest.inference import Inference
 from serve.transport.rest.message import Answer, Receive, Request, Scope, Send
 from serve.transport.rest.openapi import openapi
@@ -48,7 +48,7 @@ class RestApp:
     async def _answer(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
             return _preflight(request)
-        if request.method in ("GET", "HEAD") and (page := self._page(request.path)):
+        if request.method in ("GET", "HEAD") and (page := self._page(request)):
             return page
         route = find_route(request.method, request.path)
         if call := CURRENT.get():
@@ -59,8 +59,8 @@ class RestApp:
             return Answer(pages.metadata(self._api, route.ref))
         return await self._inference.answer(route, request, await request.body(self._config.max_decompressed_bytes))
 
-    def _page(self, path: str) -> Answer | None:
-        match path:
+    def _page(self, request: Request) -> Answer | None:
+        match request.path:
             case "/healthz":
                 return Answer(b"ok\n", "text/plain")
             case "/readyz":
@@ -69,7 +69,7 @@ class RestApp:
                 return Answer(pages.models(self._api))
             case "/openapi.json":
                 return Answer(openapi(self._api))
-        return None
+        return None if self._config.no_ui else ui.page(self._api, request, self._config.port)
 
 
 def _preflight(request: Request) -> Answer:

@@ -1,0 +1,1 @@
+"""Files of the page on the REST port."""
