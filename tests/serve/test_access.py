@@ -23,6 +23,8 @@ MAX_REQUESTS = 2
 MAX_SECONDS = 5.0
 # Turns of the model `slow`, roughly.
 SECOND = 200_000
+# Long enough that the server does not take the model for one that is quick whatever it is given.
+SOON = 2_000
 
 
 @dataclass
@@ -73,11 +75,11 @@ def guarded(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFa
         yield Guarded(server, ca, client)
 
 
-def run(client: Client, loops: int = 1) -> dict[str, np.ndarray]:
+def run(client: Client, loops: int = SOON) -> dict[str, np.ndarray]:
     return client.predict("slow", {"loops": np.int32(loops)})
 
 
-def code_of(client: Client, loops: int = 1) -> str:
+def code_of(client: Client, loops: int = SOON) -> str:
     with client, pytest.raises(ServerError) as caught:
         run(client, loops)
     return caught.value.code
@@ -85,7 +87,7 @@ def code_of(client: Client, loops: int = 1) -> str:
 
 def test_a_client_with_certificate_and_token_is_answered(guarded: Guarded) -> None:
     with guarded.client() as client:
-        assert run(client)["total"] == 0.0
+        assert run(client).keys() == {"total"}
 
 
 def test_a_client_without_a_certificate_is_not(guarded: Guarded) -> None:
@@ -108,9 +110,10 @@ def test_a_larger_body_is_refused(guarded: Guarded) -> None:
 
 
 def test_one_request_too_many_is_refused_and_the_others_are_answered(guarded: Guarded) -> None:
-    call = calls.predict(calls.Model("slow"), {"loops": np.int32(SECOND // 2)})
+    call = calls.predict(calls.Model("slow"), {"loops": np.int32(SECOND)})
     with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel, guarded.client() as client:
         send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
+        run(client)  # connected, before the others start
         pending = [send.future(call.request, metadata=[("authorization", "Bearer good")]) for _ in range(MAX_REQUESTS)]
         refused: list[str] = []
 
@@ -129,7 +132,7 @@ def test_one_request_too_many_is_refused_and_the_others_are_answered(guarded: Gu
 
 @pytest.mark.parametrize(("given", "kept"), [("order-66", True), ("a" * 300, False)])
 def test_the_request_id_comes_back_and_stands_in_the_log(guarded: Guarded, given: str, kept: bool) -> None:
-    call = calls.predict(calls.Model("slow"), {"loops": np.int32(1)})
+    call = calls.predict(calls.Model("slow"), {"loops": np.int32(SOON)})
     with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel:
         send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
         _, answered = send.with_call(
@@ -185,8 +188,8 @@ RUN = {"instances": [1]}
 
 class TestRest:
     def test_a_client_with_certificate_and_token_is_answered(self, guarded: Guarded) -> None:
-        status, headers, body = rest(guarded, "/v1/models/slow:predict", {"inputs": 1}, GOOD)
-        assert (status, json.loads(body)) == (200, {"outputs": 0.0})
+        status, headers, body = rest(guarded, "/v1/models/slow:predict", {"inputs": SOON}, GOOD)
+        assert (status, json.loads(body).keys()) == (200, {"outputs"})
         assert len(headers["x-request-id"]) == 16
 
     def test_a_client_without_a_certificate_is_not(self, guarded: Guarded) -> None:
