@@ -16,6 +16,8 @@ from tfx_export.savedmodel.signature import Signature
 
 # A run below this many seconds is cheaper on the event loop's own thread than handed over (a hop costs some 60 us).
 QUICK_SECONDS = 0.0005
+# A run that takes longer was slow whatever else the machine does.
+SLOW_SECONDS = 0.01
 # So many quick runs in a row, off the loop, before the first one on it.
 PROBATION = 5
 # So many slow runs in a row before it is run off the loop again, and so many more quick ones before it may come back.
@@ -58,8 +60,9 @@ class _Pace:
             self.slow_runs = 0
             self.elements = max(self.elements, elements)
             return
-        # One slow run among quick ones was the machine's doing: it gave the core to somebody else.
-        self.slow_runs += 1
+        # One slow run among quick ones was the machine's doing, which gave the core to somebody else; unless it was
+        # slower than that explains.
+        self.slow_runs += PATIENCE if seconds > SLOW_SECONDS else 1
         if self.slow_runs >= PATIENCE:
             self.quick_runs = -RELEGATION if self.quick_runs >= PROBATION else min(self.quick_runs, 0)
             self.elements = min(self.elements, elements // 2)
@@ -83,19 +86,18 @@ class DirectRunner:
         """Call `function`, which runs `signature` of the leased model on inputs of so many `elements`."""
         pace = self._paces.setdefault(lease.model, {}).setdefault(signature.name, _Pace())
 
-        def run(clock: Callable[[], float]) -> R:
-            started = clock()
+        def run() -> R:
+            started = time.perf_counter()
             try:
                 return function()
             finally:
-                pace.record(elements, clock() - started)
+                pace.record(elements, time.perf_counter() - started)
 
         if pace.is_quick(elements):
-            return run(time.perf_counter)
+            return run()
         # A client may cancel and its lease end while the model still runs: this one lasts as long as the run.
         held = lease.share()
-        # Its own time: on the wall's clock, a thread of the pool also waits for the interpreter's lock.
-        future = self._pool.submit(run, time.thread_time)
+        future = self._pool.submit(run)
         future.add_done_callback(lambda _: held.release())
         return await asyncio.wrap_future(future)
 
