@@ -113,7 +113,9 @@ def test_one_request_too_many_is_refused_and_the_others_are_answered(guarded: Gu
     call = calls.predict(calls.Model("slow"), {"loops": np.int32(SECOND)})
     with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel, guarded.client() as client:
         send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
-        run(client)  # connected, before the others start
+        # Both connections are open before anything runs, so that the requests meet.
+        run(client)
+        grpc.channel_ready_future(channel).result(timeout=30)
         pending = [send.future(call.request, metadata=[("authorization", "Bearer good")]) for _ in range(MAX_REQUESTS)]
         refused: list[str] = []
 
