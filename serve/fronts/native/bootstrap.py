@@ -17,6 +17,29 @@ _TYPE = "type.googleapis.com/envoy."
 _BUFFER_BYTES = 16 << 20
 # A connection may be quiet so many times longer than a request may stall.
 _QUIET = 10
+_HEX = "[0-9A-Fa-f]"
+_NEXT = "%[89ABab]" + _HEX
+_UTF8_PATH = "|".join(
+    (
+        f"([^%]|%[0-7]{_HEX}",
+        f"%[Cc][2-9A-Fa-f]{_NEXT}|%[Dd]{_HEX}{_NEXT}",
+        f"%[Ee]0%[ABab]{_HEX}{_NEXT}|%[Ee][1-9A-Ca-cEeFf]{_NEXT}{_NEXT}|%[Ee][Dd]%[89]{_HEX}{_NEXT}",
+        f"%[Ff]0%[9ABab]{_HEX}{_NEXT}{_NEXT}|%[Ff][1-3]{_NEXT}{_NEXT}{_NEXT}|%[Ff]4%8{_HEX}{_NEXT}{_NEXT})*",
+    )
+)
+# What Envoy answers by itself looks like an answer of the REST API; a path it does not let through is malformed.
+_ERRORS = {
+    "mappers": [
+        {
+            "filter": {
+                "status_code_filter": {"comparison": {"value": {"default_value": 403, "runtime_key": "unused"}}}
+            },
+            "status_code": 400,
+            "body": {"inline_string": "Malformed request: the path is no percent-encoded UTF-8"},
+        }
+    ],
+    "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
+}
 # The inner listener's socket, the admin interface's socket: files of the runtime folder.
 INNER_SOCKET = "inner.sock"
 ADMIN_SOCKET = "admin.sock"
@@ -42,7 +65,7 @@ def bootstrap(doors: Sequence[Door], *, config: Config, app: str, module: str, r
     One TLS setting for all doors: one listener with all addresses. Several: a listener each, in front of an inner one,
     because pyvoy gives every listener an event loop of its own and the models live in one.
     """
-    pyvoy = [_pyvoy(app, module)]
+    pyvoy = [_readable_paths(), _pyvoy(app, module)]
     if all(door.tls == doors[0].tls for door in doors):
         addresses = [address for door in doors for address in door.addresses]
         return _resources(runtime, [_listener("doors", addresses, _connections(config, pyvoy), doors[0].tls)])
@@ -64,6 +87,8 @@ def bootstrap(doors: Sequence[Door], *, config: Config, app: str, module: str, r
 def _resources(runtime: Path, listeners: list[Json], clusters: Sequence[Json] = ()) -> Json:
     return {
         "admin": {"address": _address(str(runtime / ADMIN_SOCKET))},
+        # The pattern of paths is larger than Envoy lets one be by default.
+        "layered_runtime": {"layers": [{"name": "ours", "static_layer": {"re2.max_program_size.error_level": 500}}]},
         "static_resources": {"listeners": listeners, "clusters": list(clusters)},
     }
 
@@ -98,6 +123,7 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
             "stat_prefix": "doors" if not routes else "outer",
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
             "http_filters": filters,
+            "local_reply_config": _ERRORS,
             "generate_request_id": False,
             "server_header_transformation": "PASS_THROUGH",
             "stream_idle_timeout": "0s",
@@ -123,7 +149,7 @@ def _routes(door: Door) -> list[Json]:
     forward: Json = {"match": {"prefix": "/"}, "route": {"cluster": "inner", "timeout": "0s"}}
     if door.protocol == "grpc":
         return [forward]
-    refusal = {"status": 403, "body": {"inline_string": "gRPC is not answered on this port.\n"}}
+    refusal = {"status": 404, "body": {"inline_string": "gRPC is not answered on this port."}}
     return [{"match": {"prefix": "/", "grpc": {}}, "direct_response": refusal}, forward]
 
 
@@ -155,6 +181,13 @@ def _pyvoy(app: str, module: str) -> Json:
         terminal_filter=True,
         filter_config=value,
     )
+
+
+def _readable_paths() -> Json:
+    """Refuses paths that are no percent-encoded UTF-8: pyvoy 1.3 would never answer them."""
+    path = {"safe_regex": {"regex": _UTF8_PATH}}
+    readable = {"permissions": [{"url_path": {"path": path}}], "principals": [{"any": True}]}
+    return _filter("rbac", "rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {"readable path": readable}})
 
 
 def _filter(name: str, message: str, **settings: Any) -> Json:
