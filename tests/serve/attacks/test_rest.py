@@ -157,7 +157,6 @@ def test_arrays_that_are_none(fortress: Fortress, media_type: str, body: bytes) 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
         ("GET", "/v1/models/../../etc/passwd"),
         ("GET", "/v1/models/%2e%2e%2f%2e%2e%2fetc%2fpasswd/metadata"),
         ("GET", "/v1/models/half_plus_two/versions/99999999999999999999999"),
