@@ -11,15 +11,23 @@ from pathlib import Path
 
 from tfx_export.errors import SavedModelError
 
-# A `serve.py` beside the user's script must not be taken for the server: the working directory is kept off the path.
-_SAFE_PATH = (
-    ["-P", "-m", "serve"]
-    if sys.version_info >= (3, 11)
-    else ["-c", "import sys; del sys.path[0]; import runpy; runpy.run_module('serve', run_name='__main__')"]
-)
+
+def safe_python(program: str) -> tuple[str, ...]:
+    """A command that runs `program`, Python source.
+
+    A `serve.py` beside the user's script must not be taken for the server: the working directory is kept off the path.
+    """
+    if sys.version_info >= (3, 11):
+        return sys.executable, "-P", "-c", program
+    return sys.executable, "-c", f"import sys; del sys.path[0]\n{program}"
+
 
 # To be followed by the server's flags.
-SERVER_PROGRAM: tuple[str, ...] = (sys.executable, *_SAFE_PATH)
+SERVER_PROGRAM: tuple[str, ...] = (
+    (sys.executable, "-P", "-m", "serve")
+    if sys.version_info >= (3, 11)
+    else safe_python("import runpy; runpy.run_module('serve', run_name='__main__')")
+)
 
 START_SECONDS = 120.0
 STOP_SECONDS = 10.0

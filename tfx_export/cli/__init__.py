@@ -45,6 +45,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bench": ("tfx_export.cli.bench", "Measure how fast a model is served on this machine."),
     "tune": ("tfx_export.cli.tune", "Find the batching parameters that suit a model on this machine."),
+    "doctor": ("tfx_export.cli.doctor", "Say what is installed, what is missing and what is in the way."),
     "init": ("tfx_export.cli.init", "Print a commented spec file for --signatures, filled in from a model."),
 }
 

@@ -1,0 +1,69 @@
+"""Shell completion is click's own; it works with commands that are imported when they are typed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(sys.executable).with_name("tfx-export")
+SHELLS = ("bash", "zsh", "fish")
+
+
+def completed(shell: str, *words: str) -> str:
+    """What the program answers when `shell` asks how the last of `words` may go on."""
+    line = " ".join(("tfx-export", *words))
+    # fish sends the last word by itself, the others its position.
+    asked = {"COMP_WORDS": line, "COMP_CWORD": words[-1] if shell == "fish" else str(len(words))}
+    environment = os.environ | asked | {"_TFX_EXPORT_COMPLETE": f"{shell}_complete"}
+    return subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize(
+    ("words", "candidates"),
+    [
+        (("sh",), {"show"}),
+        (("s",), {"serve", "session", "savedmodel", "show", "scan", "sig", "status"}),
+        (("show", "--tag"), {"--tag-set"}),
+        (("sig", "rename-"), {"rename-input", "rename-output"}),
+        (("deploy", "ku"), {"kubernetes"}),
+    ],
+    ids=" ".join,
+)
+def test_commands_options_and_choices_are_completed(shell: str, words: tuple[str, ...], candidates: set[str]) -> None:
+    answer = completed(shell, *words)
+    lines = answer.splitlines()
+    if shell == "bash":
+        found = {line.partition(",")[2] for line in lines}
+    elif shell == "fish":
+        found = {line.partition(",")[2].partition("\t")[0] for line in lines if "," in line}
+    else:
+        found = set(lines[1::3])  # type, value, help
+    assert candidates <= found
+    assert all(each.startswith(words[-1]) for each in found)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_the_script_is_one_the_shell_can_read(shell: str, tmp_path: Path) -> None:
+    environment = os.environ | {"_TFX_EXPORT_COMPLETE": f"{shell}_source"}
+    done = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True)
+    assert "_TFX_EXPORT_COMPLETE" in done.stdout
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "completion"
+    script.write_text(done.stdout)
+    subprocess.run([shell, "-n", script], check=True)
+
+
+def test_bash_itself_completes() -> None:
+    """With the script sourced, the function that bash calls on Tab fills COMPREPLY."""
+    program = (
+        'eval "$(_TFX_EXPORT_COMPLETE=bash_source tfx-export)"\n'
+        'COMP_WORDS=(tfx-export rollb) COMP_CWORD=1; _tfx_export_completion tfx-export; echo "${COMPREPLY[@]}"'
+    )
+    environment = os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "rollback"
