@@ -27,6 +27,7 @@ import tensorflow as tf  # noqa: E402
 from tensorflow.core.protobuf import config_pb2  # noqa: E402
 
 from serve.engines.tensorflow_graph import Program, optimised_program  # noqa: E402
+from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
 from tfx_export import wire  # noqa: E402
 
@@ -146,16 +147,16 @@ def _open(path: Path, tags: Sequence[str], session_config: Any) -> tuple[Any, An
     graph = tf.Graph()
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=session_config)
-        return session, tf.compat.v1.saved_model.loader.load(session, tags, str(path))
+        return session, GuardedLoader(str(path)).load(session, tags)
 
 
 def _start(loaded: Any, program: Program, session_config: Any) -> Any:
     """The session that answers: `loaded` itself, or a new one for a program that needs no variables."""
     if program.graph_def is None:
         return loaded
-    graph = tf.Graph()
-    with graph.as_default():
-        tf.graph_util.import_graph_def(program.graph_def, name="")
+    graph = _graph_of(program.graph_def)
+    if guard_unknown(program.graph_def, graph):
+        graph = _graph_of(program.graph_def)
     final = config_pb2.ConfigProto()
     final.CopyFrom(session_config)
     final.graph_options.rewrite_options.disable_meta_optimizer = True
@@ -164,6 +165,13 @@ def _start(loaded: Any, program: Program, session_config: Any) -> Any:
         session.run([graph.get_operation_by_name(name) for name in program.init_ops])
     loaded.close()
     return session
+
+
+def _graph_of(graph_def: Any) -> Any:
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.graph_util.import_graph_def(graph_def, name="")
+    return graph
 
 
 def _session_config(config: Config) -> Any:

@@ -12,6 +12,8 @@ from tensorflow.python.framework import convert_to_constants, op_def_registry
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.saved_model import loader_impl
 
+from serve.engines.tensorflow_guards import called
+
 logger = logging.getLogger("serve")
 
 # A GraphDef is one protobuf (2 GB at most), and grappler copies it.
@@ -122,21 +124,14 @@ def _ops_upstream(graph_def: Any, functions: dict[str, Any], roots: Iterable[str
         seen |= sources
         pending += sources
     ops: set[str] = set()
-    called: set[str] = set()
+    seen_functions: set[str] = set()
     while used:
         node = used.pop()
         ops.add(node.op)
-        for function in _called(node, functions) - called:
-            called.add(function)
+        for function in (called(node) & functions.keys()) - seen_functions:
+            seen_functions.add(function)
             used += functions[function]
     return ops - functions.keys()
-
-
-def _called(node: Any, functions: dict[str, Any]) -> set[str]:
-    names = {node.op}
-    for attribute in node.attr.values():
-        names.update((attribute.func.name, *(each.name for each in attribute.list.func)))
-    return names & functions.keys()
 
 
 def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:

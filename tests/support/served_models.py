@@ -6,6 +6,7 @@ counter         TF2, assigns in its signature  n += by, n is returned
 words           TF1, ref variables, an asset vocabulary, legacy_init_op, written as text; Predict on strings,
                 Classify and Regress on tf.Example
 image           TF2, a convolution of x [-1, 8, 8, 3]
+hidden          TF2, convolutions where static shape inference does not see them: `loop`, `branch`, `reshaped`
 slow            busy for `loops` turns, a second for some 200,000 of them
 defaulted       y = x * scale, scale has a default
 """
@@ -57,6 +58,24 @@ class Image(tf.Module):
     @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "x")])
     def convolve(self, x: Any) -> Any:
         return {"y": tf.nn.relu(tf.nn.conv2d(x, self.kernel, 1, "SAME"))}
+
+
+class Hidden(Image):
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "x")])
+    def loop(self, x: Any) -> Any:
+        mean = self.kernel[..., :3]
+        smooth = tf.while_loop(lambda y: True, lambda y: tf.nn.conv2d(y, mean, 1, "SAME"), [x], maximum_iterations=2)
+        return {"y": smooth[0]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 8, 8, 3], tf.float32, "x")])
+    def branch(self, x: Any) -> Any:
+        positive = tf.reduce_sum(x) > 0
+        pooled = tf.cond(positive, lambda: tf.nn.max_pool2d(x, 2, 1, "SAME"), lambda: self.convolve(x)["y"][..., :3])
+        return {"y": pooled}
+
+    @tf.function(input_signature=[tf.TensorSpec(None, tf.float32, "x"), tf.TensorSpec([None], tf.int32, "shape")])
+    def reshaped(self, x: Any, shape: Any) -> Any:
+        return {"y": tf.nn.conv2d(tf.reshape(x, shape), self.kernel, 1, "SAME")}
 
 
 def session_model(folder: Path, inputs: dict[str, Any], outputs: dict[str, Any], **options: Any) -> None:
@@ -153,6 +172,12 @@ def main(folder: Path) -> None:
     tf.saved_model.save(counter, str(folder / "counter" / "1"), signatures={"serving_default": counter.count})
     image = Image()
     tf.saved_model.save(image, str(folder / "image" / "1"), signatures={"serving_default": image.convolve})
+    hidden = Hidden()
+    tf.saved_model.save(
+        hidden,
+        str(folder / "hidden" / "1"),
+        signatures={"loop": hidden.loop, "branch": hidden.branch, "reshaped": hidden.reshaped},
+    )
     for version in range(1, 5):
         plus(folder, version)
     words(folder)

@@ -85,6 +85,20 @@ def test_a_convolution_is_given_another_rank(fortress: Fortress, rank: int) -> N
     assert message
 
 
+@pytest.mark.parametrize("rank", [0, 1, 2, 3, 5, 8, 60])
+@pytest.mark.parametrize("signature", ["loop", "branch", "reshaped"])
+@pytest.mark.parametrize("value", [1, -1])
+def test_a_hidden_convolution_is_given_another_rank(fortress: Fortress, signature: str, rank: int, value: int) -> None:
+    x = tensor.encode(np.full([1] * rank, value, np.float32))
+    request = predict(x, model="hidden")
+    request.model_spec.signature_name = signature
+    if signature == "reshaped":
+        request.inputs["shape"].CopyFrom(tensor.encode(np.ones(rank, np.int32)))
+    code, message = send(fortress, request.SerializeToString())
+    assert code == "INVALID_ARGUMENT"
+    assert message
+
+
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (1, 0, 0, 3), (1, 8, 8, 4), (1, 1, 1, 3)])
 def test_a_convolution_is_given_another_shape(fortress: Fortress, shape: tuple[int, ...]) -> None:
     x = tensor.encode(np.ones(shape, np.float32))

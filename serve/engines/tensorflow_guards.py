@@ -1,0 +1,91 @@
+"""Guards inside a graph: a convolution or pooling checks the rank of its input as it runs, where nothing else can.
+
+What such an operator does with a wrong rank is a failed CHECK, which ends the process. RankGuard asks static shape
+inference first; that does not look into the bodies of loops and branches, and knows no ranks where shapes are data.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tensorflow.core.framework import types_pb2
+from tensorflow.python.saved_model import loader_impl
+
+# Operator -> which of its inputs must have which rank.
+RANKS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(
+        ("AvgPool", "Conv2D", "DepthwiseConv2dNative", "Dilation2D", "FusedBatchNorm", "FusedBatchNormV2", "LRN",
+         "FusedBatchNormV3", "MaxPool", "MaxPoolV2", "MaxPoolWithArgmax", "_FusedConv2D", "_FusedBatchNormEx",
+         "_FusedDepthwiseConv2dNative"),
+        (0, 4),
+    ),
+    **dict.fromkeys(("Conv2DBackpropInput", "DepthwiseConv2dNativeBackpropInput"), (2, 4)),
+    **dict.fromkeys(("AvgPool3D", "Conv3D", "MaxPool3D", "_FusedConv3D"), (0, 5)),
+    "Conv3DBackpropInputV2": (2, 5),
+}  # fmt: skip
+# Their bodies become part of the graph, where static shape inference sees them.
+_INLINED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+
+
+class GuardedLoader(loader_impl.SavedModelLoader):  # type: ignore[misc]
+    """Loads a SavedModel with guards in the bodies of its loops and branches."""
+
+    def get_meta_graph_def_from_tags(self, tags: Iterable[str]) -> Any:
+        meta_graph = super().get_meta_graph_def_from_tags(tags)
+        guard_bodies(meta_graph.graph_def)
+        return meta_graph
+
+
+def guard_bodies(graph_def: Any) -> None:
+    """Put guards into every function that is called, at whatever depth, by an operator such as While, If or Case."""
+    functions = {function.signature.name: function for function in graph_def.library.function}
+    everywhere = [graph_def.node, *(function.node_def for function in functions.values())]
+    pending = {
+        name
+        for nodes in everywhere
+        for node in nodes
+        if node.op not in _INLINED and node.op not in functions
+        for name in called(node)
+    }
+    seen: set[str] = set()
+    while pending:
+        name = pending.pop()
+        if name in seen or name not in functions:
+            continue
+        seen.add(name)
+        nodes = functions[name].node_def
+        for node in nodes:
+            pending |= called(node)
+        # In a function, a node's output is named with the name that the operator gives it.
+        _guard(nodes, [node for node in nodes if node.op in RANKS], ":output:0")
+
+
+def guard_unknown(graph_def: Any, graph: Any) -> bool:
+    """Put guards before operators whose rank is unknown in `graph`, made of `graph_def`. Whether there were any."""
+    unknown = [
+        node
+        for node in graph_def.node
+        if node.op in RANKS and graph.get_operation_by_name(node.name).inputs[RANKS[node.op][0]].shape.rank is None
+    ]
+    _guard(graph_def.node, unknown, "")
+    return bool(unknown)
+
+
+def called(node: Any) -> set[str]:
+    """The functions that `node` names, by its operator or its attributes."""
+    names = {node.op}
+    for attribute in node.attr.values():
+        names.update((attribute.func.name, *(each.name for each in attribute.list.func)))
+    return names
+
+
+def _guard(nodes: Any, wary: Iterable[Any], output: str) -> None:
+    for node in wary:
+        position, rank = RANKS[node.op]
+        if "data_format" in node.attr and node.attr["data_format"].s in (b"NDHWC", b"NCDHW"):
+            rank = 5
+        guard = nodes.add(name=f"{node.name}/rank_guard", op="EnsureShape", input=[node.input[position]])
+        # Left out where it is float, the default: looking it up would add an empty one.
+        guard.attr["T"].type = node.attr["T"].type if "T" in node.attr else types_pb2.DT_FLOAT
+        for _ in range(rank):
+            guard.attr["shape"].shape.dim.add(size=-1)
+        node.input[position] = guard.name + output
