@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from tfx_export.exporting.api import export_keras as export_keras
     from tfx_export.exporting.api import export_savedmodel as export_savedmodel
     from tfx_export.exporting.api import export_session as export_session
+    from tfx_export.exporting.api import verify as verify
+    from tfx_export.exporting.extras import Extras as Extras
     from tfx_export.exporting.keras_options import KerasOptions as KerasOptions
     from tfx_export.exporting.run import run as run
     from tfx_export.exporting.spec import ExportSpec as ExportSpec
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from tfx_export.savedmodel.diff import diff as diff
     from tfx_export.savedmodel.editor import SignatureEditor as SignatureEditor
     from tfx_export.savedmodel.history import versions as versions
+    from tfx_export.savedmodel.record import Check as Check
+    from tfx_export.savedmodel.record import Verification as Verification
     from tfx_export.savedmodel.rollback import rollback as rollback
     from tfx_export.savedmodel.scan import scan as scan
     from tfx_export.savedmodel.signature import Signature as Signature
@@ -32,19 +36,23 @@ __version__ = version("tfx-export")
 
 # Public name -> the module that defines it.
 _API = {
+    "Check": "tfx_export.savedmodel.record",
     "ExportSpec": "tfx_export.exporting.spec",
     "Exported": "tfx_export.exporting.target",
+    "Extras": "tfx_export.exporting.extras",
     "FeatureSpec": "tfx_export.exporting.spec",
     "ImageSpec": "tfx_export.exporting.spec",
     "InputSpec": "tfx_export.exporting.spec",
     "KerasOptions": "tfx_export.exporting.keras_options",
     "Signature": "tfx_export.savedmodel.signature",
     "SignatureSpec": "tfx_export.exporting.spec",
+    "Verification": "tfx_export.savedmodel.record",
     "SignatureEditor": "tfx_export.savedmodel.editor",
     "export_function": "tfx_export.exporting.api",
     "export_keras": "tfx_export.exporting.api",
     "export_savedmodel": "tfx_export.exporting.api",
     "export_session": "tfx_export.exporting.api",
+    "verify": "tfx_export.exporting.api",
     "diff": "tfx_export.savedmodel.diff",
     "rollback": "tfx_export.savedmodel.rollback",
     "run": "tfx_export.exporting.run",

@@ -214,8 +214,10 @@ def test_every_option_is_documented(option: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_killed_in_the_middle_it_publishes_nothing(tmp_path: Path, model: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)])
+def test_killed_in_the_middle_it_publishes_nothing(
+    tmp_path: Path, model: Path, number: signal.Signals, code: int
+) -> None:
     out = tmp_path / "m"
     typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out)]
     with subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
@@ -227,7 +229,7 @@ def test_killed_in_the_middle_it_publishes_nothing(tmp_path: Path, model: Path, 
             time.sleep(0.02)
         process.send_signal(number)
         process.wait(60)
-    assert process.returncode != 0
+    assert process.returncode == code
     assert not list_versions(out)
     assert out.exists() == (number == signal.SIGKILL)
     assert run("keras", model, "--out", out, "--no-verify", "-q") == 0

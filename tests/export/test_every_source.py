@@ -111,11 +111,17 @@ def session(folder: Path, how: dict[str, Any]) -> Exported:
         return export_session(live, **ENDS, **how)
 
 
-def frozen_graph(folder: Path, how: dict[str, Any]) -> Exported:
-    with tf.Graph().as_default() as graph:
-        network(tf.constant(SCORING), tf.constant(PRICING))
-    (folder / "frozen.pb").write_bytes(graph.as_graph_def().SerializeToString())
-    return export_session(folder / "frozen.pb", **ENDS, **how)
+def frozen_graph(name: str) -> Export:
+    def export(folder: Path, how: dict[str, Any]) -> Exported:
+        with tf.Graph().as_default() as graph:
+            network(tf.constant(SCORING), tf.constant(PRICING))
+        tf.io.write_graph(graph, str(folder), name, as_text=name.endswith("txt"))
+        return export_session(folder / name, **ENDS, **how)
+
+    return export
+
+
+PIXELS = tf.TensorSpec([None, *SHAPE], tf.float32, name="image")
 
 
 class Network(tf.Module):  # type: ignore[misc]
@@ -123,7 +129,7 @@ class Network(tf.Module):  # type: ignore[misc]
         super().__init__()
         self.scoring, self.pricing = tf.Variable(SCORING), tf.Variable(PRICING)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *SHAPE], tf.float32, name="image")])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[PIXELS])  # type: ignore[untyped-decorator]
     def __call__(self, image: Any) -> dict[str, Any]:
         flat = tf.reshape(image, [-1, 60])
         return {"scores": tf.nn.softmax(flat @ self.scoring), "price": flat @ self.pricing}
@@ -135,19 +141,29 @@ def saved_model(folder: Path, how: dict[str, Any]) -> Exported:
     return export_savedmodel(folder / "saved", **how)
 
 
+def plain_function(image: Any) -> dict[str, Any]:
+    flat = tf.reshape(image, [-1, 60])
+    return {"scores": tf.nn.softmax(flat @ SCORING), "price": flat @ PRICING}
+
+
 SOURCES: dict[str, Export] = {
     "keras3-keras": keras_file("keras", "m.keras"),
     "keras3-h5": keras_file("keras", "m.h5"),
     "keras2-keras": keras_file("tf_keras", "m.keras"),
     "keras2-h5": keras_file("tf_keras", "m.h5"),
+    "keras2-hdf5": keras_file("tf_keras", "m.hdf5"),
     "keras2-folder": keras_file("tf_keras", "folder"),
     "keras3-weights": weights("keras", "m.weights.h5"),
     "keras2-weights": weights("tf_keras", "m.h5"),
     "checkpoint": checkpoint,
     "session": session,
-    "frozen": frozen_graph,
+    "frozen": frozen_graph("frozen.pb"),
+    "frozen-text": frozen_graph("frozen.pbtxt"),
     "savedmodel": saved_model,
-    "function": lambda folder, how: export_function(Network(), **how),
+    "keras3-object": lambda folder, how: export_keras(keras_model("keras"), **how),
+    "module": lambda folder, how: export_function(Network(), **how),
+    "tf.function": lambda folder, how: export_function(tf.function(plain_function, input_signature=[PIXELS]), **how),
+    "callable": lambda folder, how: export_function(plain_function, inputs={"image": PIXELS}, **how),
 }
 
 
@@ -167,7 +183,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def server(exported: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    models = exported["function"].parents[1]
+    models = exported["module"].parents[1]
     with running(tmp_path_factory.mktemp("server"), f"--model_base_path={models}", "--front=python") as started:
         yield started
 

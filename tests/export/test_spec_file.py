@@ -81,7 +81,9 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str) -> N
         read_spec(tmp_path / "spec.yaml")
 
 
-@pytest.mark.parametrize(("content", "message"), [(None, "cannot be read"), (b"\xff\xfe\x00", "not text in UTF-8")])
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "There is no spec file"), (b"\xff\xfe\x00", "not text in UTF-8")]
+)
 def test_a_file_that_is_no_spec(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content:
         (tmp_path / "spec.yaml").write_bytes(content)

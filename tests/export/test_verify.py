@@ -8,18 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support import three_signatures
-from tfx_export.errors import SpecError, VerificationError
-from tfx_export.exporting import verify as steps
-from tfx_export.savedmodel.record import Verification, describe
+from tests.support import keras_models, three_signatures
+from tfx_export import Extras, SignatureEditor, export_keras, verify
+from tfx_export.errors import SavedModelError, SpecError, VerificationError
+from tfx_export.savedmodel.record import describe
 
 Answer = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 SOURCE: Answer = partial(three_signatures.answer, three_signatures.weights())
-
-
-def verify(folder: Path, ask: Answer, *, probe: Path | None = None) -> Verification:
-    signatures = steps.callable_signatures(folder)
-    return steps.verify(folder, steps.ask_source(folder, signatures, ask, probe=probe), signatures)
 
 
 def test_every_signature_is_asked_what_it_reads_and_equals_the_source(classifier: Path) -> None:
@@ -113,5 +108,45 @@ def test_a_probe_file_that_does_not_fit_is_refused(
 
 
 def test_a_missing_probe_file_is_named(classifier: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="There is no file"):
+    with pytest.raises(SpecError, match="There is no probe file"):
         verify(classifier, SOURCE, probe=tmp_path / "absent.npz")
+
+
+def test_a_version_is_verified_again_with_the_file_it_was_made_of_or_with_another_version(tmp_path: Path) -> None:
+    file = keras_models.save("dense", "keras", tmp_path / "m.keras")
+    first, second = (export_keras(file, tmp_path / "m", extras=Extras(verify=False)).path for _ in range(2))
+    for source in (file, second):
+        assert [check.verdict for check in verify(first, source).checks] == ["equal"]
+    model = keras_models.library("keras").models.load_model(file)
+    model.set_weights([-weight for weight in model.get_weights()])
+    with pytest.raises(VerificationError, match="serving_default / scores: relative error"):
+        verify(first, model)
+
+
+def test_what_cannot_be_compared_is_refused(classifier: Path, tmp_path: Path) -> None:
+    with pytest.raises(SavedModelError):
+        verify(tmp_path, SOURCE)
+    with pytest.raises(SavedModelError):
+        verify(classifier, tmp_path)
+    file = keras_models.save("dense", "keras", tmp_path / "m.keras")
+    editor = SignatureEditor(classifier)
+    editor.remove("serving_default")
+    editor.save_copy(tmp_path / "1")
+    with pytest.raises(SpecError, match=r"No signature of .* is one of its source"):
+        verify(tmp_path / "1", file)
+
+
+@pytest.mark.parametrize(("kind", "library"), [("sparse", "keras"), ("ragged", "tf_keras")])
+def test_probes_fit_inputs_that_are_sent_as_several_tensors(tmp_path: Path, kind: str, library: str) -> None:
+    keras = keras_models.library(library)
+    if kind == "sparse":
+        given = keras.Input((10,), name="x", sparse=True)
+        model = keras.Model(given, keras.layers.Dense(2)(given))
+    else:
+        given = keras.Input((None,), name="x", dtype="int64", ragged=True)
+        words = keras.layers.Embedding(9, 4)(given)
+        model = keras.Model(given, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(words)))
+    record = export_keras(model, tmp_path / "m").record
+    assert record
+    assert record.verification
+    assert [check.verdict for check in record.verification.checks] == ["equal"]

@@ -51,7 +51,8 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
         console.print(_tensors(signature))
     console.print()
     if exported.record and exported.record.verification:
-        console.print(f"Compared with the source in a fresh process, probe {exported.record.verification.probe}:")
+        probe = exported.record.verification.probe or "none that fits"
+        console.print(f"Compared with the source in a fresh process, probe {probe}:")
         console.print(checks_table(exported.record.verification.checks))
     elif exported.record:
         console.print(Text("Not compared with the source (--no-verify).", style="yellow"))

@@ -1,11 +1,16 @@
 """The export functions of the Python API. They import TensorFlow when called, after the input has been looked at."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from tfx_export.errors import SpecError
 from tfx_export.exporting.extras import DEFAULT_EXTRAS, Extras
+from tfx_export.exporting.files import require_file
 from tfx_export.exporting.keras_file import KerasFile, inspect_keras_file
 from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
 from tfx_export.exporting.references import find
@@ -14,9 +19,45 @@ from tfx_export.exporting.spec import ExportSpec
 from tfx_export.exporting.spec_file import read_spec
 from tfx_export.exporting.target import Exported, Report, Target
 from tfx_export.quiet import import_tensorflow
-from tfx_export.savedmodel.reader import find_meta_graph, read_index, saved_model_file
-from tfx_export.savedmodel.record import Source, sha256
+from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures, saved_model_file
+from tfx_export.savedmodel.record import Source, Verification, sha256
 from tfx_export.savedmodel.versions import NEXT
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One export: what, where to, with what beyond it; `started` is when it was asked for."""
+
+    spec: ExportSpec
+    target: Target
+    extras: Extras
+    report: Report
+    started: float = field(default_factory=time.monotonic)
+
+    def start_tensorflow(self) -> None:
+        """Import it, once all that can be refused without it has been looked at."""
+        for signature in self.spec.signatures:
+            if signature.labels:
+                require_file("labels", signature.labels)
+        for asset in self.spec.assets:
+            require_file("assets", asset)
+        self.target.check()
+        self.extras.check()
+        self.report("Starting TensorFlow")
+        import_tensorflow()
+
+    def export(self, open_source: Callable[[], Any], origin: Source | None) -> Exported:
+        from tfx_export.exporting import pipeline
+
+        return pipeline.export(
+            open_source,
+            self.spec,
+            self.target,
+            extras=self.extras,
+            source_file=origin,
+            report=self.report,
+            started=self.started,
+        )
 
 
 def export_keras(
@@ -47,21 +88,13 @@ def export_keras(
     PublishError (file system), VerificationError (the export computes something else). Nothing is published then.
     """
     what = _spec(spec, input_names or {}, output_names or {})
-    target = Target(Path(out), version, overwrite, keep)
+    job = _Job(what, Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
-    target.check()
-    extras.check()
-    report("Starting TensorFlow")
-    import_tensorflow()
-    from tfx_export.exporting import keras, pipeline
+    job.start_tensorflow()
+    from tfx_export.exporting import keras
 
-    return pipeline.export(
-        lambda: keras.open_file(file) if file else keras.open_model(model),
-        what,
-        target,
-        extras=extras,
-        source_file=_origin(file) if file else None,
-        report=report,
+    return job.export(
+        lambda: keras.open_file(file) if file else keras.open_model(model), _origin(file) if file else None
     )
 
 
@@ -86,13 +119,9 @@ def export_session(
     With neither inputs nor outputs it raises a SpecError that lists the likely ones. The rest, and what is raised, is
     as for `export_keras`.
     """
-    what, target = _spec(spec, {}, {}), Target(Path(out), version, overwrite, keep)
+    job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_session_file(Path(session)) if isinstance(session, str | Path) else None
-    target.check()
-    extras.check()
-    report("Starting TensorFlow")
-    import_tensorflow()
-    from tfx_export.exporting import pipeline
+    job.start_tensorflow()
     from tfx_export.exporting import session as source
     from tfx_export.exporting.candidates import require_ends
     from tfx_export.exporting.ends import Ends
@@ -100,13 +129,9 @@ def export_session(
     opened: Any = source.load(file) if file else session
     ends = Ends(inputs, outputs, bind or {})
     require_ends(opened.graph, ends, file.path if file else None, Path(out))
-    return pipeline.export(
+    return job.export(
         lambda: source.open_session(opened, ends, description=file.description if file else "TensorFlow session"),
-        what,
-        target,
-        extras=extras,
-        source_file=Source("session", file.path.name, sha256(file.path)) if file else None,
-        report=report,
+        Source("session", file.path.name, sha256(file.path)) if file else None,
     )
 
 
@@ -132,24 +157,17 @@ def export_savedmodel(
     of `inputs` and `outputs`. The rest, and what is raised, is as for `export_session`; SavedModelError where `folder`
     holds no SavedModel with the tags `source_tags`.
     """
-    what, target = _spec(spec, {}, {}), Target(Path(out), version, overwrite, keep)
+    job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     find_meta_graph(read_index(Path(folder)), source_tags)
-    target.check()
-    extras.check()
-    report("Starting TensorFlow")
-    import_tensorflow()
-    from tfx_export.exporting import pipeline, savedmodel
+    job.start_tensorflow()
+    from tfx_export.exporting import savedmodel
     from tfx_export.exporting.ends import Ends
 
     ends = Ends(inputs or {}, outputs or {}, bind or {})
     file = saved_model_file(Path(folder))
-    return pipeline.export(
+    return job.export(
         lambda: savedmodel.open_folder(Path(folder), tags=source_tags, signature=signature, ends=ends),
-        what,
-        target,
-        extras=extras,
-        source_file=Source("savedmodel", file.name, sha256(file)),
-        report=report,
+        Source("savedmodel", file.name, sha256(file)),
     )
 
 
@@ -170,22 +188,75 @@ def export_function(
     `inputs` says what it takes (`tf.TensorSpec` by argument name) where it has no input_signature. The rest, and what
     is raised, is as for `export_keras`.
     """
-    what, target = _spec(spec, {}, {}), Target(Path(out), version, overwrite, keep)
-    target.check()
-    extras.check()
-    report("Starting TensorFlow")
-    import_tensorflow()
+    job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
+    job.start_tensorflow()
     from tfx_export.exporting import function as source
-    from tfx_export.exporting import pipeline
 
     found, name = (find(function), function) if isinstance(function, str) else (function, "function")
-    return pipeline.export(
-        lambda: source.open_function(found, inputs=inputs, description=name),
-        what,
-        target,
-        extras=extras,
-        report=report,
-    )
+    return job.export(lambda: source.open_function(found, inputs=inputs, description=name), None)
+
+
+def verify(
+    folder: str | Path,
+    source: str | Path | Any,
+    *,
+    tags: Sequence[str] = ("serve",),
+    probe: str | Path | None = None,
+    tolerance: float | None = None,
+    options: KerasOptions = DEFAULT_OPTIONS,
+    spec: ExportSpec | str | Path | None = None,
+) -> Verification:
+    """Compare the SavedModel in `folder` with `source`, as every export does before it publishes.
+
+    The SavedModel is loaded in a fresh process by the Session loader, and both are asked with the arrays of the .npz
+    file `probe`, or generated ones. `source` is the folder of another SavedModel, a Keras file or model (with the
+    `options` and `spec` it was exported with), or a function of a signature's name and its inputs, arrays by alias,
+    that returns its outputs, arrays by alias. Signatures that a model or folder given as source lacks are left out.
+    `tolerance` is the relative error allowed in floats; by default it goes by dtype (1e-4 for float32).
+
+    Returns a check for every output: equal, or unproven where no probe changed it or fits. Raises VerificationError
+    naming each output that differs, SavedModelError and SourceError for what cannot be read, SpecError if the probe
+    does not fit or no signature is in both.
+    """
+    folder, what = Path(folder), _spec(spec)
+    find_meta_graph(read_index(folder), tags)
+    extras = Extras(probe=Path(probe) if probe else None)
+    extras.check()
+    if isinstance(source, str | Path):
+        source = Path(source)
+        source = source if source.is_dir() else inspect_keras_file(source, options)
+    import_tensorflow()
+    from tfx_export.exporting import verify as steps
+
+    found = steps.callable_signatures(folder, tags)
+    with _answering(source, what, tags) as (ask, known):
+        shared = {name: signature for name, signature in found.items() if known is None or name in known}
+        if not shared:
+            raise SpecError(
+                f"No signature of {folder} is one of its source.",
+                hint=f"Signatures there: {', '.join(found)}; of the source: {', '.join(known or ())}",
+            )
+        asked = steps.ask_source(folder, shared, ask, tags=tags, probe=extras.probe)
+    return steps.verify(folder, asked, shared, tags=tags, tolerance=tolerance)
+
+
+@contextmanager
+def _answering(source: Any, spec: ExportSpec, tags: Sequence[str]) -> Iterator[tuple[Any, Collection[str] | None]]:
+    """What answers for the source of `verify`, and which signatures it knows (None: all)."""
+    from tfx_export.exporting import keras, signatures
+    from tfx_export.exporting.loaded import SessionModel
+
+    if isinstance(source, Path):
+        known = read_signatures(source, tags)
+        with SessionModel(source, tags) as model:
+            yield model.ask, known
+    elif isinstance(source, KerasFile) or hasattr(source, "get_config"):
+        opened = keras.open_file(source) if isinstance(source, KerasFile) else keras.open_model(source)
+        with opened.renamed(spec.input_names, spec.output_names) as graph:
+            signed = signatures.sign(graph, spec)
+            yield signatures.asker(signed), [one.signature.name for one in signed]
+    else:
+        yield source, None
 
 
 def describe_keras(
@@ -209,7 +280,9 @@ def _origin(file: KerasFile) -> Source:
 
 
 def _spec(
-    spec: ExportSpec | str | Path | None, input_names: Mapping[str, str], output_names: Mapping[str, str]
+    spec: ExportSpec | str | Path | None,
+    input_names: Mapping[str, str] = MappingProxyType({}),
+    output_names: Mapping[str, str] = MappingProxyType({}),
 ) -> ExportSpec:
     read = read_spec(Path(spec)) if isinstance(spec, str | Path) else spec or ExportSpec()
     return replace(

@@ -11,6 +11,7 @@ from platform import python_version
 from typing import Any, Literal
 
 from tfx_export.errors import SpecError
+from tfx_export.exporting.files import require_file
 from tfx_export.savedmodel import record
 from tfx_export.savedmodel.publish import refusals
 from tfx_export.savedmodel.record import Record, Source
@@ -39,8 +40,8 @@ class Extras:
     def check(self) -> None:
         """Raise now the SpecError that would come up after the model has been written."""
         for what, path in (("probe", self.probe), ("warmup", self.warmup_from)):
-            if path and not path.is_file():
-                raise SpecError(f"There is no {what} file {path}.")
+            if path:
+                require_file(what, path)
         if self.accelerate and find_spec("ai_edge_litert") is None:
             raise SpecError(
                 "An accelerated model is verified with LiteRT, which is not installed.",

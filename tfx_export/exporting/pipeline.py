@@ -25,9 +25,12 @@ def export(
     extras: Extras,
     source_file: Source | None = None,
     report: Report,
+    started: float,
 ) -> Exported:
-    """Export what `open_source` opens. Raises a TfxExportError, and then nothing was published."""
-    started = time.monotonic()
+    """Export what `open_source` opens. Raises a TfxExportError, and then nothing was published.
+
+    `started` is the time.monotonic() at which the user began to wait.
+    """
     target.check()
     report("Loading the model")
     with open_source().renamed(spec.input_names, spec.output_names) as source, staging(target.out) as staged:

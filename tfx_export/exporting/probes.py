@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
+from tfx_export.exporting.composites import composites
 from tfx_export.exporting.replay import Arrays
 from tfx_export.exporting.serialized import Feature, StringUse, StringUses
 from tfx_export.savedmodel.dtypes import numpy_dtype
@@ -56,16 +57,22 @@ def generated(signature: Signature, uses: StringUses, rows: int = ROWS) -> Itera
     strings = {alias: uses.of(spec.tensor) for alias, spec in signature.inputs.items() if spec.dtype == "DT_STRING"}
     keys = uses.keys() if any(spec.dtype in ("DT_INT32", "DT_INT64") for spec in signature.inputs.values()) else ()
     free = any(spec.shape is None or spec.shape[:1] == (None,) for spec in signature.inputs.values())
+
+    def request(start: int, count: int, style: _Style, rng: np.random.Generator) -> Arrays:
+        parts = composites(signature, count, style.length, rng)
+        return {
+            alias: parts.arrays[alias].astype(numpy_dtype(spec.dtype))
+            if alias in parts.arrays
+            else _input(
+                spec.dtype, parts.shapes.get(alias, spec.shape), count, start, style, rng, strings.get(alias), keys
+            )
+            for alias, spec in signature.inputs.items()
+        }
+
     for counts in ([(rows, 1)] if free else []) + [(1,) * rows]:
         for style in _STYLES:
             rng = np.random.default_rng(0)
-            requests = tuple(
-                {
-                    alias: _input(spec.dtype, spec.shape, count, start, style, rng, strings.get(alias), keys)
-                    for alias, spec in signature.inputs.items()
-                }
-                for start, count in enumerate(counts)
-            )
+            requests = tuple(request(start, count, style, rng) for start, count in enumerate(counts))
             yield Probe("generated", requests, counts)
 
 

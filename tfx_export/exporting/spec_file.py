@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 import yaml
 
 from tfx_export.errors import SpecError
+from tfx_export.exporting.files import require_file
 from tfx_export.exporting.spec import ExportSpec, FeatureSpec, ImageSpec, InputSpec, Method, SignatureSpec
 
 _TOP = ("signatures", "default", "tags", "assets", "as_text", "clear_devices", "strip_default_attrs")
@@ -23,6 +24,7 @@ Item = TypeVar("Item")
 
 def read_spec(path: Path) -> ExportSpec:
     """The spec in the YAML file `path`; file names in it are relative to it. Raises SpecError saying where."""
+    require_file("spec", path, hint="To write one: tfx-export init keras model.keras > spec.yaml")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
     except OSError as error:

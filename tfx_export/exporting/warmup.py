@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from tfx_export import wire
 from tfx_export.errors import SpecError
 from tfx_export.exporting import requests_json
+from tfx_export.exporting.files import require_file
 from tfx_export.exporting.probes import from_file
 from tfx_export.exporting.replay import Arrays, predict_request, replay
 from tfx_export.exporting.verify import Asked
@@ -61,8 +62,7 @@ def read(path: Path, signatures: Signatures, count: int | None = None) -> list[w
     file of PredictionLogs, as a server's request log is. Raises SpecError if it cannot be read.
     """
     limit = MAX_RECORDS if count is None else count
-    if not path.is_file():
-        raise SpecError(f"There is no file {path}.")
+    require_file("warmup", path)
     found: Iterator[wire.Message]
     if path.suffix == ".npz":
         probes = from_file(path, signatures, limit)

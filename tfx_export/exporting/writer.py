@@ -11,6 +11,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tfx_export.errors import PublishError
 from tfx_export.exporting.graph import SourceGraph
 from tfx_export.exporting.spec import ExportSpec
+from tfx_export.savedmodel.publish import NOTHING_PUBLISHED
 from tfx_export.savedmodel.signature import Signature
 
 
@@ -44,9 +45,11 @@ def _signature_def(signature: Signature) -> Any:
     return meta_graph_pb2.SignatureDef.FromString(signature.to_proto().SerializeToString())
 
 
-def _reason(error: Any) -> str:
-    """The file system's words in a TensorFlow error; below them stand the ops that led there."""
-    return str(error.message).strip().partition("\n")[0]
+def _reason(error: Any, folder: Path) -> str:
+    """The file system's words in a TensorFlow error: they follow the name of the file; around stand the ops."""
+    lines = str(error.message).strip().splitlines()
+    told = [line.rpartition("; ")[2] for line in lines if str(folder) in line and "; " in line]
+    return (told or lines)[0].strip().rstrip(".")
 
 
 @contextmanager
@@ -54,4 +57,6 @@ def _refusals(folder: Path) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
-        raise PublishError(f"Cannot write the SavedModel below {folder.parent}: {_reason(error)}") from None
+        raise PublishError(
+            f"Cannot write the SavedModel below {folder.parent}: {_reason(error, folder)}.", hint=NOTHING_PUBLISHED
+        ) from None

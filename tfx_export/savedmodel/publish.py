@@ -18,6 +18,7 @@ from tfx_export.savedmodel.versions import check_version, list_versions, resolve
 
 _STAGING = ".tfx-export-staging-"
 _REPLACED = ".tfx-export-replaced-"
+NOTHING_PUBLISHED = "Nothing was published. Choose another --out, or make room."
 
 
 @contextmanager
@@ -92,9 +93,7 @@ def refusals(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise PublishError(
-            f"Cannot write below {folder}: {reason}.", hint="Nothing was published. Choose another --out, or make room."
-        ) from error
+        raise PublishError(f"Cannot write below {folder}: {reason}.", hint=NOTHING_PUBLISHED) from error
 
 
 def _make_staging(model: Path) -> tuple[Path, Ownership, list[Path]]:

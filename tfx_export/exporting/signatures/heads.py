@@ -114,8 +114,9 @@ def _labels(path: Path, count: int | None, signature: str) -> Any:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise SpecError(
-            f"Signature {signature!r}: the labels {path} cannot be read: {error}.",
+            f"Signature {signature!r}: the labels {path} cannot be read: {reason}.",
             hint="Labels are a text file in UTF-8, one label a line, in the order of the model's classes.",
         ) from None
     if count is not None and len(lines) != count:

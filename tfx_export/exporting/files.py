@@ -1,0 +1,18 @@
+"""Files that the user names beside the model: labels, assets, probes, specs."""
+
+from difflib import get_close_matches
+from pathlib import Path
+
+from tfx_export.errors import SpecError
+
+
+def require_file(what: str, path: Path, *, hint: str = "") -> None:
+    """Raise a SpecError, with the file that may have been meant, if there is no file `path`; `what` it should be."""
+    if path.is_file():
+        return
+    if path.is_dir():
+        raise SpecError(f"The {what} file {path} is a folder.", hint=hint)
+    names = [file.name for file in path.parent.iterdir() if file.is_file()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, names, 1)
+    meant = f"Did you mean {path.with_name(near[0])}?" if near else ""
+    raise SpecError(f"There is no {what} file {path}.", hint="\n".join(filter(None, (meant, hint))))
