@@ -335,3 +335,20 @@ def test_options_that_do_not_fit_the_file(tmp_path: Path, case: str) -> None:
     path = lambda_file("keras", tmp_path / "m.h5")
     with pytest.raises(SourceError, match=message):
         keras_source.open_file(inspect_keras_file(path, KerasOptions(**values)))
+
+
+def test_a_file_of_a_newer_keras_says_which(tmp_path: Path) -> None:
+    file = keras_models.save("dense", "keras", tmp_path / "model.keras")
+    newer = tmp_path / "newer.keras"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(newer, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "metadata.json":
+                content = json.dumps({**json.loads(content), "keras_version": "99.1.0"}).encode()
+            if name == "config.json":
+                content = content.replace(b'"units": 16', b'"units": 16, "of_the_future": 1')
+            target.writestr(name, content)
+    with pytest.raises(SourceError) as raised:
+        export_keras(newer, tmp_path / "served")
+    assert "written by Keras 99.1.0" in raised.value.hint
+    assert len(raised.value.message) < 1000

@@ -3,9 +3,11 @@
 import json
 import re
 import shutil
+import textwrap
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
@@ -15,6 +17,8 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.keras_config import replacement_name
 from tfx_export.exporting.keras_file import KerasFile
 from tfx_export.exporting.references import find
+
+_LONGEST_REASON = 400  # characters
 
 
 def load(file: KerasFile) -> Any:
@@ -39,10 +43,13 @@ def load(file: KerasFile) -> Any:
 
 
 def reason(error: Exception) -> str:
-    """What went wrong in the user's or Keras's code: the first two lines of the error, without its colours."""
+    """What went wrong in the user's or Keras's code: the first two lines of the error, without its colours.
+
+    Keras appends the whole config of a model, which says nothing a person can use: the text ends where that begins.
+    """
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines[:2]) or type(error).__name__
+    return textwrap.shorten(" ".join(lines[:2]).partition(" config={")[0], _LONGEST_REASON) or type(error).__name__
 
 
 @contextmanager
@@ -120,4 +127,12 @@ def _hint(file: KerasFile, error: Exception) -> str:
             "If it is an operation of keras.ops in an .h5 file, save the model as .keras."
         )
     library = "keras" if file.generation == 3 else "tf_keras"
+    installed = version(library)
+    if _numbers(file.keras_version) > _numbers(installed):
+        return f"The file was written by Keras {file.keras_version}, and {installed} is installed. Upgrade {library}."
     return f"Does {library}.models.load_model({str(file.path)!r}) load it in Python?"
+
+
+def _numbers(release: str) -> list[int]:
+    """`3.15.1` as numbers to compare; what follows them (`rc0`) does not count."""
+    return [int(number) for number in re.findall(r"\d+", release)[:3]]
