@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,7 @@ class Api:
         if self._config.enable_signature_method_name_check:
             check_method_name(found)
         check_inputs(found, inputs)
+        check_sizes(inputs, self._config.max_tensor_elements)
         return await self._runner.run(lease, found, inputs, check_outputs(found, outputs))
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
@@ -157,6 +159,17 @@ def check_inputs(signature: Signature, inputs: Mapping[str, object]) -> None:
         f"input size does not match signature: {len(sent)}!={len(required)} len({_braced(sent)}) != "
         f"len({_braced(required)}). Sent extra: {_braced(extra)}. Missing but required: {_braced(missing)}.",
     )
+
+
+def check_sizes(inputs: Mapping[str, NDArray[Any]], limit: int) -> None:
+    """INVALID_ARGUMENT if an input has more than `limit` elements (0: any number), in whatever form it was sent."""
+    for name, array in inputs.items():
+        if limit and array.size > limit:
+            raise ServeError(
+                Code.INVALID_ARGUMENT,
+                f"input {name} of shape {list(array.shape)} has {array.size} values, "
+                f"at most {limit} are allowed (--max_tensor_elements)",
+            )
 
 
 def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ...]:

@@ -131,6 +131,14 @@ ALL: tuple[Metric, ...] = (
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
+def first_value(name: str) -> int:
+    """What upstream takes for the value of a metric: that of its first cell, 0 where it is no whole number."""
+    for metric in ALL:
+        if metric.name == name and isinstance(metric, Counter | Gauge):
+            return next((int(cell.value) for _, cell in metric.cells()), 0)
+    return 0
+
+
 def page() -> bytes:
     """Everything, in Prometheus' text format."""
     return render(ALL).encode()

@@ -27,17 +27,21 @@ def config_of(*entries: str) -> str:
 def reload(server: RunningServer, config: str) -> tuple[str, str]:
     """Code and message of HandleReloadConfigRequest."""
     request = wire.ReloadConfigRequest(config=wire.parse_text(wire.ModelServerConfig, config))
+    try:
+        assert server_reload(server, request).status.error_code == 0
+    except grpc.RpcError as error:
+        return error.code().name, error.details()
+    return "OK", ""
+
+
+def server_reload(server: RunningServer, request: wire.Message) -> wire.Message:
     with grpc.insecure_channel(server.grpc) as channel:
         call = channel.unary_unary(
             "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
             request_serializer=wire.ReloadConfigRequest.SerializeToString,
             response_deserializer=wire.ReloadConfigResponse.FromString,
         )
-        try:
-            assert call(request, timeout=30).status.error_code == 0
-        except grpc.RpcError as error:
-            return error.code().name, error.details()
-    return "OK", ""
+        return call(request, timeout=30)
 
 
 def answers(server: RunningServer, asked: Mapping[str, Model]) -> dict[str, float]:
@@ -128,6 +132,17 @@ def test_reload_says_when_a_new_model_does_not_load_and_keeps_the_others(
     assert code == "UNKNOWN"
     assert message.startswith("1 model(s) did not become available: {name: broken version: 1} due to error: ")
     assert answers(server, {"plus": Model("plus")}) == {"plus": 5.0}
+
+
+def test_reload_tells_by_how_much_metrics_grew(served_models: Path, start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(f"--model_base_path={served_models / 'half_plus_two'}", "--model_name=half")
+    names = [":tensorflow:cc:saved_model:load_attempt_count", ":tensorflow:serving:request_latency", "no_such_metric"]
+    config = config_of(entry("half", served_models / "half_plus_two"), entry("plus", served_models / "plus"))
+    request = wire.ReloadConfigRequest(config=wire.parse_text(wire.ModelServerConfig, config), metric_names=names)
+    response = server_reload(server, request)
+    grown = {metric.name: metric.int64_value_increase for metric in response.metric}
+    assert sorted(grown) == sorted(names)
+    assert grown["no_such_metric"] == grown[":tensorflow:serving:request_latency"] == 0
 
 
 def test_a_config_file_that_changes_is_followed(

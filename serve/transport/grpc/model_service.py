@@ -1,5 +1,6 @@
 """tensorflow.serving.ModelService."""
 
+from serve import metrics
 from serve.api import Api
 from serve.errors import Code, ServeError
 from serve.transport.grpc.method import CallContext, Handler
@@ -21,9 +22,12 @@ def handlers(api: Api) -> dict[str, Handler]:
         return response
 
     async def handle_reload_config_request(request: wire.Message, context: CallContext) -> wire.Message:
+        before = {name: metrics.first_value(name) for name in request.metric_names}
         await api.reload(request.config)
         response = wire.ReloadConfigResponse()
         response.status.SetInParent()
+        for name, value in before.items():
+            response.metric.add(name=name, int64_value_increase=metrics.first_value(name) - value)
         return response
 
     return {

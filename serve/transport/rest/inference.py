@@ -37,6 +37,7 @@ class Inference:
         self._api = api
         self._depth = config.max_json_depth or MAX_RANK
         self._max_elements = config.max_tensor_elements
+        self._as_content = config.enable_serialization_as_tensor_content
 
     async def answer(self, route: Route, request: Request, body: bytes) -> Answer:
         if route.verb != "predict":
@@ -76,7 +77,9 @@ class Inference:
             response.model_spec.version.value = lease.version
             response.model_spec.signature_name = signature.name
         for output, array in outputs.items():
-            response.outputs[output].CopyFrom(encode(array, dtype=signature.outputs[output].dtype))
+            response.outputs[output].CopyFrom(
+                encode(array, as_content=self._as_content, dtype=signature.outputs[output].dtype)
+            )
         return Answer(response.SerializeToString(), "application/x-protobuf")
 
     async def _predict_npy(self, route: Route, request: Request, body: bytes) -> Answer:

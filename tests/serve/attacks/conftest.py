@@ -11,6 +11,8 @@ from tests.support.server import RunningServer, running
 
 MEGABYTE = 1 << 20
 MAX_BODY = 8 * MEGABYTE
+MAX_ELEMENTS = MEGABYTE
+MAX_DEPTH = 64
 # What attacks may leave behind, allocators and caches included.
 SLACK = 200 * MEGABYTE
 
@@ -47,7 +49,8 @@ def strong_server(front: str, served_models: Path, tmp_path_factory: pytest.Temp
         f"--front={front}",
         f"--max_body_bytes={MAX_BODY}",
         f"--max_decompressed_bytes={2 * MAX_BODY}",
-        f"--max_tensor_elements={MEGABYTE}",
+        f"--max_tensor_elements={MAX_ELEMENTS}",
+        f"--max_json_depth={MAX_DEPTH}",
         "--max_idle_seconds=2",
         "--max_request_seconds=20",
     )

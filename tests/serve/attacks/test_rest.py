@@ -2,6 +2,7 @@
 
 import gzip
 import http.client
+import io
 import json
 import socket
 import zlib
@@ -9,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 
-from tests.serve.attacks.conftest import MAX_BODY, Fortress
+from tests.serve.attacks.conftest import MAX_BODY, MAX_ELEMENTS, Fortress
 
 PREDICT = "/v1/models/half_plus_two:predict"
 WORDS = "/v1/models/words:predict"
@@ -87,6 +89,28 @@ def test_documents_that_are_none(fortress: Fortress, path: str) -> None:
 def test_depth_in_a_key_nobody_reads_is_harmless(fortress: Fortress, depth: int) -> None:
     status, _ = post(fortress, f'{{"ignored": {deep(depth)}, "instances": [[1.0]]}}'.encode())
     assert status in {200, 400}
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "NaN"])
+def test_an_array_of_more_levels_than_allowed(fortress: Fortress, text: str) -> None:
+    for depth, key, said in ((70, "inputs", "levels deep"), (64, "inputs", "rank"), (66, "instances", "levels deep")):
+        body = f'{{"{key}": {deep(depth, text)}}}'.encode()
+        status, message = post(fortress, body, "/v1/models/image:predict")
+        assert status == 400
+        assert said in message
+
+
+def test_an_array_of_more_elements_than_allowed(fortress: Fortress) -> None:
+    too_many = (MAX_ELEMENTS + 1) // 2
+    file = io.BytesIO()
+    np.save(file, np.ones((too_many + 1, 2), np.float16))
+    for body, media_type in (
+        (b'{"inputs": [' + b"[1,2]," * too_many + b"[1,2]]}", "application/json"),
+        (file.getvalue(), "application/x-npy"),
+    ):
+        status, message = post(fortress, body, headers={"content-type": media_type})
+        assert status == 400
+        assert "--max_tensor_elements" in message
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e-400", "-0.0"])
