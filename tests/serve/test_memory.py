@@ -68,6 +68,7 @@ def test_100_swaps_under_light_load_leave_no_memory_behind(
     finally:
         done.set()
         client.join()
-    print(f"{MEGABYTES} MB: {sizes[SETTLED - 1] >> 20} MB after {SETTLED} swaps, {sizes[-1] >> 20} MB after {SWAPS}")
+    told = f"{MEGABYTES} MB: {sizes[SETTLED - 1] >> 20} MB after {SETTLED} swaps, {sizes[-1] >> 20} MB after {SWAPS}\n"
+    sys.stdout.write(told)
     assert not failures
     assert sizes[-1] <= 1.1 * sizes[SETTLED - 1], [size >> 20 for size in sizes]
