@@ -11,8 +11,10 @@ import tensorflow as tf
 from tests.support import tf1_models
 from tests.support.command_line import tfx_export
 from tests.support.loaders import run_in_session, run_loaded
+from tests.support.server import running
 from tests.support.tf1_models import FEATURES
 from tfx_export import export_savedmodel, export_session
+from tfx_export.client import Model
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.extras import Extras
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures
@@ -20,6 +22,12 @@ from tfx_export.wire import GraphDef
 
 UNVERIFIED = Extras(verify=False)
 SCORES = {"inputs": {"x": "x:0"}, "outputs": {"scores": "softmax"}, "bind": {"keep_prob": 1.0}}
+CONFIG = """
+model_config_list { config {
+  name: "segmenter"  base_path: "%s"  model_platform: "tensorflow"
+  model_version_policy { all {} }
+} }
+"""
 LABEL = "label/LookupTableFindV2:0"
 
 
@@ -138,6 +146,12 @@ def test_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path
     for version in ("1", "2"):
         assert (tmp_path / "served" / version / "saved_model.pbtxt").is_file()
         np.testing.assert_array_equal(run_in_session(tmp_path / "served" / version, feeds)["segmentation_map"], want)
+    config = tmp_path / "models.config"
+    config.write_text(CONFIG % (tmp_path / "served"))
+    with running(tmp_path, f"--model_config_file={config}") as server, server.client as client:
+        for number in (1, 2):
+            answer = client.predict(Model("segmenter", number), feeds)
+            np.testing.assert_array_equal(answer["segmentation_map"], want)
 
 
 def test_candidates_are_listed_with_a_command_that_works(tmp_path: Path) -> None:
