@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.example_protocols import ExampleAsker, GrpcExamples, RestExamples
 from tests.support.protocols import Asker, GrpcAsker, JsonAsker, NpyAsker, ProtobufAsker
 from tests.support.server import RunningServer, running
 
@@ -25,7 +26,8 @@ ASKERS: dict[str, Callable[[RunningServer], Asker]] = {
 def models(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("conformance") / "models"
     shutil.copytree(served_models, folder)
-    subprocess.run([sys.executable, "-m", "tests.support.echo_models", str(folder)], check=True)
+    for module in ("echo_models", "rated_models"):
+        subprocess.run([sys.executable, "-m", f"tests.support.{module}", str(folder)], check=True)
     return folder
 
 
@@ -38,3 +40,14 @@ def conforming(front: str, models: Path, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture(scope="package", params=list(ASKERS))
 def asker(request: pytest.FixtureRequest, conforming: RunningServer) -> Asker:
     return ASKERS[request.param](conforming)
+
+
+@pytest.fixture(scope="package")
+def grpc_examples(conforming: RunningServer) -> ExampleAsker:
+    return GrpcExamples(conforming)
+
+
+@pytest.fixture(scope="package", params=[GrpcExamples, RestExamples])
+def examples(request: pytest.FixtureRequest, conforming: RunningServer) -> ExampleAsker:
+    asker: ExampleAsker = request.param(conforming)
+    return asker

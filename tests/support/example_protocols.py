@@ -1,0 +1,157 @@
+"""Classify, Regress, metadata and status over gRPC and REST: one interface, so that a behaviour is tested once."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import grpc
+import numpy as np
+from google.protobuf import json_format
+
+from tests.support.protocols import RefusedError, Target, checked, path
+from tests.support.rest import ask
+from tests.support.server import RunningServer
+from tfx_export import wire
+
+# Feature name -> its values; bytes, whole numbers or floats, one kind a feature.
+Example = Mapping[str, Sequence[bytes | int | float]]
+FIELDS: dict[type, str] = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
+STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+
+
+class ExampleAsker(Protocol):
+    """One protocol. Each method raises RefusedError."""
+
+    is_rest: bool
+
+    def classify(
+        self, target: Target, examples: Sequence[Example], context: Example | None = None
+    ) -> list[list[tuple[str, float]]]: ...
+
+    def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]: ...
+
+    def metadata(self, target: Target) -> wire.Message:
+        """The SignatureDefMap."""
+        ...
+
+    def status(self, target: Target) -> dict[int, str]:
+        """Version -> state, in the order of the answer."""
+        ...
+
+
+class GrpcExamples:
+    is_rest = False
+
+    def __init__(self, server: RunningServer) -> None:
+        self._channel = grpc.insecure_channel(server.grpc)
+
+    def classify(
+        self, target: Target, examples: Sequence[Example], context: Example | None = None
+    ) -> list[list[tuple[str, float]]]:
+        request = _filled(wire.ClassificationRequest(), target, examples, context)
+        response = self._send("PredictionService/Classify", request, wire.ClassificationResponse)
+        assert response.model_spec.name == target.model
+        return [[(each.label, each.score) for each in row.classes] for row in response.result.classifications]
+
+    def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]:
+        request = _filled(wire.RegressionRequest(), target, examples, context)
+        response = self._send("PredictionService/Regress", request, wire.RegressionResponse)
+        assert response.model_spec.name == target.model
+        return [each.value for each in response.result.regressions]
+
+    def metadata(self, target: Target) -> wire.Message:
+        request = wire.GetModelMetadataRequest(metadata_field=["signature_def"])
+        _name(request.model_spec, target)
+        response = self._send("PredictionService/GetModelMetadata", request, wire.GetModelMetadataResponse)
+        signatures = wire.SignatureDefMap()
+        assert response.metadata["signature_def"].Unpack(signatures)
+        return signatures
+
+    def status(self, target: Target) -> dict[int, str]:
+        request = wire.GetModelStatusRequest()
+        _name(request.model_spec, target)
+        response = self._send("ModelService/GetModelStatus", request, wire.GetModelStatusResponse)
+        return {each.version: STATES[each.state] for each in response.model_version_status}
+
+    def _send(self, method: str, request: wire.Message, response: Any) -> wire.Message:
+        call = self._channel.unary_unary(
+            f"/tensorflow.serving.{method}", type(request).SerializeToString, response.FromString
+        )
+        try:
+            return call(request, timeout=60)
+        except grpc.RpcError as error:
+            raise RefusedError(error.code().name, error.details() or "") from None
+
+
+class RestExamples:
+    is_rest = True
+
+    def __init__(self, server: RunningServer) -> None:
+        self._url = server.rest
+
+    def classify(
+        self, target: Target, examples: Sequence[Example], context: Example | None = None
+    ) -> list[list[tuple[str, float]]]:
+        results = self._post("classify", target, examples, context)
+        return [[(label, float(np.float32(score))) for label, score in row] for row in results]
+
+    def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]:
+        # Printed as short as a float32 can be told.
+        return [float(np.float32(value)) for value in self._post("regress", target, examples, context)]
+
+    def metadata(self, target: Target) -> wire.Message:
+        reply = checked(ask(self._url, "GET", f"{path(target)}/metadata"))
+        signatures = wire.SignatureDefMap()
+        for name, signature in reply.json["metadata"]["signature_def"]["signature_def"].items():
+            json_format.ParseDict(signature, signatures.signature_def[name])
+        return signatures
+
+    def status(self, target: Target) -> dict[int, str]:
+        reply = checked(ask(self._url, "GET", path(target)))
+        return {int(each["version"]): each["state"] for each in reply.json["model_version_status"]}
+
+    def _post(self, verb: str, target: Target, examples: Sequence[Example], context: Example | None) -> Any:
+        content: dict[str, Any] = {"examples": [_plain(example) for example in examples]}
+        if target.signature:
+            content["signature_name"] = target.signature
+        if context is not None:
+            content["context"] = _plain(context)
+        return checked(ask(self._url, "POST", f"{path(target)}:{verb}", json.dumps(content))).json["results"]
+
+
+def _name(spec: wire.Message, target: Target) -> None:
+    spec.name = target.model
+    spec.signature_name = target.signature
+    if target.version is not None:
+        spec.version.value = target.version
+    if target.label is not None:
+        spec.version_label = target.label
+
+
+def _filled(
+    request: wire.Message, target: Target, examples: Sequence[Example], context: Example | None
+) -> wire.Message:
+    _name(request.model_spec, target)
+    if context is None:
+        listed = request.input.example_list
+    else:
+        listed = request.input.example_list_with_context
+        _fill(listed.context, context)
+    for example in examples:
+        _fill(listed.examples.add(), example)
+    return request
+
+
+def _fill(proto: wire.Message, example: Example) -> None:
+    for name, values in example.items():
+        getattr(proto.features.feature[name], FIELDS[type(values[0])]).value.extend(values)
+
+
+def _plain(example: Example) -> dict[str, Any]:
+    """As JSON; one value stands alone, bytes are base64."""
+    plain = {
+        name: [{"b64": base64.b64encode(each).decode()} if isinstance(each, bytes) else each for each in values]
+        for name, values in example.items()
+    }
+    return {name: values[0] if len(values) == 1 else values for name, values in plain.items()}

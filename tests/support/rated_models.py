@@ -1,0 +1,80 @@
+"""Write models that classify and regress tf.Examples below argv[1]: rated_tf1 by a session, rated_tf2 by tf.Module.
+
+Features: `a`, two floats; `k`, an int64, 1 by default; `s`, bytes, "?" by default.
+Signatures: `regress` sum(a) * k; `classify` [s, "other"] with [sum(a), -sum(a)]; `scores` and `classes` without the
+other half; `serving_default` answers as `regress` does; `uneven` is a regression of two values an example.
+"""
+
+# TensorFlow has no types: its base classes and decorators are Any.
+# mypy: disable-error-code="misc,untyped-decorator"
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+import tensorflow as tf
+
+tf1 = tf.compat.v1
+
+FEATURES = {
+    "a": tf1.FixedLenFeature([2], tf.float32),
+    "k": tf1.FixedLenFeature([], tf.int64, 1),
+    "s": tf1.FixedLenFeature([], tf.string, "?"),
+}
+
+
+def answers(serialized: Any) -> dict[str, dict[str, Any]]:
+    """The outputs of every signature."""
+    features = tf1.io.parse_example(serialized, FEATURES)
+    total = tf.reduce_sum(features["a"], axis=1)
+    rated = {"outputs": total * tf.cast(features["k"], tf.float32)}
+    scores = {"scores": tf.stack([total, -total], axis=1)}
+    classes = {"classes": tf.stack([features["s"], tf.fill(tf.shape(features["s"]), "other")], axis=1)}
+    return {
+        "regress": rated,
+        "serving_default": rated,
+        "classify": scores | classes,
+        "scores": scores,
+        "classes": classes,
+        "uneven": {"outputs": features["a"]},
+    }
+
+
+def method(name: str) -> str:
+    return "classify" if name in ("classify", "scores", "classes") else "regress"
+
+
+def tf1_model(folder: Path) -> None:
+    with tf.Graph().as_default(), tf1.Session() as session:
+        serialized = tf1.placeholder(tf.string, [None], "serialized")
+        signatures = {
+            name: tf1.saved_model.build_signature_def(
+                {"inputs": tf1.saved_model.build_tensor_info(serialized)},
+                {alias: tf1.saved_model.build_tensor_info(output) for alias, output in outputs.items()},
+                f"tensorflow/serving/{method(name)}",
+            )
+            for name, outputs in answers(serialized).items()
+        }
+        builder = tf1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+
+
+def tf2_model(folder: Path) -> None:
+    def signature(name: str) -> Any:
+        def answer(inputs: Any) -> Any:
+            return answers(inputs)[name]
+
+        return tf.function(answer, input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
+
+    names = ("regress", "serving_default", "classify", "scores", "classes", "uneven")
+    tf.saved_model.save(tf.Module(), str(folder), signatures={name: signature(name) for name in names})
+
+
+if __name__ == "__main__":
+    tf1_model(Path(sys.argv[1]) / "rated_tf1" / "1")
+    tf2_model(Path(sys.argv[1]) / "rated_tf2" / "1")
