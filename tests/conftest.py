@@ -12,6 +12,19 @@ from serve.fronts.native import interpreter
 from tests.support.server import RunningServer, running
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For runs in parallel: a worker for each front, so that servers are shared; all else goes by files.
+
+    The fronts come first: they are the largest pieces.
+    """
+    groups: dict[str, str] = {}
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        groups[item.nodeid] = str(parameters.get("front", item.nodeid.partition("::")[0]))
+        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
+    items.sort(key=lambda item: groups[item.nodeid] not in ("python", "native"))
+
+
 @pytest.fixture(scope="session")
 def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the SavedModels of tests/support/build_saved_models.py; read only."""
