@@ -6,7 +6,7 @@ STAMP := $(VENV)/installed
 # What the server is compared with lives in an environment of its own.
 PEERS := .venv-peers
 
-.PHONY: demo test check bench fix clean
+.PHONY: demo test check docs bench fix clean
 
 demo: $(STAMP)  ## train, export, show, serve, ask, stop
 	$(BIN)/python examples/digits/run.py
@@ -20,6 +20,9 @@ check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## the site of the documentation, into build/docs; a warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet -f docs/site/mkdocs.yml
 
 bench: $(STAMP) $(PEERS)/installed  ## what is promised about speed, beside the peers: a table, and build/bench.json
 	$(BIN)/python -m tfx_export.bench $(BENCH)

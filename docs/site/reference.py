@@ -1,0 +1,141 @@
+"""The parts of the documentation that come from the code: `<!-- generated: NAME -->` in a page becomes a table or list.
+
+A hook of mkdocs; it imports the command line and the server's flags, and no TensorFlow.
+"""
+
+import html
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from serve import flags, metrics
+from serve.config import Config
+from serve.errors import Code
+from serve.transport.rest.status import HTTP_STATUS
+from tfx_export import errors
+from tfx_export.cli import COMMANDS, EXIT_CODES, cli
+
+MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
+# Their options are the server's flags, on a page of their own.
+PASSED_THROUGH = {"serve"}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Called by mkdocs for every page. KeyError, which ends the build, for a mark that names nothing."""
+    return MARK.sub(lambda mark: PARTS[mark[1]](), markdown)
+
+
+def commands() -> str:
+    """Every command and subcommand: usage, help, options."""
+    context = click.Context(cli, info_name="tfx-export")
+    return "\n\n".join(
+        section for name in sorted(COMMANDS) for section in _sections(name, cli.get_command(context, name), context)
+    )
+
+
+def server_flags() -> str:
+    """The flags of the server, a table a group."""
+    return "\n\n".join(_flag_table(title, group) for title, group in flags.GROUPS.items())
+
+
+def exit_codes() -> str:
+    """What each exit code means, from the errors that lead to it."""
+    rows = {0: ["done"], 1: ["the answer is no: a finding, a difference, a check that failed"], 2: ["bad usage"]}
+    for name, code in EXIT_CODES.items():
+        kind = getattr(errors, name, None)
+        meaning = kind.__doc__ if kind else "a server refused, or did not answer"
+        if (text := _sentence(meaning)) not in rows.setdefault(code, []):
+            rows[code].append(text)
+    return _table(["Code", "Meaning"], [[str(code), "; ".join(rows[code])] for code in sorted(rows)])
+
+
+def status_codes() -> str:
+    """The server's codes in both protocols."""
+    return _table(
+        ["gRPC code", "Number", "HTTP status"],
+        [[code.name, str(code.value), str(HTTP_STATUS[code])] for code in Code],
+    )
+
+
+def metric_rows() -> str:
+    """The metrics, as rows of a table whose head is in the page."""
+    return "\n".join(
+        f"| {_code(each.name)}<br>{_escaped(each.description)} | {', '.join(each.labels)} |" for each in metrics.ALL
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "commands": commands,
+    "server-flags": server_flags,
+    "exit-codes": exit_codes,
+    "status-codes": status_codes,
+    "metrics": metric_rows,
+}
+
+
+def _sections(name: str, command: click.Command | None, parent: click.Context) -> Iterator[str]:
+    assert command is not None
+    context = click.Context(command, info_name=name, parent=parent)
+    options = [row for parameter in command.params if (row := _option(parameter, context))]
+    usage = command.get_usage(context).removeprefix("Usage: ")
+    yield "\n\n".join(
+        [
+            f"{'#' * (context.command_path.count(' ') + 1)} {context.command_path}",
+            f"```text\n{' '.join(usage.split())}\n```",
+            _help(command.help or ""),
+            "The options are the [flags of the server](flags.md)." if name in PASSED_THROUGH else "",
+            _table(["Option", "Meaning"], options) if options else "",
+        ]
+    )
+    if isinstance(command, click.Group):
+        for child in command.list_commands(context):
+            yield from _sections(child, command.get_command(context, child), context)
+
+
+def _help(text: str) -> str:
+    """A help text as Markdown: what click would not wrap is an example to copy."""
+    paragraphs = []
+    for paragraph in re.sub(r"\n[ \t]+", "\n", text).split("\n\n"):
+        verbatim = paragraph.startswith("\b\n")
+        paragraphs.append(f"```text\n{paragraph[2:]}\n```" if verbatim else _escaped(paragraph))
+    return "\n\n".join(paragraphs)
+
+
+def _option(parameter: click.Parameter, context: click.Context) -> list[str] | None:
+    record = parameter.get_help_record(context)
+    # Arguments without a text of their own are explained above.
+    if record is None or not record[1]:
+        return None
+    names, meaning = record
+    return [_code(names), _escaped(meaning)]
+
+
+def _flag_table(title: str, group: tuple[flags.Flag, ...]) -> str:
+    defaults = Config()
+    rows = []
+    for flag in group:
+        value = "" if flag.inert else getattr(defaults, flags._FIELD.get(flag.name, flag.name))
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
+        rows.append([_code(f"--{flag.name}"), _code(shown) if value not in ("", ()) else "", flag.inert or flag.help])
+    return f"## {title}\n\n" + _table(["Flag", "Default", "Meaning"], rows)
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "&#124;") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    """Not in backticks: between them a table's bar cannot be escaped."""
+    return f"<code>{html.escape(text)}</code>"
+
+
+def _sentence(text: str | None) -> str:
+    line = (text or "").strip().splitlines()[0].rstrip(".")
+    return line[:1].lower() + line[1:]
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([<>*_\[\]])", r"\\\1", text)

@@ -1,0 +1,58 @@
+"""A Markdown page as a program: its `sh` and `python` blocks, one after the other, and what they should print."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+# `text` after a block is its output, elsewhere a listing; `bash` is shown but not run; the rest is no command.
+RUN = {"sh", "python"}
+SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish"}
+# What `bash` blocks may begin with: the network is needed, or minutes; tests of their own run bench and tune.
+NOT_RUN = ("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/", "tfx-export bench ", "tfx-export tune ")
+
+_FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SERVER = re.compile(r"^tfx-export serve .*&$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: what is written after the fence, its text, and the output that follows it."""
+
+    language: str
+    text: str
+    output: tuple[str, ...] = ()
+
+    @property
+    def starts_server(self) -> bool:
+        return bool(_SERVER.search(self.text)) and self.language == "sh"
+
+
+def blocks(page: Path) -> list[Block]:
+    """All blocks of a page."""
+    found: list[Block] = []
+    text = page.read_text(encoding="utf-8")
+    end = 0
+    for fence in _FENCE.finditer(text):
+        language, body = fence.groups()
+        follows = found and found[-1].language in RUN and not text[end : fence.start()].strip()
+        if language == "text" and follows:
+            found[-1] = Block(found[-1].language, found[-1].text, tuple(body.splitlines()))
+        else:
+            found.append(Block(language, body))
+        end = fence.end()
+    return found
+
+
+def script(block: Block) -> str:
+    """The block for bash: servers are waited for, Python is fed to an interpreter."""
+    if block.language == "python":
+        return f"python - <<'END_OF_PYTHON'\n{block.text}END_OF_PYTHON\n"
+    return _SERVER.sub(lambda command: f"{command[0]}\nwait_for_server", block.text)
+
+
+def shape(line: str) -> str:
+    """A line without what may differ from run to run: numbers and spaces."""
+    return re.sub(r"\d[\d.,:e-]*", "0", "".join(line.split()))
