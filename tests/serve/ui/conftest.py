@@ -44,7 +44,8 @@ def page_server(page_models: Path, tmp_path: Path, front: str) -> Iterator[Runni
         yield server
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while playwright is open, an event loop runs in this thread, and asyncio.run is refused.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: the tests of the page are left out")
