@@ -138,4 +138,5 @@ def _sentence(text: str | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    return re.sub(r"([<>*_\[\]])", r"\\\1", text)
+    """Nothing in it is Markdown but what stands in backticks."""
+    return re.sub(r"`[^`]*`|[<>*_\[\]]", lambda found: found[0] if found[0][0] == "`" else f"\\{found[0]}", text)

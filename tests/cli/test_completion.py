@@ -67,3 +67,11 @@ def test_bash_itself_completes() -> None:
     environment = os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "rollback"
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_fish_itself_completes() -> None:
+    program = '_TFX_EXPORT_COMPLETE=fish_source tfx-export | source; complete -C "tfx-export rollb"'
+    environment = os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["fish", "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split()[0] == "rollback"

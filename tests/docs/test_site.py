@@ -40,6 +40,12 @@ def test_every_command_and_subcommand_is_in_the_reference(site: Path) -> None:
     assert "tfx-export-sig-rename-input" in titles
 
 
+def test_help_texts_are_shown_as_they_are_written(site: Path) -> None:
+    text = page(site, "commands")
+    assert "<code>saved_model_cli show</code>" in text
+    assert "\\_" not in text
+
+
 def test_every_flag_is_in_the_reference(site: Path) -> None:
     assert set(FLAGS) <= set(re.findall(r"<code>--([a-z_]+)</code>", page(site, "flags")))
 
