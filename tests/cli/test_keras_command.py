@@ -214,16 +214,20 @@ def test_every_option_is_documented(option: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 1), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "codes"),
+    # After Ctrl-C Python may end itself with the signal although it was handled, if code from text was running.
+    [(signal.SIGTERM, {143}), (signal.SIGINT, {1, -signal.SIGINT}), (signal.SIGKILL, {-signal.SIGKILL})],
+)
 def test_killed_in_the_middle_it_publishes_nothing(
-    tmp_path: Path, model: Path, number: signal.Signals, code: int
+    tmp_path: Path, model: Path, number: signal.Signals, codes: set[int]
 ) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN and number == signal.SIGINT:
         pytest.skip("started in the background, where Ctrl-C is ignored")
     out = tmp_path / "m"
-    typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out)]
+    typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out), "--warmup=1"]
     with subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        # Verification comes after the writing and takes seconds: the export is in its middle then.
+        # What comes after the writing, verification and the replay of warmup requests, takes seconds.
         deadline = time.monotonic() + 120
         while not list(out.glob("*/saved_model.pb")):
             assert process.poll() is None
@@ -231,7 +235,7 @@ def test_killed_in_the_middle_it_publishes_nothing(
             time.sleep(0.02)
         process.send_signal(number)
         process.wait(60)
-    assert process.returncode == code
+    assert process.returncode in codes
     assert not list_versions(out)
     assert out.exists() == (number == signal.SIGKILL)
     assert run("keras", model, "--out", out, "--no-verify", "-q") == 0

@@ -12,7 +12,7 @@ import numpy as np
 from tfx_export.errors import VerificationError
 from tfx_export.exporting.compare import LOW_PRECISION, TOLERANCES
 from tfx_export.exporting.extras import Precision
-from tfx_export.exporting.replay import Answers, replay, run_worker
+from tfx_export.exporting.replay import Answers, Worker, replay
 from tfx_export.exporting.serialized import StringUses
 from tfx_export.exporting.verify import Asked, callable_signatures, check_answers, requests_of
 from tfx_export.savedmodel.record import TFLITE, Accelerated, Check, describe, identity, sha256, verdict
@@ -95,7 +95,8 @@ def _convert(
             requests = requests_of({name: asked[name] for name in names})
             write_records(work / "requests", (request.SerializeToString() for request in requests))
         try:
-            run_worker("convert_worker", work, "The converter")
+            with Worker("convert_worker") as worker:
+                worker.run(work, "The converter")
         except VerificationError as error:
             refusal = error.message
         else:

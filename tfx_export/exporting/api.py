@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -34,8 +34,9 @@ class _Job:
     report: Report
     started: float = field(default_factory=time.monotonic)
 
-    def start_tensorflow(self) -> None:
-        """Import it, once all that can be refused without it has been looked at."""
+    @contextmanager
+    def started_tensorflow(self) -> Iterator[Callable[[Callable[[], Any], Source | None], Exported]]:
+        """Import it, once all that can be refused without it has been looked at; gives what then does the export."""
         for signature in self.spec.signatures:
             if signature.labels:
                 require_file("labels", signature.labels)
@@ -44,20 +45,26 @@ class _Job:
         self.target.check()
         self.extras.check()
         self.report("Starting TensorFlow")
-        import_tensorflow()
+        from tfx_export.exporting.replay import replayer
 
-    def export(self, open_source: Callable[[], Any], origin: Source | None) -> Exported:
-        from tfx_export.exporting import pipeline
+        # The process that verifies imports TensorFlow at the same time as this one.
+        with replayer() if self.extras.verify else nullcontext() as worker:
+            import_tensorflow()
+            from tfx_export.exporting import pipeline
 
-        return pipeline.export(
-            open_source,
-            self.spec,
-            self.target,
-            extras=self.extras,
-            source_file=origin,
-            report=self.report,
-            started=self.started,
-        )
+            def export(open_source: Callable[[], Any], origin: Source | None) -> Exported:
+                return pipeline.export(
+                    open_source,
+                    self.spec,
+                    self.target,
+                    extras=self.extras,
+                    source_file=origin,
+                    report=self.report,
+                    started=self.started,
+                    worker=worker,
+                )
+
+            yield export
 
 
 def export_keras(
@@ -90,12 +97,12 @@ def export_keras(
     what = _spec(spec, input_names or {}, output_names or {})
     job = _Job(what, Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
-    job.start_tensorflow()
-    from tfx_export.exporting import keras
+    with job.started_tensorflow() as export:
+        from tfx_export.exporting import keras
 
-    return job.export(
-        lambda: keras.open_file(file) if file else keras.open_model(model), _origin(file) if file else None
-    )
+        return export(
+            lambda: keras.open_file(file) if file else keras.open_model(model), _origin(file) if file else None
+        )
 
 
 def export_session(
@@ -121,18 +128,18 @@ def export_session(
     """
     job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_session_file(Path(session)) if isinstance(session, str | Path) else None
-    job.start_tensorflow()
-    from tfx_export.exporting import session as source
-    from tfx_export.exporting.candidates import require_ends
-    from tfx_export.exporting.ends import Ends
+    with job.started_tensorflow() as export:
+        from tfx_export.exporting import session as source
+        from tfx_export.exporting.candidates import require_ends
+        from tfx_export.exporting.ends import Ends
 
-    opened: Any = source.load(file) if file else session
-    ends = Ends(inputs, outputs, bind or {})
-    require_ends(opened.graph, ends, file.path if file else None, Path(out))
-    return job.export(
-        lambda: source.open_session(opened, ends, description=file.description if file else "TensorFlow session"),
-        Source("session", file.path.name, sha256(file.path)) if file else None,
-    )
+        opened: Any = source.load(file) if file else session
+        ends = Ends(inputs, outputs, bind or {})
+        require_ends(opened.graph, ends, file.path if file else None, Path(out))
+        return export(
+            lambda: source.open_session(opened, ends, description=file.description if file else "TensorFlow session"),
+            Source("session", file.path.name, sha256(file.path)) if file else None,
+        )
 
 
 def export_savedmodel(
@@ -159,16 +166,16 @@ def export_savedmodel(
     """
     job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     find_meta_graph(read_index(Path(folder)), source_tags)
-    job.start_tensorflow()
-    from tfx_export.exporting import savedmodel
-    from tfx_export.exporting.ends import Ends
+    with job.started_tensorflow() as export:
+        from tfx_export.exporting import savedmodel
+        from tfx_export.exporting.ends import Ends
 
-    ends = Ends(inputs or {}, outputs or {}, bind or {})
-    file = saved_model_file(Path(folder))
-    return job.export(
-        lambda: savedmodel.open_folder(Path(folder), tags=source_tags, signature=signature, ends=ends),
-        Source("savedmodel", file.name, sha256(file)),
-    )
+        ends = Ends(inputs or {}, outputs or {}, bind or {})
+        file = saved_model_file(Path(folder))
+        return export(
+            lambda: savedmodel.open_folder(Path(folder), tags=source_tags, signature=signature, ends=ends),
+            Source("savedmodel", file.name, sha256(file)),
+        )
 
 
 def export_function(
@@ -189,11 +196,11 @@ def export_function(
     is raised, is as for `export_keras`.
     """
     job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
-    job.start_tensorflow()
-    from tfx_export.exporting import function as source
+    with job.started_tensorflow() as export:
+        from tfx_export.exporting import function as source
 
-    found, name = (find(function), function) if isinstance(function, str) else (function, "function")
-    return job.export(lambda: source.open_function(found, inputs=inputs, description=name), None)
+        found, name = (find(function), function) if isinstance(function, str) else (function, "function")
+        return export(lambda: source.open_function(found, inputs=inputs, description=name), None)
 
 
 def verify(

@@ -102,4 +102,4 @@ def _reason(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.stdin.readline().strip()))

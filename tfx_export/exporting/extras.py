@@ -8,13 +8,16 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.files import require_file
 from tfx_export.savedmodel import record
 from tfx_export.savedmodel.publish import refusals
 from tfx_export.savedmodel.record import Record, Source
+
+if TYPE_CHECKING:
+    from tfx_export.exporting.replay import Worker
 
 _LIBRARIES = ("tensorflow", "keras", "tf_keras", "numpy", "ai-edge-litert")
 
@@ -61,10 +64,11 @@ def finish(
     source: Source | None,
     spec: dict[str, Any],
     report: Callable[[str], None],
+    worker: "Worker | None" = None,
 ) -> Record:
     """Do what `extras` asks for to the SavedModel written into `folder`, and leave the record of it there.
 
-    `ask` gives the source's own answers: `ask(signature, inputs)`, both by the client's names.
+    `ask` gives the source's own answers: `ask(signature, inputs)`, both by the client's names. `worker` verifies.
     Raises VerificationError if the export does not compute what its source computes, SpecError for a file that does
     not fit.
     """
@@ -81,7 +85,7 @@ def finish(
         if extras.verify or extras.accelerate or (extras.warmup and not extras.warmup_from):
             asked = verify.ask_source(folder, signatures, ask, tags=tags, probe=extras.probe)
         if extras.verify:
-            verification = verify.verify(folder, asked, signatures, tags=tags)
+            verification = verify.verify(folder, asked, signatures, tags=tags, worker=worker)
         if extras.warmup or extras.warmup_from:
             report("Replaying the warmup requests")
             logs = (

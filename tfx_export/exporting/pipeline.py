@@ -11,6 +11,7 @@ from tfx_export.errors import PublishError
 from tfx_export.exporting import signatures, writer
 from tfx_export.exporting.extras import Extras, finish
 from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.replay import Worker
 from tfx_export.exporting.spec import ExportSpec, as_plain
 from tfx_export.exporting.target import Exported, Report, Target
 from tfx_export.savedmodel.publish import prune, publish, staging
@@ -26,10 +27,11 @@ def export(
     source_file: Source | None = None,
     report: Report,
     started: float,
+    worker: Worker | None = None,
 ) -> Exported:
     """Export what `open_source` opens. Raises a TfxExportError, and then nothing was published.
 
-    `started` is the time.monotonic() at which the user began to wait.
+    `started` is the time.monotonic() at which the user began to wait; `worker`, for verification, is as for `replay`.
     """
     target.check()
     report("Loading the model")
@@ -40,7 +42,10 @@ def export(
         report("Writing the SavedModel")
         writer.write(source, written, staged, spec)
         asker = signatures.asker(signed)
-        record = finish(staged, extras, asker, tags=spec.tags, source=source_file, spec=as_plain(spec), report=report)
+        plain = as_plain(spec)
+        record = finish(
+            staged, extras, asker, tags=spec.tags, source=source_file, spec=plain, report=report, worker=worker
+        )
         report("Publishing")
         size, weights = _size(staged), _size(staged / "variables")
         path = publish(staged, target.version, overwrite=target.overwrite)

@@ -1,8 +1,12 @@
-"""The fresh process of `replay`: reads job.json and requests from the folder given, writes answers and report.json."""
+"""The fresh process of `replay`: imports what its arguments name, then reads the name of a folder on stdin.
+
+It takes job.json and requests from there, and leaves answers and report.json.
+"""
 
 import json
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -36,4 +40,7 @@ def main(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    for library in sys.argv[1:]:
+        import_module(library)
+    if folder := sys.stdin.readline().strip():  # nothing: who started it has ended
+        main(Path(folder))

@@ -14,7 +14,7 @@ import numpy as np
 from tfx_export import wire
 from tfx_export.errors import VerificationError
 from tfx_export.exporting import compare, probes
-from tfx_export.exporting.replay import Answers, Arrays, predict_request, replay
+from tfx_export.exporting.replay import Answers, Arrays, Worker, predict_request, replay
 from tfx_export.exporting.serialized import StringUses
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.record import Check, Verification, describe
@@ -45,12 +45,14 @@ def verify(
     *,
     tags: Sequence[str] = ("serve",),
     tolerance: float | None = None,
+    worker: Worker | None = None,
 ) -> Verification:
     """Compare the SavedModel in `folder` with what its source answered (`ask_source`), signature by signature.
 
-    `tolerance` replaces the ones by dtype. Raises VerificationError if an output differs or the folder does not load.
+    `tolerance` replaces the ones by dtype; `worker` is as for `replay`.
+    Raises VerificationError if an output differs or the folder does not load.
     """
-    answers = replay(folder, requests_of(asked), tags=tags)
+    answers = replay(folder, requests_of(asked), tags=tags, worker=worker)
     origins = dict.fromkeys(one.probe.origin for one in asked.values() if one.probe)
     verification = Verification(", ".join(origins), check_answers(asked, signatures, answers, tolerance))
     require_equal(verification)
