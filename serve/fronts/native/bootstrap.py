@@ -40,6 +40,8 @@ _ERRORS = {
     ],
     "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
 }
+# Given back to the system each second: enough to follow swaps, so few that faulting them in again costs nothing.
+_RELEASED_BYTES = 64 << 20
 # The inner listener's socket, the admin interface's socket: files of the runtime folder.
 INNER_SOCKET = "inner.sock"
 ADMIN_SOCKET = "admin.sock"
@@ -87,6 +89,8 @@ def bootstrap(doors: Sequence[Door], *, config: Config, app: str, module: str, r
 def _resources(runtime: Path, listeners: list[Json], clusters: Sequence[Json] = ()) -> Json:
     return {
         "admin": {"address": _address(str(runtime / ADMIN_SOCKET))},
+        # Envoy's allocator keeps what an unloaded version held unless it is told to give it back.
+        "memory_allocator_manager": {"bytes_to_release": _RELEASED_BYTES, "memory_release_interval": "1s"},
         # The pattern of paths is larger than Envoy lets one be by default.
         "layered_runtime": {"layers": [{"name": "ours", "static_layer": {"re2.max_program_size.error_level": 500}}]},
         "static_resources": {"listeners": listeners, "clusters": list(clusters)},
