@@ -3,7 +3,9 @@
 import logging
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 
 from serve import logs
 from serve.flags import FlagError, parse, usage
@@ -32,9 +34,13 @@ def main(arguments: list[str]) -> int:
     for note in notes:
         logging.getLogger("serve").warning(note)
 
-    from serve.server import run
-
-    return run(config)
+    if config.on == "ray" and find_spec("ray") is None:
+        sys.stderr.write("--on=ray needs Ray: pip install 'tfx-export[ray]'\n")
+        return 1
+    # Each is imported only where it is wanted: Ray is an extra.
+    server = import_module("serve.on_ray.program" if config.on == "ray" else "serve.server")
+    code: int = server.run(config)
+    return code
 
 
 def _versions() -> str:

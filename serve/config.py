@@ -63,6 +63,14 @@ class Config:
     batching_parameters_file: str = ""
     enable_per_model_batching_parameters: bool = False
 
+    # On a Ray cluster
+    on: str = "here"
+    ray_address: str = ""
+    min_replicas: int = 1
+    max_replicas: int = 4
+    target_ongoing_requests: float = 2.0
+    cpus_per_replica: float = 1.0
+
     # Operating
     drain_seconds: float = 30.0
     ready_file: str = ""

@@ -73,6 +73,14 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("batching_parameters_file", "BatchingParameters in text format"),
         Flag("enable_per_model_batching_parameters", "read batching_params.pbtxt from each version folder"),
     ),
+    "On a Ray cluster": (
+        Flag("on", "where the server runs: here, or ray for replicas on a Ray cluster"),
+        Flag("ray_address", "the cluster; without one that of RAY_ADDRESS, this machine's, or one started for it"),
+        Flag("min_replicas", "replicas there always are"),
+        Flag("max_replicas", "replicas there may be under load"),
+        Flag("target_ongoing_requests", "requests in flight per replica that autoscaling aims at"),
+        Flag("cpus_per_replica", "CPUs that Ray sets aside for a replica"),
+    ),
     "Operating": (
         Flag("drain_seconds", "seconds that requests in flight have to finish after SIGTERM"),
         Flag("ready_file", "write process id and addresses here, as JSON, once requests are answered"),
@@ -121,7 +129,7 @@ FLAGS: dict[str, Flag] = {flag.name: flag for group in GROUPS.values() for flag 
 # `import` is no name for a field.
 _FIELD = {"import": "import_module"}
 # Flags with a few possible values.
-_CHOICES = {"log_format": logs.FORMATS, "log_level": logs.LEVELS}
+_CHOICES = {"log_format": logs.FORMATS, "log_level": logs.LEVELS, "on": ("here", "ray")}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 

@@ -17,6 +17,7 @@ NEXT_COMMAND = {
     "kubernetes": "kubectl apply -f {out}",
     "kserve": "kubectl apply -f {out}",
     "knative": "kubectl apply -f {out}",
+    "ray": "serve run {out}/serve_config.yaml",
     "systemd": "cp {out}/{name}.service /etc/systemd/system/ && systemctl enable --now {name}",
 }
 

@@ -20,6 +20,7 @@ FILES = [
     ("kserve", "servingruntime.yaml", "servingruntime"),
     ("kserve", "inferenceservice.yaml", "inferenceservice"),
     ("knative", "service.yaml", "knative"),
+    ("ray", "serve_config.yaml", "serve_config"),
 ]
 
 
@@ -55,7 +56,7 @@ def test_schema_refuses_a_misspelt_field(target: str, file: str, kind: str, mode
 
 
 def test_no_placeholder_is_left(model: Path, tmp_path: Path) -> None:
-    for target in ("docker", "kubernetes", "kserve", "knative", "systemd"):
+    for target in ("docker", "kubernetes", "kserve", "knative", "ray", "systemd"):
         deploy(target, model, "--out", tmp_path / target)
         for file in (tmp_path / target).iterdir():
             assert "$name" not in file.read_text()

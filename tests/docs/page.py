@@ -10,8 +10,11 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # `text` after a block is its output, elsewhere a listing; `bash` is shown but not run; the rest is no command.
 RUN = {"sh", "python"}
 SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish"}
-# What `bash` blocks may begin with: the network is needed, or minutes; tests of their own run bench and tune.
-NOT_RUN = ("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/", "tfx-export bench ", "tfx-export tune ")
+# What `bash` blocks may begin with: the network is needed, or minutes; tests of their own run bench, tune and Ray.
+NOT_RUN = (
+    *("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/"),
+    *("tfx-export bench ", "tfx-export tune ", "tfx-export serve models/digits --on ray", "serve run "),
+)
 
 _FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SERVER = re.compile(r"^tfx-export serve .*&$", re.MULTILINE)

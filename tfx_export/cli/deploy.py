@@ -24,7 +24,7 @@ TARGETS = sorted(folder.name for folder in templates("deploy").iterdir())
 def command(
     target: str, directory: Path, out: Path | None, model_name: str | None, image: str | None, runtime: str
 ) -> None:
-    """Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd."""
+    """Write files that serve the model folder DIR on docker, kubernetes, kserve, knative, ray or systemd."""
     from tfx_export import deploy
 
     if runtime == "tensorflow-serving":

@@ -1,0 +1,82 @@
+"""The Ray Serve application: the deployment of Replica, and what the proxies in front of it must know."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from ray import serve
+
+from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.flags import FlagError, parse
+from serve.on_ray.replica import Replica
+
+DEPLOYMENT = "Server"
+
+# What Ray's proxies do in their own way, or not at all.
+UNSUPPORTED = ("ssl_config_file", "rest_ssl_config_file", "grpc_socket_path", "grpc_channel_arguments", "one_port")
+
+
+def application(config: Config) -> Any:
+    """The deployment, bound to `config`. INVALID_ARGUMENT for settings that Ray's proxies cannot follow."""
+    defaults = Config()
+    for name in UNSUPPORTED:
+        if getattr(config, name) != getattr(defaults, name):
+            raise ServeError(Code.INVALID_ARGUMENT, f"--{name} has no effect on Ray's proxies: leave it out.")
+    if not 1 <= config.min_replicas <= config.max_replicas:
+        raise ServeError(
+            Code.INVALID_ARGUMENT,
+            f"--min_replicas={config.min_replicas} --max_replicas={config.max_replicas}: expected 1 <= min <= max.",
+        )
+    options: dict[str, Any] = {"num_replicas": config.min_replicas}
+    if config.max_replicas > config.min_replicas:
+        options = {
+            "autoscaling_config": {
+                "min_replicas": config.min_replicas,
+                "max_replicas": config.max_replicas,
+                "target_ongoing_requests": config.target_ongoing_requests,
+            }
+        }
+    deployment = serve.deployment(serve.ingress()(Replica)).options(
+        name=DEPLOYMENT,
+        ray_actor_options={"num_cpus": config.cpus_per_replica},
+        max_ongoing_requests=config.max_concurrent_requests or 2**31 - 1,
+        graceful_shutdown_timeout_s=config.drain_seconds,
+        # Ours tells more of a request.
+        logging_config={"enable_access_log": False},
+        **options,
+    )
+    return deployment.bind(absolute(config))
+
+
+def build(args: dict[str, Any]) -> Any:
+    """The application from the `args` of a Serve config file: flags of the server with their values.
+
+    Raises ServeError (INVALID_ARGUMENT) for what the command line would refuse.
+    """
+    try:
+        config, _ = parse([f"--{name}={value}" for name, value in args.items()])
+    except FlagError as error:
+        raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
+    return application(config)
+
+
+def http_options(config: Config) -> dict[str, Any]:
+    """REST through the proxies."""
+    return {"host": config.host, "port": config.rest_api_port}
+
+
+def grpc_options(config: Config) -> dict[str, Any]:
+    """gRPC through the proxies; without functions there is none."""
+    functions = ["serve.on_ray.services.add_services_to_server"] if config.port else []
+    return {"port": config.port, "grpc_servicer_functions": functions, "enable_reflection": False}
+
+
+def absolute(config: Config) -> Config:
+    """`config` with absolute paths: replicas run elsewhere, in other folders."""
+    paths: dict[str, Any] = {
+        field.name: str(Path(value).absolute())
+        for field in fields(config)
+        if field.name.endswith(("_file", "_path")) and (value := getattr(config, field.name))
+    }
+    return replace(config, **paths, op_library=tuple(str(Path(each).absolute()) for each in config.op_library))

@@ -1,0 +1,37 @@
+"""RayCall: a call that came through Ray's proxy, in the terms of `serve.transport.grpc.CallContext`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+
+from serve.errors import ServeError
+from serve.transport.grpc.status import status_message
+
+_STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class RayCall:
+    """Over Ray's own context, which travels to the replica with the request and back with the answer."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+
+    def time_remaining(self) -> float | None:
+        """None: the proxy keeps the client's deadline, and cancels the call when it has passed."""
+        return None
+
+    def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
+        metadata: Sequence[tuple[str, str | bytes]] = self._context.invocation_metadata()
+        return metadata
+
+    def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
+        self._context.set_trailing_metadata(list(trailing_metadata))
+
+    def peer(self) -> str:
+        return str(self._context.peer())
+
+    def fail(self, error: ServeError) -> None:
+        """Set the status the client gets."""
+        self._context.set_code(_STATUS[error.code])
+        self._context.set_details(status_message(error))

@@ -1,0 +1,125 @@
+"""`tfx-export serve DIR --on ray`: put the application on a Ray cluster, and take it away after a signal."""
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import ray
+from ray import serve as ray_serve
+
+import serve
+from serve.config import ANY_PORT, Config
+from serve.config_files import check_config_files
+from serve.errors import Code, ServeError
+from serve.on_ray.application import absolute, application, grpc_options, http_options
+from serve.overview import Overview
+
+logger = logging.getLogger("serve")
+
+NAME = "tfx-export"
+
+
+class _Stopped(BaseException):
+    """A signal came; like KeyboardInterrupt it gets through Ray's own handlers."""
+
+
+def run(config: Config) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 if the start failed."""
+    try:
+        config = _with_ports(absolute(config))
+        check_config_files(config)
+        bound = application(config)
+        with contextlib.suppress(_Stopped), _on_cluster(config):
+            _start(config, bound)
+            threading.Event().wait()
+    except ServeError as error:
+        sys.stderr.write(f"Failed to start server. Error: {error}\n")
+        return 1
+    return 0
+
+
+def _start(config: Config, bound: Any) -> None:
+    ray_serve.start(proxy_location="EveryNode", http_options=http_options(config), grpc_options=grpc_options(config))
+    try:
+        handle = ray_serve.run(bound, name=NAME, route_prefix="/")
+    except RuntimeError as error:
+        raise ServeError(Code.UNKNOWN, str(error)) from None
+    addresses = {"rest": f"http://{config.host}:{config.rest_api_port}"}
+    if config.port:
+        addresses["grpc"] = f"{config.host}:{config.port}"
+        logger.warning("Ray's proxies listen for gRPC on every interface, port %d", config.port)
+    overview = Overview(addresses, handle.served_versions.remote().result())
+    sys.stdout.write(overview.text() + "\n")
+    sys.stdout.flush()
+    if config.ready_file:
+        overview.write(Path(config.ready_file))
+
+
+@contextlib.contextmanager
+def _on_cluster(config: Config) -> Iterator[None]:
+    """Connected to the cluster, or a small one started here; without our application in the end."""
+    # Ray puts the driver's folder first on its workers' path, where a serve.py of the user's would be taken for ours.
+    os.chdir(Path(serve.__file__).parents[1])
+    # Ray reports its use to its makers unless told otherwise.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    _check_address(config.ray_address)
+    try:
+        ray.init(address=config.ray_address or None, include_dashboard=None if config.ray_address else False)
+    except (ConnectionError, ValueError) as error:
+        raise ServeError(Code.UNAVAILABLE, f"There is no Ray cluster at {config.ray_address}: {error}") from None
+    _on_signals()
+    try:
+        yield
+    finally:
+        logger.info("Draining: no new requests, %g s for those in flight", config.drain_seconds)
+        with contextlib.suppress(Exception):
+            ray_serve.delete(NAME)
+            if not ray_serve.status().applications:
+                ray_serve.shutdown()
+        ray.shutdown()
+        logger.info("Stopped")
+
+
+def _check_address(address: str) -> None:
+    """UNAVAILABLE at once where nobody listens: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or "://" in address:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, ValueError) as error:
+        raise ServeError(Code.UNAVAILABLE, f"There is no Ray cluster at {address}: {error}") from None
+
+
+def _on_signals() -> None:
+    """The first signal raises _Stopped, the second ends the process at once."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda number, frame: os._exit(128 + number))
+        raise _Stopped
+
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+
+
+def _with_ports(config: Config) -> Config:
+    """`config` with numbers for `auto`: every proxy must listen on the same."""
+    if config.rest_api_port == 0:
+        raise ServeError(Code.INVALID_ARGUMENT, "Ray's proxies always answer REST: --rest_api_port=0 cannot be had.")
+    with contextlib.ExitStack() as stack:
+        free = {}
+        for name in ("port", "rest_api_port"):
+            if getattr(config, name) == ANY_PORT:
+                listener = stack.enter_context(socket.socket())
+                listener.bind(("", 0))
+                free[name] = listener.getsockname()[1]
+    return replace(config, **free)

@@ -1,0 +1,117 @@
+"""Replica: the class of the deployment. Each one holds a Core of its own and answers both protocols."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.types import ASGIApp
+
+from serve import logs
+from serve.config import Config
+from serve.core import Core
+from serve.errors import Code, ServeError
+from serve.on_ray.call import RayCall
+from serve.overview import ServedVersion
+from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
+from serve.transport.rest.app import make_app
+from serve.transport.rest.guard import Guard
+from tfx_export import wire
+
+logger = logging.getLogger("serve")
+
+Unary = Callable[["Replica", bytes, Any], Awaitable[wire.Message]]
+Stream = Callable[["Replica", bytes, Any], AsyncIterator[wire.Message]]
+
+RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+
+
+def _unary(path: str) -> Unary:
+    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> wire.Message:
+        return await self.answer(path, message, RayCall(grpc_context))
+
+    return answer
+
+
+def _stream(path: str) -> Stream:
+    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> AsyncIterator[wire.Message]:
+        async for response in self.stream(path, message, RayCall(grpc_context)):
+            yield response
+
+    return answer
+
+
+class Replica:
+    """Ray finds a gRPC method by the last part of its path, REST through the ASGI application it asks for."""
+
+    Predict = _unary("/tensorflow.serving.PredictionService/Predict")
+    Classify = _unary("/tensorflow.serving.PredictionService/Classify")
+    Regress = _unary("/tensorflow.serving.PredictionService/Regress")
+    MultiInference = _unary("/tensorflow.serving.PredictionService/MultiInference")
+    GetModelMetadata = _unary("/tensorflow.serving.PredictionService/GetModelMetadata")
+    GetModelStatus = _unary("/tensorflow.serving.ModelService/GetModelStatus")
+    HandleReloadConfigRequest = _unary(RELOAD)
+    Check = _unary("/grpc.health.v1.Health/Check")
+    Watch = _stream("/grpc.health.v1.Health/Watch")
+
+    def __init__(self, config: Config) -> None:
+        """Load the models: a replica gets no request before it can answer one."""
+        logs.setup(config.log_format, config.log_level)
+        self._config = config
+        self._core = Core(config)
+        self._methods = method_table(self._core.api, config, self._core.edge)
+        self._core.start()
+
+    def __del__(self) -> None:
+        """Ray calls it when the last request is answered."""
+        self._core.flush()
+
+    def __serve_build_asgi_app__(self) -> ASGIApp:
+        return Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
+
+    def check_health(self) -> None:
+        """Ray replaces a replica that raises a few times: one with nothing to serve."""
+        if not self._core.api.health.check(""):
+            raise ServeError(Code.UNAVAILABLE, "No model is available")
+
+    def served_versions(self) -> tuple[ServedVersion, ...]:
+        """What this replica has available."""
+        return self._core.served_versions()
+
+    async def answer(self, path: str, message: bytes, call: RayCall) -> wire.Message:
+        """The response of a unary method; after a failure an empty one, with the status in `call`."""
+        method = self._methods.get(path)
+        try:
+            if path == RELOAD:
+                raise ServeError(
+                    Code.UNIMPLEMENTED,
+                    "On Ray a reload would reach one replica only. Change the --model_config_file instead: "
+                    "with --model_config_file_poll_wait_seconds every replica reads it again.",
+                )
+            if not isinstance(method, Method):
+                raise ServeError(Code.UNIMPLEMENTED, f"Method not found: {path}")
+            if self._config.max_body_bytes and len(message) > self._config.max_body_bytes:
+                raise ServeError(
+                    Code.RESOURCE_EXHAUSTED,
+                    f"The request is larger than {self._config.max_body_bytes} bytes (--max_body_bytes)",
+                )
+            return await method.handler(parse_request(method.rpc, message), call)
+        except ServeError as error:
+            # Not raised: to Ray that is a fault of the program, told in the proxy's log with a traceback.
+            call.fail(error)
+        except Exception as error:
+            logger.exception("%s failed unexpectedly", path)
+            call.fail(ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log"))
+        return wire.PredictResponse()
+
+    async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[wire.Message]:
+        """The responses of a streaming method."""
+        method = self._methods.get(path)
+        try:
+            if not isinstance(method, StreamMethod):
+                raise ServeError(Code.UNIMPLEMENTED, f"Method not found: {path}")
+            async for response in method.handler(parse_request(method.rpc, message), call):
+                yield response
+        except ServeError as error:
+            # The status travels with an answer, or, as here where there is none, with the exception.
+            call.fail(error)
+            raise

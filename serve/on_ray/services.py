@@ -1,0 +1,32 @@
+"""The gRPC services, as Ray Serve's proxies want them: `grpc_servicer_functions` names what is here."""
+
+from typing import Any
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+
+from tfx_export import wire
+
+
+def add_services_to_server(servicer: Any, server: Any) -> None:
+    """Register every service, as the generated `add_..._to_server` functions do.
+
+    Requests stay bytes: a proxy routes them and never looks inside. It puts its own routing behind each method, so that
+    no `servicer` is called.
+    """
+    for service, rpcs in wire.SERVICES.items():
+        handlers = {
+            rpc.name: (grpc.unary_stream_rpc_method_handler if rpc.response_streaming else _unary)(_routed)
+            for rpc in rpcs
+        }
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    # The one service a proxy answers itself; Ray's own knows no messages outside the default pool.
+    server.add_passthrough_service(reflection.SERVICE_NAME)
+    reflection.enable_server_reflection([*wire.SERVICES, reflection.SERVICE_NAME], server, pool=wire.POOL)
+
+
+_unary = grpc.unary_unary_rpc_method_handler
+
+
+def _routed(request: bytes, context: Any) -> Any:
+    raise NotImplementedError("Ray's proxy routes this call to a replica")

@@ -1,0 +1,94 @@
+"""A Ray cluster of two nodes, and the server on it."""
+
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.server import RunningServer, publish, running
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`grpc` is the second node's, as `host:port`; on real machines it would have the ports of the first."""
+
+    address: str
+    grpc: str
+    pid: int
+
+    def replicas(self) -> list[psutil.Process]:
+        """The processes that hold replicas, on both nodes."""
+        nodes = psutil.Process(self.pid).children(recursive=True)
+        return [process for process in nodes if "ServeReplica" in _title(process)]
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("Ray is not installed (pip install 'tfx-export[ray]')")
+    grpc, rest = _free_ports()
+    # Ray's sockets lie in this folder, and their paths must be short.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        environment = {
+            **os.environ,
+            "RAY_TMPDIR": folder,
+            "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(grpc),
+            "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(rest),
+        }
+        program = [sys.executable, "-W", "ignore", "-m", "tests.support.ray_cluster"]
+        with (
+            Path(folder, "cluster.log").open("wb") as log,
+            subprocess.Popen(
+                program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment, text=True
+            ) as process,
+        ):
+            assert process.stdin is not None
+            assert process.stdout is not None
+            try:
+                address = process.stdout.readline().strip()
+                assert address, Path(folder, "cluster.log").read_text()
+                yield Cluster(address, f"127.0.0.1:{grpc}", process.pid)
+            finally:
+                started = psutil.Process(process.pid).children(recursive=True)
+                process.stdin.close()
+                process.wait(60)
+                for left in psutil.wait_procs(started, timeout=20)[1]:
+                    left.kill()
+
+
+@pytest.fixture(scope="package")
+def model(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `plus` with version 1; a test may add others."""
+    folder = tmp_path_factory.mktemp("models") / "plus"
+    publish(served_models / "plus" / "1", folder)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def server(cluster: Cluster, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Two replicas, one a node."""
+    flags = "--on=ray", f"--ray_address={cluster.address}", "--min_replicas=2", "--max_replicas=2"
+    with running(tmp_path_factory.mktemp("server"), str(model), *flags) as started:
+        yield started
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("", 0))
+        other.bind(("", 0))
+        return one.getsockname()[1], other.getsockname()[1]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline()[:1])
+    except psutil.Error:
+        return ""

@@ -1,0 +1,240 @@
+"""The server on a Ray cluster of two nodes, asked as any other server is: the tests share it and run in this order."""
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from tests.serve.on_ray.conftest import Cluster
+from tests.support.rest import ask, post
+from tests.support.server import RunningServer, publish, wait_until
+from tfx_export import wire
+from tfx_export.cli import cli
+from tfx_export.client import Client, ServerError
+
+pytestmark = pytest.mark.slow
+
+X = {"x": np.array([1.0, 2.0], np.float32)}
+
+
+def rest_predict(server: RunningServer) -> list[float]:
+    reply = post(server.rest, "/v1/models/plus:predict", {"instances": [1.0, 2.0]})
+    predictions: list[float] = reply.json["predictions"]
+    return predictions
+
+
+def test_both_protocols_answer(server: RunningServer) -> None:
+    with server.client as client:
+        np.testing.assert_array_equal(client.predict("plus", X)["y"], [2.0, 3.0])
+    assert rest_predict(server) == [2.0, 3.0]
+
+
+def test_every_node_has_a_replica_and_a_proxy(server: RunningServer, cluster: Cluster) -> None:
+    replicas = cluster.replicas()
+    assert len(replicas) == 2
+    assert len({replica.ppid() for replica in replicas}) == 2
+    with Client(cluster.grpc) as client:
+        np.testing.assert_array_equal(client.predict("plus", X)["y"], [2.0, 3.0])
+
+
+def test_stock_stubs_ask_for_metadata_status_and_health(server: RunningServer) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+
+        def call(service: str, method: str, request: wire.Message) -> wire.Message:
+            rpc = next(each for each in wire.SERVICES[service] if each.name == method)
+            stub = channel.unary_unary(f"/{service}/{method}", rpc.request.SerializeToString, rpc.response.FromString)
+            response: wire.Message = stub(request, timeout=30)
+            return response
+
+        request = wire.GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name = "plus"
+        assert call("tensorflow.serving.PredictionService", "GetModelMetadata", request).model_spec.version.value == 1
+        assert call("grpc.health.v1.Health", "Check", wire.HealthCheckRequest(service="plus")).status == 1
+    assert server.states("plus") == {1: "AVAILABLE"}
+
+
+def test_reflection_knows_the_services(server: RunningServer) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+        database = ProtoReflectionDescriptorDatabase(channel)
+        assert {*wire.SERVICES} <= {*database.get_services()}
+        assert database.FindFileContainingSymbol("tensorflow.serving.PredictRequest").package == "tensorflow.serving"
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "code", "message"),
+    [
+        ("minus", X, "NOT_FOUND", "Available models: plus"),
+        ("plus", {"z": X["x"]}, "INVALID_ARGUMENT", "input tensor alias not found in signature: z"),
+    ],
+)
+def test_failures_have_the_codes_and_texts_of_the_server(
+    server: RunningServer, name: str, inputs: dict[str, np.ndarray], code: str, message: str
+) -> None:
+    with server.client as client, pytest.raises(ServerError, match=message) as raised:
+        client.predict(name, inputs)
+    assert raised.value.code == code
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_reload_that_would_reach_one_replica_is_refused(server: RunningServer) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+        path = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
+        with pytest.raises(grpc.RpcError) as raised:
+            channel.unary_unary(path)(b"", timeout=30)
+    assert raised.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert "model_config_file_poll_wait_seconds" in raised.value.details()
+
+
+def test_rest_refuses_as_the_server_does(server: RunningServer) -> None:
+    reply = ask(server.rest, "POST", "/v1/models/plus:predict", "{")
+    assert reply.status == 400
+    assert "JSON Parse error" in reply.error
+
+
+class Load:
+    """Both nodes asked without a pause until the `with` ends; what fails is tried again, three times at most.
+
+    A proxy prefers the replica of its own node: each replica gets its share.
+    """
+
+    def __init__(self, server: RunningServer, cluster: Cluster) -> None:
+        ways = {
+            "gRPC, first node": partial(grpc_answer, server.grpc),
+            "gRPC, second node": partial(grpc_answer, cluster.grpc),
+            "REST, first node": partial(rest_answer, server.rest),
+        }
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._run, args=way) for way in ways.items()]
+        self.answers: dict[str, list[float]] = {way: [] for way in ways}
+        self.failures: list[Exception] = []
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for_more(self) -> None:
+        """Until ten more answers came over each way."""
+        before = {way: len(answers) for way, answers in self.answers.items()}
+        wait_until(lambda: all(len(self.answers[way]) > count + 10 for way, count in before.items()), 60)
+
+    def _run(self, way: str, answer: Callable[[], float]) -> None:
+        while not self._stop.is_set():
+            for attempt in range(4):
+                try:
+                    self.answers[way].append(answer())
+                    break
+                except (AssertionError, OSError, ServerError) as error:
+                    if attempt == 3:
+                        self.failures.append(error)
+
+
+def grpc_answer(address: str) -> float:
+    with Client(address) as client:
+        return float(client.predict("plus", X)["y"][0])
+
+
+def rest_answer(url: str) -> float:
+    reply = post(url, "/v1/models/plus:predict", {"instances": [1.0]})
+    assert reply.status == 200, reply
+    return float(reply.json["predictions"][0])
+
+
+@pytest.mark.parametrize("node", [0, 1])
+def test_a_killed_replica_is_replaced_and_no_request_fails_after_a_retry(
+    server: RunningServer, cluster: Cluster, node: int
+) -> None:
+    before = sorted(cluster.replicas(), key=lambda process: process.ppid())
+    with Load(server, cluster) as load:
+        load.wait_for_more()
+        before[node].kill()
+        before[node].wait(30)
+        load.wait_for_more()
+        wait_until(lambda: len(cluster.replicas()) == 2, 60)
+        load.wait_for_more()
+    assert load.failures == []
+    assert {answer for answers in load.answers.values() for answer in answers} == {2.0}
+
+
+def test_a_new_version_swaps_in_every_replica_without_a_failed_request(
+    server: RunningServer, cluster: Cluster, model: Path, served_models: Path
+) -> None:
+    with Load(server, cluster) as load:
+        load.wait_for_more()
+        publish(served_models / "plus" / "2", model)
+        wait_until(lambda: all(answers[-1] == 3.0 for answers in load.answers.values()), 60)
+        load.wait_for_more()
+    assert load.failures == []
+    assert {answer for answers in load.answers.values() for answer in answers} == {2.0, 3.0}
+
+
+def test_a_signal_takes_the_application_away(server: RunningServer, cluster: Cluster) -> None:
+    assert server.stop() == 0
+    assert cluster.replicas() == []
+
+
+def test_the_written_config_serves_and_scales_with_the_load(
+    server: RunningServer, cluster: Cluster, served_models: Path, tmp_path: Path
+) -> None:
+    """What `tfx-export deploy ray` writes, started by Ray's own `serve run`."""
+    assert server.process.poll() == 0
+    slow = served_models / "slow"
+    assert CliRunner().invoke(cli, ["deploy", "ray", str(slow), "--out", str(tmp_path / "out")]).exit_code == 0
+    written = tmp_path / "out" / "serve_config.yaml"
+    config = yaml.safe_load(written.read_text())
+    config["http_options"]["port"] = int(server.rest.rpartition(":")[2])
+    config["grpc_options"]["port"] = int(server.grpc.rpartition(":")[2])
+    scaling = config["applications"][0]["deployments"][0]["autoscaling_config"]
+    scaling |= {"max_replicas": 2, "upscale_delay_s": 0.5, "metrics_interval_s": 0.5, "look_back_period_s": 1.0}
+    written.write_text(json.dumps(config))
+    program = [sys.executable, "-W", "ignore", "-m", "ray.serve.scripts", "run", "--address", cluster.address]
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([*program, str(written)], stdout=output, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: answers(server) or process.poll() is not None, 90)
+        assert process.poll() is None, log.read_text()
+        assert len(cluster.replicas()) == 1
+        stop = threading.Event()
+        threads = [threading.Thread(target=keep_busy, args=(server, stop)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(cluster.replicas()) == 2, 60)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def answers(server: RunningServer) -> bool:
+    try:
+        with server.client as client:
+            client.predict("slow", {"loops": np.int32(1)})
+    except ServerError:
+        return False
+    return True
+
+
+def keep_busy(server: RunningServer, stop: threading.Event) -> None:
+    with server.client as client:
+        while not stop.is_set():
+            client.predict("slow", {"loops": np.int32(50_000)})
