@@ -51,7 +51,7 @@ def _start(config: Config, bound: Any) -> None:
     try:
         handle = ray_serve.run(bound, name=NAME, route_prefix="/")
     except RuntimeError as error:
-        raise ServeError(Code.UNKNOWN, str(error)) from None
+        raise ServeError(Code.UNKNOWN, f"{error} The log above says why.") from None
     addresses = {"rest": f"http://{config.host}:{config.rest_api_port}"}
     if config.port:
         addresses["grpc"] = f"{config.host}:{config.port}"

@@ -15,17 +15,17 @@ def add_services_to_server(servicer: Any, server: Any) -> None:
     no `servicer` is called.
     """
     for service, rpcs in wire.SERVICES.items():
-        handlers = {
-            rpc.name: (grpc.unary_stream_rpc_method_handler if rpc.response_streaming else _unary)(_routed)
-            for rpc in rpcs
-        }
+        handlers = {rpc.name: _handler(rpc) for rpc in rpcs}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
     # The one service a proxy answers itself; Ray's own knows no messages outside the default pool.
     server.add_passthrough_service(reflection.SERVICE_NAME)
     reflection.enable_server_reflection([*wire.SERVICES, reflection.SERVICE_NAME], server, pool=wire.POOL)
 
 
-_unary = grpc.unary_unary_rpc_method_handler
+def _handler(rpc: wire.Rpc) -> grpc.RpcMethodHandler:
+    if rpc.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(_routed)
+    return grpc.unary_unary_rpc_method_handler(_routed)
 
 
 def _routed(request: bytes, context: Any) -> Any:
