@@ -36,9 +36,15 @@ async function chooseModel(name) {
   await chooseVersion(versions.includes(state.version) ? state.version : versions[0]);
 }
 
+// The latest choice wins: what an earlier one was still waiting for must not be shown over it.
+let choice = 0;
+
 async function chooseVersion(version) {
+  const mine = ++choice;
   state.version = version;
-  state.signatures = await server.signatures(state.model, version);
+  const signatures = await server.signatures(state.model, version);
+  if (mine !== choice) return;
+  state.signatures = signatures;
   const names = Object.keys(state.signatures).sort((one, other) => (other === "serving_default") - (one === "serving_default"));
   $("empty").hidden = true;
   $("chosen").hidden = false;
@@ -51,6 +57,7 @@ async function chooseVersion(version) {
 }
 
 async function chooseSignature(name) {
+  const mine = ++choice;
   state.signature = name;
   const { method, inputs, outputs } = state.signatures[name];
   $("method").textContent = method;
@@ -65,6 +72,7 @@ async function chooseSignature(name) {
     $("way").replaceChildren(state.way.view);
   });
   const programs = await server.snippets(state.model, name);
+  if (mine !== choice) return;
   tabs($("languages"), Object.keys(programs), (language) => ($("snippet").textContent = programs[language]));
 }
 
