@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "deploy": (
         "tfx_export.cli.deploy",
-        "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative or systemd.",
+        "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative, ray or systemd.",
     ),
     "serve": ("tfx_export.cli.serve", "Serve a model, or a folder of models, over gRPC and REST."),
     "sig": ("tfx_export.cli.sig", "Add, rename or remove signatures of an existing SavedModel."),

@@ -84,7 +84,6 @@ NAMED = '"signature_name": "regress"'
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "text"),
     [
-        ("GET", "/", "", 400, "Malformed request: GET /"),
         ("GET", "/v1/foo?a=b", "", 400, "Malformed request: GET /v1/foo"),
         ("POST", "/v1/models/plus", "{}", 400, "Malformed request: POST /v1/models/plus"),
         ("POST", "/v1/models/plus:explain", "{}", 400, "Malformed request: POST /v1/models/plus:explain"),
