@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from serve import metrics
 from serve.catalog import Catalog
 from serve.config import Config
 from serve.errors import Code, ServeError
@@ -25,9 +26,11 @@ from serve.inference import (
 )
 from serve.lifecycle.lease import Lease
 from serve.lifecycle.manager import Manager
+from serve.lifecycle.one_view import one_view
 from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import VersionStatus
+from serve.peers import Peers
 from serve.running import Runner
 from tfx_export import wire
 from tfx_export.savedmodel.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRESS, Signature
@@ -40,20 +43,22 @@ RELOAD_POLL_SECONDS = 0.02
 class Api:
     """The operations of the server. Every failure is a ServeError with upstream's code and text."""
 
-    def __init__(self, manager: Manager, catalog: Catalog, runner: Runner, config: Config) -> None:
+    def __init__(self, manager: Manager, catalog: Catalog, runner: Runner, config: Config, peers: Peers) -> None:
         self._manager = manager
         self._catalog = catalog
         self._runner = runner
         self._config = config
+        self._peers = peers
         self.health = Health(manager)
 
     def lease(self, ref: ModelRef) -> Lease:
         """Hold the version `ref` means for the length of a `with`. NOT_FOUND, naming what exists, if there is none."""
         return self._manager.lease(ref)
 
-    def status(self, ref: ModelRef) -> list[VersionStatus]:
+    async def status(self, ref: ModelRef) -> list[VersionStatus]:
         """The state of every version, the largest first. Labels are ignored. NOT_FOUND for an unknown model."""
-        return self._manager.status(ref)
+        others = await self._peers.ask("statuses", ref)
+        return one_view([self._manager.status(ref), *others])
 
     def models(self) -> list[ServedModel]:
         """The models the operator wants served, available or not."""
@@ -65,10 +70,21 @@ class Api:
         Raises INVALID_ARGUMENT or FAILED_PRECONDITION, the old list staying in force, or UNKNOWN if a new model does
         not load.
         """
+        message = config.SerializeToString()
+        self._catalog.check(config)
+        await self._peers.ask("check_reload", message)
         added = self._catalog.reload(config)
-        while pending := self._manager.pending(added):
+        await asyncio.gather(self._available(added), self._peers.ask("reload", message))
+
+    async def _available(self, names: Sequence[str]) -> None:
+        # Not in a thread: a client that gives up would leave it behind, waiting for a folder that never comes.
+        while pending := self._manager.pending(names):
             logger.debug("Reload waits for %s", ", ".join(pending))
             await asyncio.sleep(RELOAD_POLL_SECONDS)
+
+    async def metrics(self) -> metrics.Snapshot:
+        """What has been counted and measured, by all processes of the server."""
+        return metrics.combined([metrics.snapshot(), *await self._peers.ask("metrics")])
 
     async def predict(
         self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()

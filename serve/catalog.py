@@ -15,7 +15,7 @@ from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import State
 from serve.model_config import models_of, read_config
-from serve.request_log import RequestLog, rules
+from serve.request_log import RequestLog, Rule, rules
 from tfx_export import wire
 from tfx_export.savedmodel.versions import list_versions
 
@@ -33,45 +33,59 @@ class Catalog:
         self._stopping = threading.Event()
         self._complaint = ""
 
-    def start(self) -> None:
-        """Serve what the flags name, and keep looking where they say so.
+    def start(self, in_force: bytes | None = None) -> None:
+        """Serve what the flags name, or the ModelServerConfig `in_force`; keep looking where the flags say so.
 
         Raises ServeError: INVALID_ARGUMENT for a bad config file, FAILED_PRECONDITION for labels of versions that are
         not available (at the start none is).
         """
         config = self._config
-        if config.model_config_file:
+        if in_force is not None:
+            self.reload(wire.ModelServerConfig.FromString(in_force), trusted=True)
+        elif config.model_config_file:
             self.reload(read_config(Path(config.model_config_file)))
+        elif not config.watch:
+            self._manager.serve(_models_at(Path(config.model_base_path).absolute(), config.model_name))
+        if config.model_config_file:
             self._every(config.model_config_file_poll_wait_seconds, self._look_at_file)
         elif config.watch:
             self._look_at_folder()
             self._every(config.file_system_poll_wait_seconds, self._look_at_folder)
-        else:
-            self._manager.serve(_models_at(Path(config.model_base_path).absolute(), config.model_name))
 
     def stop(self) -> None:
         self._stopping.set()
 
-    def reload(self, config: wire.Message) -> list[str]:
+    def reload(self, config: wire.Message, *, trusted: bool = False) -> list[str]:
         """Serve what a ModelServerConfig lists and nothing else; returns the names that are new.
 
-        Returns before they are loaded. INVALID_ARGUMENT or FAILED_PRECONDITION, with upstream's text, if it cannot be.
+        Returns before they are loaded. Raises as `check`; `trusted` is a config that has been checked already, when
+        what its labels name was available.
         """
+        with self._lock:
+            models, log_rules = self._read(config) if trusted else self.check(config)
+            known = {model.name for model in self._manager.models()}
+            self._manager.serve(models)
+            self._request_log.update(log_rules)
+        return [model.name for model in models if model.name not in known]
+
+    def check(self, config: wire.Message) -> tuple[list[ServedModel], dict[str, Rule]]:
+        """The models a ModelServerConfig lists and how to log them.
+
+        INVALID_ARGUMENT or FAILED_PRECONDITION, with upstream's text, if they cannot be served.
+        """
+        models, log_rules = self._read(config)
+        for model in models:
+            self._check_labels(model)
+        return models, log_rules
+
+    def _read(self, config: wire.Message) -> tuple[list[ServedModel], dict[str, Rule]]:
         if config.WhichOneof("config") == "custom_model_config":
             raise ServeError(
                 Code.INVALID_ARGUMENT,
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported",
             )
-        with self._lock:
-            models = models_of(config)
-            log_rules = rules(config)
-            for model in models:
-                self._check_labels(model)
-            known = {model.name for model in self._manager.models()}
-            self._manager.serve(models)
-            self._request_log.update(log_rules)
-        return [model.name for model in models if model.name not in known]
+        return models_of(config), rules(config)
 
     def _check_labels(self, model: ServedModel) -> None:
         """A label names a version that is available, or (if allowed) is new or unchanged."""

@@ -31,6 +31,7 @@ class Config:
     rest_api_enable_cors_support: bool = False
     no_ui: bool = False
     front: str = "auto"
+    workers: int = 1
 
     # Versions and loading
     file_system_poll_wait_seconds: float = 1.0

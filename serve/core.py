@@ -20,6 +20,7 @@ from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
 from serve.overview import ServedVersion, predict_example
+from serve.peers import Alone, Peers, Respondent
 from serve.request_log import RequestLog
 from serve.running import DirectRunner, Runner
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
@@ -30,7 +31,8 @@ logger = logging.getLogger("serve")
 class Core:
     """Built once in each process that runs models."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, peers: Peers | None = None) -> None:
+        """`peers`: the other processes of the server; none if there is only this one."""
         self.config = config
         if config.otlp_endpoint:
             tracing.setup(config.otlp_endpoint)
@@ -55,12 +57,16 @@ class Core:
             max_files=config.request_log_max_files,
         )
         self.catalog = Catalog(self.manager, config, self._request_log)
-        self.api: Api = LoggedApi(self.manager, self.catalog, self._runner, config, self._request_log)
+        self.respondent = Respondent(self.manager, self.catalog)
+        self.api: Api = LoggedApi(self.manager, self.catalog, self._runner, config, peers or Alone(), self._request_log)
 
-    def start(self) -> None:
-        """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can."""
+    def start(self, in_force: bytes | None = None) -> None:
+        """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can.
+
+        `in_force`: a ModelServerConfig that took the place of what the flags say, in a process before this one.
+        """
         self.manager.start()
-        self.catalog.start()
+        self.catalog.start(in_force)
         self.manager.wait_loaded()
 
     def stop(self) -> None:

@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("rest_api_enable_cors_support", "send CORS headers"),
         Flag("no_ui", "no page for people on the REST port"),
         Flag("front", "what carries the protocols: auto, python or native"),
+        Flag("workers", "processes that share the ports, each with the models in memory (native front)"),
     ),
     "Versions and loading": (
         Flag("file_system_poll_wait_seconds", "seconds between looks for new versions; 0 looks once"),
@@ -169,7 +170,17 @@ def parse(arguments: Sequence[str], *, tolerant: bool = False) -> tuple[Config, 
             "Either configure tensorflow_session_parallelism or (tensorflow_intra_op_parallelism, "
             "tensorflow_inter_op_parallelism) separately. You cannot configure all."
         )
+    _check_workers(config)
     return config, notes
+
+
+def _check_workers(config: Config) -> None:
+    if config.workers < 1:
+        raise FlagError(f"--workers={config.workers}: expected at least 1.")
+    if config.workers > 1 and config.on == "ray":
+        raise FlagError("--workers is for one machine; on Ray use --min_replicas and --max_replicas.")
+    if config.workers > 1 and not (config.port or config.rest_api_port):
+        raise FlagError("--workers shares ports: a Unix socket alone has one listener. Give --port or --rest_api_port.")
 
 
 def usage(program: str) -> str:

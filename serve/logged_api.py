@@ -12,6 +12,7 @@ from serve.config import Config
 from serve.inference import Classification, Regression
 from serve.lifecycle.lease import Lease
 from serve.lifecycle.manager import Manager
+from serve.peers import Peers
 from serve.request_log import RequestLog
 from serve.results import fill_classification, fill_regression
 from serve.running import Runner
@@ -22,8 +23,10 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 class LoggedApi(Api):
     """An Api that remembers. Arrays are kept as they are; the log's own thread makes messages of them."""
 
-    def __init__(self, manager: Manager, catalog: Catalog, runner: Runner, config: Config, log: RequestLog) -> None:
-        super().__init__(manager, catalog, runner, config)
+    def __init__(
+        self, manager: Manager, catalog: Catalog, runner: Runner, config: Config, peers: Peers, log: RequestLog
+    ) -> None:
+        super().__init__(manager, catalog, runner, config, peers)
         self._log = log
 
     async def predict(

@@ -50,7 +50,7 @@ class LiteRtModel:
     def __init__(self, path: Path, config: Config) -> None:
         # A copy, not a mapping: whoever overwrites the file in place must not take the server down with SIGBUS.
         content = (path / TFLITE).read_bytes()
-        cores = os.cpu_count() or 1
+        cores = max(1, (os.cpu_count() or 1) // config.workers)
         self._pool = _Pool(
             content,
             config.num_tflite_pools * config.num_tflite_interpreters_per_pool or cores,

@@ -32,6 +32,8 @@ _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Stat
 def make(config: Config) -> "PythonFront":
     if config.one_port:
         raise ServeError(Code.INVALID_ARGUMENT, "--one_port needs the native front: grpc.aio shares no port with HTTP.")
+    if config.workers > 1:
+        raise ServeError(Code.INVALID_ARGUMENT, "--workers needs the native front: --front=python is one process.")
     return PythonFront(config)
 
 

@@ -118,6 +118,11 @@ class Manager:
                 raise self._not_available(failed)
             return pending
 
+    def wait_for(self, names: Collection[str]) -> None:
+        """Return when each of `names` that is still wanted has a version available. UNKNOWN as of `pending`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stopping or not self.pending(names))
+
     def wait_loaded(self) -> None:
         """Return when something is available and nothing is being loaded.
 

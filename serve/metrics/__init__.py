@@ -6,7 +6,10 @@ go on working. The second block is ours, in Prometheus' own conventions (base un
 Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, keep the cell: `request_count.cell(...)`.
 """
 
-from serve.metrics.instruments import Counter, Gauge, Histogram, Metric, exponential
+from collections.abc import Sequence
+
+from serve.metrics.instruments import Counter, Gauge, Histogram, Labels, Metric, Reading, exponential
+from serve.metrics.instruments import Snapshot as Snapshot
 from serve.metrics.instruments import page as render
 from serve.metrics.process import PROCESS_METRICS
 
@@ -84,7 +87,10 @@ errors = Counter(
 in_flight = Gauge("tfx_export_requests_in_flight", "Requests that are being answered.", ("entrypoint",))
 queue_length = Gauge("tfx_export_batch_queue_length", "Requests waiting for a batch.", ("model_name",))
 model_load_seconds = Gauge(
-    "tfx_export_model_load_seconds", "How long the last successful load took, warmup included.", ("model_path",)
+    "tfx_export_model_load_seconds",
+    "How long the last successful load took, warmup included.",
+    ("model_path",),
+    combine=max,
 )
 model_memory_bytes = Gauge(
     "tfx_export_model_memory_bytes",
@@ -95,6 +101,7 @@ model_state = Gauge(
     "tfx_export_model_state",
     "State of the version: 10 START, 20 LOADING, 30 AVAILABLE, 40 UNLOADING, 50 END.",
     ("model_name", "version"),
+    combine=min,
 )
 request_log_dropped = Counter(
     "tfx_export_request_log_dropped_total",
@@ -131,14 +138,32 @@ ALL: tuple[Metric, ...] = (
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
-def first_value(name: str) -> int:
-    """What upstream takes for the value of a metric: that of its first cell, 0 where it is no whole number."""
+def snapshot() -> Snapshot:
+    """What this process has counted and measured until now."""
+    return {metric.name: metric.readings() for metric in ALL}
+
+
+def combined(snapshots: Sequence[Snapshot]) -> Snapshot:
+    """The snapshots of several processes as one."""
+    if len(snapshots) == 1:
+        return snapshots[0]
+    found: dict[str, dict[Labels, Reading]] = {}
     for metric in ALL:
-        if metric.name == name and isinstance(metric, Counter | Gauge):
-            return next((int(cell.value) for _, cell in metric.cells()), 0)
+        parts = [each[metric.name] for each in snapshots]
+        cells = {labels for part in parts for labels in part}
+        found[metric.name] = {
+            labels: metric.combine([part[labels] for part in parts if labels in part]) for labels in cells
+        }
+    return found
+
+
+def first_value(snapshot: Snapshot, name: str) -> int:
+    """What upstream takes for the value of a metric: that of its first cell, 0 where it is no whole number."""
+    for _, reading in sorted(snapshot.get(name, {}).items()):
+        return 0 if isinstance(reading, tuple) else int(reading)
     return 0
 
 
-def page() -> bytes:
-    """Everything, in Prometheus' text format."""
-    return render(ALL).encode()
+def page(snapshot: Snapshot | None = None) -> bytes:
+    """Everything as it is, or was in `snapshot`, in Prometheus' text format."""
+    return render(ALL, snapshot).encode()

@@ -8,10 +8,15 @@ import math
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Labels = tuple[str, ...]
 Readings = Callable[[], Mapping[Labels, float]]
+# What a cell shows: a number, or of a histogram the counts by bucket and the sum.
+Reading = float | tuple[tuple[int, ...], float]
+# By the names of the metrics.
+Snapshot = Mapping[str, Mapping[Labels, Reading]]
+Combine = Callable[[Sequence[Any]], Any]
 
 # Label values may come from clients (a model's name): beyond so many, the rest share one cell.
 MAX_CELLS = 2000
@@ -108,6 +113,7 @@ class Counter(Family[Value]):
     """Only grows."""
 
     kind = "counter"
+    combine: Combine = staticmethod(sum)
 
     def __init__(self, name: str, description: str, labels: Sequence[str] = ()) -> None:
         super().__init__(name, description, labels, Value)
@@ -115,9 +121,11 @@ class Counter(Family[Value]):
     def add(self, *values: str, amount: float = 1) -> None:
         self.cell(*values).add(amount)
 
-    def samples(self) -> Iterable[str]:
-        for values, cell in self.cells():
-            yield f"{self.name}{{{_pairs(self.labels, values)}}} {_number(cell.value)}"
+    def readings(self) -> dict[Labels, Reading]:
+        return {values: cell.value for values, cell in self.cells()}
+
+    def lines(self, values: Labels, reading: Any) -> Iterable[str]:
+        yield f"{self.name}{{{_pairs(self.labels, values)}}} {_number(reading)}"
 
 
 class Gauge(Family[Value]):
@@ -125,8 +133,10 @@ class Gauge(Family[Value]):
 
     kind = "gauge"
 
-    def __init__(self, name: str, description: str, labels: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, description: str, labels: Sequence[str] = (), combine: Combine = sum) -> None:
+        """`combine`: what the readings of several processes amount to."""
         super().__init__(name, description, labels, Value)
+        self.combine = combine
         self._sources: list[Readings] = []
 
     def set(self, *values: str, value: float) -> None:
@@ -136,12 +146,14 @@ class Gauge(Family[Value]):
         """Ask `source` for label values and their readings each time the page is made."""
         self._sources.append(source)
 
-    def samples(self) -> Iterable[str]:
-        readings = {values: cell.value for values, cell in self.cells()}
+    def readings(self) -> dict[Labels, Reading]:
+        readings: dict[Labels, Reading] = {values: cell.value for values, cell in self.cells()}
         for source in self._sources:
             readings.update(source())
-        for values, reading in sorted(readings.items()):
-            yield f"{self.name}{{{_pairs(self.labels, values)}}} {_number(reading)}"
+        return readings
+
+    def lines(self, values: Labels, reading: Any) -> Iterable[str]:
+        yield f"{self.name}{{{_pairs(self.labels, values)}}} {_number(reading)}"
 
 
 class Histogram(Family[Distribution]):
@@ -157,16 +169,24 @@ class Histogram(Family[Distribution]):
     def observe(self, *values: str, amount: float) -> None:
         self.cell(*values).observe(amount)
 
-    def samples(self) -> Iterable[str]:
-        for values, cell in self.cells():
-            pairs = _pairs(self.labels, values)
-            separator = "," if pairs else ""
-            total = 0
-            for limit, count in zip(self._limits, cell.counts, strict=True):
-                total += count
-                yield f'{self.name}_bucket{{{pairs}{separator}le="{limit}"}} {total}'
-            yield f"{self.name}_sum{{{pairs}}} {_number(cell.sum)}"
-            yield f"{self.name}_count{{{pairs}}} {total}"
+    def readings(self) -> dict[Labels, Reading]:
+        return {values: (tuple(cell.counts), cell.sum) for values, cell in self.cells()}
+
+    def lines(self, values: Labels, reading: Any) -> Iterable[str]:
+        counts, amount = reading
+        pairs = _pairs(self.labels, values)
+        separator = "," if pairs else ""
+        total = 0
+        for limit, count in zip(self._limits, counts, strict=True):
+            total += count
+            yield f'{self.name}_bucket{{{pairs}{separator}le="{limit}"}} {total}'
+        yield f"{self.name}_sum{{{pairs}}} {_number(amount)}"
+        yield f"{self.name}_count{{{pairs}}} {total}"
+
+    @staticmethod
+    def combine(readings: Sequence[Any]) -> Reading:
+        counts = zip(*(counts for counts, _ in readings), strict=True)
+        return tuple(map(sum, counts)), sum(amount for _, amount in readings)
 
 
 class Metric(Protocol):
@@ -176,16 +196,27 @@ class Metric(Protocol):
     description: str
     kind: str
 
-    def samples(self) -> Iterable[str]: ...
+    def readings(self) -> dict[Labels, Reading]:
+        """What each cell shows now."""
+        ...
+
+    def lines(self, values: Labels, reading: Any) -> Iterable[str]:
+        """The lines of the page for one reading."""
+        ...
+
+    def combine(self, readings: Sequence[Any]) -> Any:
+        """What the readings of one cell in several processes amount to."""
+        ...
 
 
-def page(metrics: Iterable[Metric]) -> str:
-    """`metrics` in Prometheus' text format, those without a sample left out."""
+def page(metrics: Iterable[Metric], snapshot: Snapshot | None = None) -> str:
+    """`metrics` as they are, or were in `snapshot`, in Prometheus' text format; those without a reading left out."""
     lines = []
     for metric in metrics:
-        samples = list(metric.samples())
-        if samples:
-            lines += [f"# HELP {metric.name} {metric.description}", f"# TYPE {metric.name} {metric.kind}", *samples]
+        if readings := metric.readings() if snapshot is None else snapshot[metric.name]:
+            lines += [f"# HELP {metric.name} {metric.description}", f"# TYPE {metric.name} {metric.kind}"]
+            for values, reading in sorted(readings.items()):
+                lines += metric.lines(values, reading)
     return "\n".join(lines) + "\n"
 
 

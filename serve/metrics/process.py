@@ -2,7 +2,7 @@
 
 import psutil
 
-from serve.metrics.instruments import Counter, Gauge, Labels, Metric
+from serve.metrics.instruments import Counter, Gauge, Labels, Metric, Reading
 
 _process = psutil.Process()
 
@@ -27,14 +27,14 @@ def _threads() -> dict[Labels, float]:
 class _CpuSeconds(Counter):
     """Read when asked for, like a gauge, but it only grows."""
 
-    def samples(self) -> list[str]:
+    def readings(self) -> dict[Labels, Reading]:
         times = _process.cpu_times()
-        return [f"{self.name}{{}} {times.user + times.system!r}"]
+        return {(): times.user + times.system}
 
 
 _resident_memory = Gauge("process_resident_memory_bytes", "Resident memory.")
 _resident_memory.read_from(_resident)
-_start_time = Gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.")
+_start_time = Gauge("process_start_time_seconds", "Start of the process, in seconds since 1970.", combine=min)
 _start_time.read_from(_started)
 _thread_count = Gauge("process_threads", "Threads.")
 _thread_count.read_from(_threads)

@@ -55,6 +55,15 @@ def test_flags_are_read(line: str, expected: dict[str, object]) -> None:
             "tensorflow_inter_op_parallelism) separately. You cannot configure all.",
         ),
         ("a b", "Unexpected argument 'b': the folder to serve is given once."),
+        ("--workers=0", "--workers=0: expected at least 1."),
+        (
+            "--workers=2 --on=ray",
+            "--workers is for one machine; on Ray use --min_replicas and --max_replicas.",
+        ),
+        (
+            "--workers=2 --port=0 --rest_api_port=0 --grpc_socket_path=s",
+            "--workers shares ports: a Unix socket alone has one listener. Give --port or --rest_api_port.",
+        ),
     ],
 )
 def test_what_cannot_be_understood_is_refused(line: str, message: str) -> None:

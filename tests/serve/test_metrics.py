@@ -85,3 +85,22 @@ def test_gauge_asks_its_sources_when_the_page_is_made() -> None:
     assert 'queue{model="a"} 1' in page([gauge])
     lengths[("b",)] = 2.0
     assert 'queue{model="b"} 2' in page([gauge])
+
+
+def test_what_several_processes_measured_is_one_page() -> None:
+    metrics.request_count.add("together", "OK", amount=3)
+    metrics.request_latency.observe("together", "Predict", "GRPC", amount=100)
+    mine = metrics.snapshot()
+    theirs: metrics.Snapshot = {**mine, "tfx_export_model_state": {("m", "1"): 20.0}}
+    mine = {**mine, "tfx_export_model_state": {("m", "1"): 30.0, ("n", "1"): 30.0}}
+    lines = metrics.page(metrics.combined([mine, theirs])).decode().splitlines()
+    assert ':tensorflow:serving:request_count{model_name="together",status="OK"} 6' in lines
+    labels = 'model_name="together",API="Predict",entrypoint="GRPC"'
+    assert f":tensorflow:serving:request_latency_sum{{{labels}}} 200" in lines
+    assert f':tensorflow:serving:request_latency_bucket{{{labels},le="104.976"}} 2' in lines
+    # The least advanced counts.
+    assert 'tfx_export_model_state{model_name="m",version="1"} 20' in lines
+    assert 'tfx_export_model_state{model_name="n",version="1"} 30' in lines
+    families = {family.name: family for family in text_string_to_metric_families("\n".join(lines) + "\n")}
+    started = families["process_start_time_seconds"].samples[0].value
+    assert started == mine["process_start_time_seconds"][()]

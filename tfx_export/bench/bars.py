@@ -88,6 +88,20 @@ def batching(shop: Workshop) -> Iterator[Comparison]:
     yield Comparison("MobileNetV2, 32 clients, batching", "without batching", RATE, ours, theirs, 1.5)
 
 
+def workers(shop: Workshop) -> Iterator[Comparison]:
+    """The same load on two workers and on one. A connection has one worker: 16, so that both get their share."""
+    with (
+        shop.server("mlp", TENSORFLOW, "--front=native", "--workers=2") as several,
+        shop.server("mlp", TENSORFLOW, "--front=native") as single,
+    ):
+        ours, theirs = in_turn(
+            shop.rounds,
+            lambda: shop.grpc(several.grpc, "mlp", connections=16).rate,
+            lambda: shop.grpc(single.grpc, "mlp", connections=16).rate,
+        )
+    yield Comparison("gRPC Predict, MLP, two workers", "one worker", RATE, ours, theirs, 1.3)
+
+
 def start(shop: Workshop) -> Iterator[Comparison]:
     """From the command to AVAILABLE."""
     shop.version("mlp")
@@ -186,6 +200,8 @@ def peak_megabytes(pid: int) -> float:
 
 
 # Name -> what measures it.
-BARS: dict[str, Bar] = {each.__name__: each for each in (grpc_rate, latency, large_json, batching, start, show, swap)}
+BARS: dict[str, Bar] = {
+    each.__name__: each for each in (grpc_rate, latency, large_json, batching, workers, start, show, swap)
+}
 # Those that need the peers.
 PEER_BARS: dict[str, Bar] = {each.__name__: each for each in (rest_rate, memory)}

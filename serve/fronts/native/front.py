@@ -1,81 +1,52 @@
-"""The native front, in the server's own process: it starts Envoy with a worker inside, watches it, and ends it."""
+"""The native front, in the server's own process: it opens the ports and keeps the workers behind them."""
 
 import asyncio
-import contextlib
-import logging
-import shutil
-import tempfile
-import time
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from serve.config import Config
-from serve.errors import Code, ServeError
-from serve.fronts.native import interpreter
-from serve.fronts.native.bootstrap import Door, bootstrap
-from serve.fronts.native.channel import Drain, Failed, Loaded
-from serve.fronts.native.envoy import Envoy
+from serve.fronts.native.bootstrap import Door
+from serve.fronts.native.keeper import Keeper
 from serve.fronts.native.ports import Ports, joined
-from serve.overview import Overview, ServedVersion
+from serve.fronts.native.switchboard import Switchboard
+from serve.overview import Overview
 from serve.security import Tls
 
-logger = logging.getLogger("serve")
-
-APP = "serve.fronts.native.worker:app"
-# A worker that dies sooner than this after its start is not replaced before as much time has passed.
-SHORT_LIFE_SECONDS = 5.0
+T = TypeVar("T")
 
 
 class NativeFront:
-    """Envoy carries both protocols; the Python inside it holds the models."""
+    """Envoys carry both protocols; the Python inside each holds the models. The kernel shares connections out."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._ports = Ports()
-        self._runtime = Path(tempfile.mkdtemp(prefix="tfx-export-front-"))
-        self._configuration: dict[str, Any] = {}
-        self._envoy: Envoy | None = None
-        self._channel: Connection | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._keepers: list[Keeper] = []
 
     async def start(self) -> Overview:
+        addresses: dict[str, str] = {}
         try:
-            addresses: dict[str, str] = {}
             doors = self._open_doors(addresses)
-            self._configuration = bootstrap(
-                doors, config=self._config, app=APP, module=interpreter.module(), runtime=self._runtime
-            )
-            versions = await self._start_worker()
+            # A Unix socket has one listener only.
+            shared = [door for door in doors if any(isinstance(address, tuple) for address in door.addresses)]
+            switchboard = Switchboard()
+            for number in range(self._config.workers):
+                self._keepers.append(Keeper(self._config, shared if number else doors, switchboard))
+            versions = await _all_or_none(*(keeper.start() for keeper in self._keepers))
         except BaseException:
             await self.stop()
             raise
-        self._keeper = asyncio.create_task(self._keep())
-        return Overview(addresses, versions)
+        return Overview(addresses, versions[0])
 
     async def stop_accepting(self) -> None:
-        if self._keeper:
-            self._keeper.cancel()
-        if self._channel:
-            with contextlib.suppress(OSError):
-                self._channel.send(Drain())
-        if self._envoy:
-            await self._envoy.stop_accepting()
+        await asyncio.gather(*(keeper.stop_accepting() for keeper in self._keepers))
 
     async def wait_idle(self) -> None:
-        if self._envoy:
-            await self._envoy.wait_idle()
+        await asyncio.gather(*(keeper.wait_idle() for keeper in self._keepers))
 
     async def stop(self) -> None:
-        if self._keeper:
-            self._keeper.cancel()
-        if self._envoy:
-            await self._envoy.stop()
-        if self._channel:
-            self._channel.close()
+        await asyncio.gather(*(keeper.stop() for keeper in self._keepers))
         self._ports.close()
-        shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _open_doors(self, addresses: dict[str, str]) -> list[Door]:
         config = self._config
@@ -99,49 +70,14 @@ class NativeFront:
             addresses["rest"] = f"{'https' if rest_tls else 'http'}://{joined(config.host, door.port)}"
         return doors
 
-    async def _start_worker(self) -> tuple[ServedVersion, ...]:
-        """Start Envoy and wait until it serves. Raises ServeError if it ends before, or has nothing to serve."""
-        ours, theirs = Pipe()
-        if self._channel:
-            self._channel.close()
-        self._channel = ours
-        with theirs:
-            self._envoy = await Envoy.start(self._configuration, theirs, self._runtime)
-        try:
-            ours.send(self._config)
-            message = await _receive(ours)
-        except (EOFError, OSError):
-            raise ServeError(Code.UNAVAILABLE, await self._envoy.end()) from None
-        if isinstance(message, Failed):
-            raise message.error
-        assert isinstance(message, Loaded)
-        await self._envoy.wait_open()
-        return message.versions
 
-    async def _keep(self) -> None:
-        """Replace a worker that dies, for as long as the server is wanted."""
-        started = time.monotonic()
-        while True:
-            if self._envoy:
-                logger.error("%s Starting another.", await self._envoy.end())
-            await asyncio.sleep(max(0.0, started + SHORT_LIFE_SECONDS - time.monotonic()))
-            started = time.monotonic()
-            try:
-                await self._start_worker()
-                logger.info("The new worker serves")
-            except ServeError as error:
-                logger.error("The new worker cannot serve: %s", error)
-                if self._envoy:
-                    await self._envoy.stop()
-
-
-async def _receive(channel: Connection) -> Any:
-    """The next message. Raises EOFError when the other side has gone."""
-    loop = asyncio.get_running_loop()
-    readable = asyncio.Event()
-    loop.add_reader(channel.fileno(), readable.set)
+async def _all_or_none(*starts: Coroutine[Any, Any, T]) -> list[T]:
+    """What all return; when one fails the others are cancelled, and its error is raised once they have ended."""
+    tasks = [asyncio.create_task(start) for start in starts]
     try:
-        await readable.wait()
-    finally:
-        loop.remove_reader(channel.fileno())
-    return channel.recv()
+        return await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

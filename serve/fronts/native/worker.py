@@ -19,12 +19,25 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve import logs
 from serve.config import Config
 from serve.core import Core
-from serve.errors import ServeError
+from serve.errors import Code, ServeError
 from serve.fronts.native import interpreter
-from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, Drain, Failed, Loaded
+from serve.fronts.native.channel import (
+    DESCRIPTOR_VARIABLE,
+    FOLDER_VARIABLE,
+    Answer,
+    Answers,
+    Drain,
+    Failed,
+    Loaded,
+    Question,
+    Start,
+)
+from serve.fronts.native.channel_peers import ChannelPeers
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.guard import Guard
+
+logger = logging.getLogger("serve")
 
 
 class Worker:
@@ -39,6 +52,8 @@ class Worker:
         self._methods: Mapping[str, AnyMethod] = {}
         self._grpc = GrpcApp({})
         self._rest: ASGIApp = _no_rest
+        self._sending = threading.Lock()
+        self._peers = ChannelPeers(self._send)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         """Not a coroutine function, but what it returns is one's: a step less on every request."""
@@ -50,18 +65,19 @@ class Worker:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
-        config: Config = self._channel.recv()
+        start: Start = self._channel.recv()
+        config = start.config
         logs.setup(config.log_format, config.log_level)
         try:
-            core = Core(config)
+            core = Core(config, self._peers)
             threading.Thread(target=self._listen, args=(core,), name="channel", daemon=True).start()
             self._open(core, config)
-            await asyncio.to_thread(core.start)
+            await asyncio.to_thread(core.start, start.in_force)
         except ServeError as error:
-            self._channel.send(Failed(error))
+            self._send(Failed(error))
             # Envoy would only add that it could not start.
             os._exit(1)
-        self._channel.send(Loaded(core.served_versions()))
+        self._send(Loaded(core.served_versions()))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(core.stop)
@@ -80,12 +96,32 @@ class Worker:
     def _listen(self, core: Core) -> None:
         try:
             while True:
-                if isinstance(self._channel.recv(), Drain):
-                    core.api.health.drain()
+                match self._channel.recv():
+                    case Drain():
+                        core.api.health.drain()
+                    case Answers() as answers:
+                        self._peers.answered(answers)
+                    case Question() as question:
+                        # It may take as long as a model takes to load.
+                        threading.Thread(target=self._answer, args=(core, question), daemon=True).start()
         except (EOFError, OSError):
             # The server's process is gone, however it went: nobody else would end this one.
             shutil.rmtree(self._runtime, ignore_errors=True)
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def _answer(self, core: Core, question: Question) -> None:
+        try:
+            value = getattr(core.respondent, question.method)(*question.arguments)
+        except ServeError as error:
+            value = error
+        except Exception as error:
+            logger.exception("%s, asked by another worker, failed", question.method)
+            value = ServeError(Code.INTERNAL, f"{type(error).__name__} in a worker; see the log")
+        self._send(Answer(question.number, value))
+
+    def _send(self, message: Any) -> None:
+        with self._sending:
+            self._channel.send(message)
 
 
 def _is_grpc(scope: Scope) -> bool:

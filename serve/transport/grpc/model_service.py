@@ -15,19 +15,21 @@ def handlers(api: Api) -> dict[str, Handler]:
         if not request.HasField("model_spec"):
             raise ServeError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
         response = wire.GetModelStatusResponse()
-        for status in api.status(model_ref(request.model_spec)):
+        for status in await api.status(model_ref(request.model_spec)):
             version = response.model_version_status.add(version=status.version, state=status.state)
             version.status.error_code = status.code
             version.status.error_message = status.message
         return response
 
     async def handle_reload_config_request(request: wire.Message, context: CallContext) -> wire.Message:
-        before = {name: metrics.first_value(name) for name in request.metric_names}
+        before = await api.metrics()
         await api.reload(request.config)
+        after = await api.metrics()
         response = wire.ReloadConfigResponse()
         response.status.SetInParent()
-        for name, value in before.items():
-            response.metric.add(name=name, int64_value_increase=metrics.first_value(name) - value)
+        for name in dict.fromkeys(request.metric_names):
+            increase = metrics.first_value(after, name) - metrics.first_value(before, name)
+            response.metric.add(name=name, int64_value_increase=increase)
         return response
 
     return {

@@ -7,9 +7,11 @@ from serve.call import CURRENT
 from serve.codec import json_text
 from serve.config import Config
 from serve.errors import Code, ServeError
+from serve.monitoring import metrics_paths
 from serve.transport.rest import pages, ui
 from serve.transport.rest.inference import Inference
 from serve.transport.rest.message import Answer, Receive, Request, Scope, Send
+from serve.transport.rest.metrics_page import MetricsPage
 from serve.transport.rest.openapi import openapi
 from serve.transport.rest.route import find_route
 from serve.transport.rest.status import HTTP_STATUS
@@ -21,9 +23,9 @@ CORS_HEADERS = {
 }
 
 
-def make_app(api: Api, config: Config) -> "RestApp":
+def make_app(api: Api, config: Config) -> MetricsPage:
     """The application over `api`, to be wrapped in a Guard."""
-    return RestApp(api, config)
+    return MetricsPage(RestApp(api, config), metrics_paths(config.monitoring_config_file), api.metrics)
 
 
 class RestApp:
@@ -48,25 +50,25 @@ class RestApp:
     async def _answer(self, request: Request) -> Answer:
         if request.method == "OPTIONS":
             return _preflight(request)
-        if request.method in ("GET", "HEAD") and (page := self._page(request)):
+        if request.method in ("GET", "HEAD") and (page := await self._page(request)):
             return page
         route = find_route(request.method, request.path)
         if call := CURRENT.get():
             call.model = route.ref.name
         if route.verb == "status":
-            return Answer(pages.status(self._api, route.ref))
+            return Answer(await pages.status(self._api, route.ref))
         if route.verb == "metadata":
             return Answer(pages.metadata(self._api, route.ref))
         return await self._inference.answer(route, request, await request.body(self._config.max_decompressed_bytes))
 
-    def _page(self, request: Request) -> Answer | None:
+    async def _page(self, request: Request) -> Answer | None:
         match request.path:
             case "/healthz":
                 return Answer(b"ok\n", "text/plain")
             case "/readyz":
                 return pages.readiness(self._api)
             case "/v1/models":
-                return Answer(pages.models(self._api))
+                return Answer(await pages.models(self._api))
             case "/openapi.json":
                 return Answer(openapi(self._api))
         return None if self._config.no_ui else ui.page(self._api, request, self._config.port)

@@ -13,8 +13,6 @@ from serve.call import Call
 from serve.config import Config
 from serve.edge import Edge
 from serve.errors import Code, ServeError
-from serve.monitoring import metrics_paths
-from serve.transport.rest.metrics_page import MetricsPage
 from serve.transport.rest.status import HTTP_STATUS
 
 # Probes carry no token and must be answered under load.
@@ -39,7 +37,7 @@ class Guard:
     """Tokens, limits, deadline, metrics, logs and `x-request-id` for the application it wraps."""
 
     def __init__(self, app: ASGIApp, edge: Edge, config: Config) -> None:
-        self._app = MetricsPage(app, metrics_paths(config.monitoring_config_file))
+        self._app = app
         self._edge = edge
         self._config = config
         timeouts = [config.rest_api_timeout_in_ms / 1e3, config.max_request_seconds]

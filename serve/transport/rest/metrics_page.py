@@ -1,10 +1,12 @@
 """MetricsPage: answers the paths of the metrics page, and leaves all else to the application it wraps."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve import metrics
+
+Read = Callable[[], Awaitable[metrics.Snapshot]]
 
 _START = {
     "type": "http.response.start",
@@ -14,14 +16,15 @@ _START = {
 
 
 class MetricsPage:
-    def __init__(self, app: ASGIApp, paths: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, paths: Collection[str], read: Read) -> None:
         self._app = app
+        self._read = read
         self._paths = frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in self._paths or scope["method"] not in ("GET", "HEAD"):
             await self._app(scope, receive, send)
             return
-        body = metrics.page() if scope["method"] == "GET" else b""
+        body = metrics.page(await self._read()) if scope["method"] == "GET" else b""
         await send(_START)
         await send({"type": "http.response.body", "body": body})

@@ -14,19 +14,19 @@ from serve.transport.rest.message import Answer
 from tfx_export import wire
 
 
-def status(api: Api, ref: ModelRef) -> bytes:
+async def status(api: Api, ref: ModelRef) -> bytes:
     """GetModelStatusResponse. NOT_FOUND for an unknown model or version."""
-    return _page({"model_version_status": [_version(each) for each in api.status(ref)]})
+    return _page({"model_version_status": [_version(each) for each in await api.status(ref)]})
 
 
-def models(api: Api) -> bytes:
+async def models(api: Api) -> bytes:
     """Every model the operator wants served, with the state of its versions and its labels."""
     return _page(
         {
             "models": [
                 {
                     "name": model.name,
-                    "model_version_status": [_version(each) for each in _statuses(api, model.name)],
+                    "model_version_status": [_version(each) for each in await _statuses(api, model.name)],
                     "version_labels": {label: str(version) for label, version in model.labels.items()},
                 }
                 for model in api.models()
@@ -54,9 +54,9 @@ def readiness(api: Api) -> Answer:
     return Answer(b"ok\n", "text/plain")
 
 
-def _statuses(api: Api, name: str) -> list[VersionStatus]:
+async def _statuses(api: Api, name: str) -> list[VersionStatus]:
     try:
-        return api.status(ModelRef(name))
+        return await api.status(ModelRef(name))
     except ServeError:
         return []
 

@@ -1,0 +1,132 @@
+"""`--workers`: several processes on the same ports, which together behave as one server."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from serve.fronts.native import interpreter
+from tests.serve.test_model_config import config_of, entry, reload
+from tests.support.rest import ask, post
+from tests.support.server import RunningServer, cpu_ticks, publish, running, starting, wait_until
+
+pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
+
+# Connections: the kernel gives each to one of the workers, so that it is certain enough that both get some.
+MANY = 40
+
+
+@pytest.fixture(scope="module")
+def base(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model with its first version."""
+    base = tmp_path_factory.mktemp("workers") / "plus"
+    publish(served_models / "plus" / "1", base)
+    return base
+
+
+@pytest.fixture(scope="module")
+def server(base: Path) -> Iterator[RunningServer]:
+    flags = "--front=native", "--workers=2", "--file_system_poll_wait_seconds=0.1"
+    with running(base.parent, *flags, "--model_name=plus", f"--model_base_path={base}") as started:
+        yield started
+
+
+def workers(server: RunningServer) -> list[psutil.Process]:
+    return psutil.Process(server.process.pid).children()
+
+
+def listens(worker: psutil.Process, address: str) -> bool:
+    port = int(address.rpartition(":")[2])
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in worker.net_connections())
+
+
+def answers(server: RunningServer, model: str = "plus") -> set[float]:
+    """What predict says to many, each on a connection of its own."""
+    replies = [post(server.rest, f"/v1/models/{model}:predict", {"instances": [1.0]}) for _ in range(MANY)]
+    assert {reply.status for reply in replies} == {200}
+    return {reply.json["predictions"][0] for reply in replies}
+
+
+def statuses(server: RunningServer, model: str) -> set[int]:
+    """The HTTP statuses that many get who ask for the model's signatures."""
+    return {ask(server.rest, "GET", f"/v1/models/{model}/metadata").status for _ in range(MANY)}
+
+
+def requests_counted(server: RunningServer) -> float:
+    lines = ask(server.rest, "GET", "/metrics").body.decode().splitlines()
+    name = ':tensorflow:serving:request_count{model_name="plus",status="OK"} '
+    return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+
+def test_all_listen_and_all_count_for_one(server: RunningServer) -> None:
+    both = workers(server)
+    assert [listens(worker, address) for worker in both for address in (server.grpc, server.rest)] == [True] * 4
+    before = [cpu_ticks(worker.pid) for worker in both]
+    counted = requests_counted(server)
+    for _ in range(5):
+        assert answers(server) == {2.0}
+    assert requests_counted(server) == counted + 5 * MANY
+    assert all(cpu_ticks(worker.pid) > ticks for worker, ticks in zip(both, before, strict=True))
+
+
+def test_a_version_is_available_once_all_have_it(server: RunningServer, served_models: Path, base: Path) -> None:
+    publish(served_models / "plus" / "4", base)
+    wait_until(lambda: server.states("plus").get(4) == "AVAILABLE")
+    assert answers(server) == {5.0}
+
+
+def test_a_reload_reaches_all_and_one_who_comes_later(server: RunningServer, served_models: Path) -> None:
+    plus, two = entry("plus", served_models / "plus"), entry("two", served_models / "half_plus_two")
+    assert reload(server, config_of(plus, two)) == ("OK", "")
+    assert statuses(server, "two") == {200}
+
+    first = workers(server)[0]
+    first.kill()
+    wait_until(lambda: "The new worker serves" in server.log.read_text(), 60)
+    assert len(workers(server)) == 2
+    assert statuses(server, "two") == {200}
+    assert answers(server) == {5.0}
+
+    bad = reload(server, config_of(plus, entry("plus", served_models / "plus")))
+    assert bad == ("INVALID_ARGUMENT", "Illegal to list model plus multiple times in config list")
+    assert reload(server, config_of(plus)) == ("OK", "")
+    wait_until(lambda: statuses(server, "two") == {404})
+    assert answers(server) == {5.0}
+
+
+def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
+    """The last test of this server."""
+    lost: list[str] = []
+    answered = threading.Semaphore(0)
+
+    def ask_on() -> None:
+        try:
+            while post(server.rest, "/v1/models/plus:predict", {"instances": [1.0]}).status == 200:
+                answered.release()
+            lost.append("an error")
+        except ConnectionRefusedError:
+            pass
+        except OSError as error:
+            lost.append(repr(error))
+
+    threads = [threading.Thread(target=ask_on) for _ in range(4)]
+    both = workers(server)
+    for thread in threads:
+        thread.start()
+    for _ in range(MANY):
+        assert answered.acquire(timeout=60)
+    assert server.stop() == 0
+    for thread in threads:
+        thread.join()
+    # A connection that was made while its listener closed may be reset before it has asked anything.
+    assert [each for each in lost if "reset" not in each.lower()] == []
+    assert not any(worker.is_running() for worker in both)
+
+
+def test_the_python_front_says_that_it_is_one_process(served_models: Path, tmp_path: Path) -> None:
+    flags = "--front=python", "--workers=2", str(served_models / "plus")
+    with starting(tmp_path, *flags) as (process, _, log):
+        assert process.wait(60) == 1
+        assert "--workers needs the native front" in log.read_text()
