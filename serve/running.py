@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -12,6 +11,7 @@ import numpy as np
 
 from serve.engines import LoadedModel
 from serve.lifecycle.lease import Lease
+from serve.stopwatch import Stopwatch
 from tfx_export.savedmodel.signature import Signature
 
 # A run below this many seconds is cheaper on the event loop's own thread than handed over (a hop costs some 60 us).
@@ -60,8 +60,7 @@ class _Pace:
             self.slow_runs = 0
             self.elements = max(self.elements, elements)
             return
-        # One slow run among quick ones was the machine's doing, which gave the core to somebody else; unless it was
-        # slower than that explains.
+        # One slow run among quick ones was the machine's doing, unless it was slower than that explains.
         self.slow_runs += PATIENCE if seconds > SLOW_SECONDS else 1
         if self.slow_runs >= PATIENCE:
             self.quick_runs = -RELEGATION if self.quick_runs >= PROBATION else min(self.quick_runs, 0)
@@ -87,11 +86,11 @@ class DirectRunner:
         pace = self._paces.setdefault(lease.model, {}).setdefault(signature.name, _Pace())
 
         def run() -> R:
-            started = time.perf_counter()
+            watch = Stopwatch()
             try:
                 return function()
             finally:
-                pace.record(elements, time.perf_counter() - started)
+                pace.record(elements, watch.seconds())
 
         if pace.is_quick(elements):
             return run()

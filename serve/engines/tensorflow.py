@@ -3,8 +3,10 @@
 import ctypes
 import gc
 import logging
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -20,6 +22,8 @@ from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
 
+# Without it the first session decides with how many threads those after it compute (common_runtime/local_device.cc).
+os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
 # Its own start-up lines belong in nobody's log.
 import_tensorflow()
 
@@ -41,8 +45,14 @@ tf.get_logger().setLevel(logging.ERROR)
 
 # A client chooses the output filter: so many different ones are kept compiled for a model.
 MAX_CALLS = 256
+# Up to this size a graph is held twice: once more for runs on a single thread.
+MAX_NARROW_BYTES = 4 << 20
+# Computing for less than this is not worth handing parts of it to other threads: that would cost more than it saves.
+NARROW_SECONDS = 0.001
 
 _Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+# Signature, outputs, and whether it is run on a single thread.
+_Key = tuple[str, tuple[str, ...], bool]
 
 
 def load(path: Path, config: Config) -> "TensorFlowModel":
@@ -78,27 +88,44 @@ class TensorFlowModel:
         }
         program = optimised_program(session, meta_graph, path, self._session_config)
         self._session = _start(session, program, self._session_config)
+        self._narrow = _start_narrow(program, self._session_config)
+        # By signature: inputs of so many elements and more are worth all threads.
+        self._wide_from: dict[str, int] = {}
         self._ranks = RankGuard(program.skeleton)
         self._expected = {
             name: [(alias, spec.tensor, spec.dtype, spec.shape) for alias, spec in signature.inputs.items()]
             for name, signature in self.signatures.items()
         }
-        self._calls: dict[tuple[str, tuple[str, ...]], _Call] = {}
+        self._calls: dict[_Key, _Call] = {}
         self._lock = threading.Lock()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         self._check(signature, inputs)
-        key = (signature, tuple(outputs))
-        call = self._calls.get(key) or self._compile(key)
+        elements = sum([array.size for array in inputs.values()])
+        narrow = self._narrow is not None and elements < self._wide_from.get(signature, sys.maxsize)
+        key = signature, tuple(outputs), narrow
         try:
-            return call(inputs)
+            call = self._calls.get(key)
+            if call is None:
+                # A first run tells nothing about the next ones.
+                return self._compile(key)(inputs)
+            if not narrow:
+                return call(inputs)
+            # Of this thread, not of the clock: it may have had to wait for a core.
+            began = time.thread_time()
+            answer = call(inputs)
+            if time.thread_time() - began > NARROW_SECONDS:
+                self._wide_from[signature] = elements
+            return answer
         except tf.errors.OpError as error:
             raise _serve_error(error) from None
 
     def close(self) -> None:
         self._calls.clear()
         self._session.close()
-        del self._session, self._ranks
+        if self._narrow is not None:
+            self._narrow.close()
+        del self._session, self._narrow, self._ranks
         _return_memory()
 
     def _check(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
@@ -116,14 +143,13 @@ class TensorFlowModel:
         if odd:
             self._ranks.check({tensor: inputs[alias].ndim for alias, tensor, _, _ in self._expected[signature]})
 
-    def _compile(self, key: tuple[str, tuple[str, ...]]) -> _Call:
+    def _compile(self, key: _Key) -> _Call:
+        signature, outputs, narrow = key
         with self._lock:
             if len(self._calls) >= MAX_CALLS:
                 self._calls.clear()
-            try:
-                call = self._calls[key] = _make_call(self._session, self.signatures[key[0]], key[1])
-            except tf.errors.OpError as error:
-                raise _serve_error(error) from None
+            session = self._narrow if narrow else self._session
+            call = self._calls[key] = _make_call(session, self.signatures[signature], outputs)
             return call
 
 
@@ -157,13 +183,36 @@ def _start(loaded: Any, program: Program, session_config: Any) -> Any:
     graph = _graph_of(program.graph_def)
     if guard_unknown(program.graph_def, graph):
         graph = _graph_of(program.graph_def)
+    session = _session_of(graph, program.init_ops, session_config)
+    loaded.close()
+    return session
+
+
+def _start_narrow(program: Program, session_config: Any) -> Any:
+    """A second session of a small program, which computes on the thread that asks and no other.
+
+    None if the program is large, has state of its own, or the operator has chosen a number of threads.
+    """
+    if (
+        program.graph_def is None
+        or program.graph_def.ByteSize() > MAX_NARROW_BYTES
+        or session_config.intra_op_parallelism_threads
+    ):
+        return None
+    narrow = config_pb2.ConfigProto()
+    narrow.CopyFrom(session_config)
+    narrow.intra_op_parallelism_threads = 1
+    return _session_of(_graph_of(program.graph_def), program.init_ops, narrow)
+
+
+def _session_of(graph: Any, init_ops: Sequence[str], session_config: Any) -> Any:
     final = config_pb2.ConfigProto()
     final.CopyFrom(session_config)
+    # It has been optimised already.
     final.graph_options.rewrite_options.disable_meta_optimizer = True
     session = tf.compat.v1.Session(graph=graph, config=final)
-    if program.init_ops:
-        session.run([graph.get_operation_by_name(name) for name in program.init_ops])
-    loaded.close()
+    if init_ops:
+        session.run([graph.get_operation_by_name(name) for name in init_ops])
     return session
 
 
