@@ -29,7 +29,12 @@ def decode_all(protos: Mapping[str, wire.Message], *, max_elements: int = MAX_EL
 
 def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.Message:
     """`tensor.encode`; UNIMPLEMENTED for what no tensor can hold."""
+    return wire.TensorProto.FromString(serialize(array, as_content=as_content, dtype=dtype))
+
+
+def serialize(array: Array, *, as_content: bool = False, dtype: str | None = None) -> bytes:
+    """`tensor.serialize`; UNIMPLEMENTED for what no tensor can hold."""
     try:
-        return tensor.encode(array, as_content=as_content, dtype=dtype)
+        return tensor.serialize(array, as_content=as_content, dtype=dtype)
     except TypeError as error:
         raise ServeError(Code.UNIMPLEMENTED, str(error)) from None

@@ -164,16 +164,20 @@ def _generic_handlers(table: dict[str, AnyMethod]) -> list[grpc.GenericRpcHandle
 
 
 def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
-    serialize = method.rpc.response.SerializeToString
     # Unary requests come as bytes: one that cannot be parsed is an answer of ours, not a traceback of gRPC's.
     if isinstance(method, Method):
-        return grpc.unary_unary_rpc_method_handler(_edge(method), None, serialize)
+        return grpc.unary_unary_rpc_method_handler(_edge(method), None, _serialize)
     if isinstance(method, StreamMethod):
         parse = partial(parse_request, method.rpc)
-        return grpc.unary_stream_rpc_method_handler(_stream_edge(method, parse), None, serialize)
+        return grpc.unary_stream_rpc_method_handler(_stream_edge(method, parse), None, _serialize)
     return grpc.stream_stream_rpc_method_handler(
-        _stream_edge(method, _as_it_is), method.rpc.request.FromString, serialize
+        _stream_edge(method, _as_it_is), method.rpc.request.FromString, _serialize
     )
+
+
+def _serialize(response: wire.Message) -> bytes:
+    message: bytes = response.SerializeToString()
+    return message
 
 
 def _as_it_is(request: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from serve.call import Call
+from serve.eager import eager
 from serve.edge import Edge
 from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method
 from tfx_export import wire
@@ -57,8 +59,7 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
             edge.admit()
             remaining = context.time_remaining()
             if max_seconds and (remaining is None or remaining > max_seconds):
-                with edge.deadline(max_seconds):
-                    return await answer(request, context)
+                return await eager(answer(request, context), partial(edge.deadline, max_seconds))
             return await answer(request, context)
 
     return guard

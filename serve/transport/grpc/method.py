@@ -30,6 +30,18 @@ class CallContext(Protocol):
         ...
 
 
+class Serialized:
+    """A response that is bytes already; in all that a runtime needs of it a message."""
+
+    __slots__ = ("_message",)
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
+        return self._message
+
+
 # Raises ServeError; the edge that carries the table turns it into a status.
 Handler: TypeAlias = Callable[[wire.Message, CallContext], Awaitable[wire.Message]]
 StreamHandler: TypeAlias = Callable[[wire.Message, CallContext], AsyncIterator[wire.Message]]

@@ -4,14 +4,15 @@ import sys
 
 from serve.api import Api, predict_signature
 from serve.codec.example import decode_input
-from serve.codec.tensor import decode_all, encode
+from serve.codec.predict_response import predict_response
+from serve.codec.tensor import decode_all
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.inference import Classification, Task
 from serve.metadata import signature_def_map
 from serve.results import fill_classification, fill_regression
 from serve.tracing import span
-from serve.transport.grpc.method import CallContext, Handler
+from serve.transport.grpc.method import CallContext, Handler, Serialized
 from serve.transport.grpc.model_spec import echo, model_ref
 from tfx_export import wire
 
@@ -39,7 +40,7 @@ class PredictionService:
         self._max_elements = config.max_tensor_elements or sys.maxsize
         self._as_content = config.enable_serialization_as_tensor_content
 
-    async def predict(self, request: wire.Message, context: CallContext) -> wire.Message:
+    async def predict(self, request: wire.Message, context: CallContext) -> Serialized:
         spec = request.model_spec
         with self._api.lease(model_ref(spec)) as lease:
             signature = predict_signature(lease, spec.signature_name)
@@ -49,12 +50,9 @@ class PredictionService:
                 inputs = decode_all(protos, max_elements=self._max_elements)
             outputs = await self._api.predict(lease, spec.signature_name, inputs, request.output_filter)
             with span("encode"):
-                response = wire.PredictResponse()
-                echo(response.model_spec, lease, spec.signature_name)
-                for name, array in outputs.items():
-                    proto = encode(array, as_content=self._as_content, dtype=signature.outputs[name].dtype)
-                    response.outputs[name].CopyFrom(proto)
-            return response
+                return Serialized(
+                    predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
+                )
 
     async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:
         spec = request.model_spec

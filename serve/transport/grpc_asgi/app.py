@@ -3,16 +3,18 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from serve.eager import eager
 from serve.errors import Code, ServeError
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
 from serve.transport.grpc.status import status_message
 from serve.transport.grpc_asgi.call import Call, percent_encoded
 from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
-from serve.transport.grpc_asgi.watch import within
+from serve.transport.grpc_asgi.watch import Watch
 from tfx_export import wire
 
 logger = logging.getLogger("serve")
@@ -92,10 +94,10 @@ class GrpcApp:
             if call.time_remaining() == 0.0:
                 raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
             if isinstance(method, Method):
-                response = await within(method.handler(request, call), receive, call)
+                response = await eager(method.handler(request, call), partial(Watch, receive, call))
                 await answer.whole(response.SerializeToString())
             else:
-                await within(_stream(method.handler(request, call), answer), receive, call)
+                await eager(_stream(method.handler(request, call), answer), partial(Watch, receive, call))
                 await answer.end(Code.OK)
         except ServeError as error:
             await answer.end(error.code, status_message(error))

@@ -1,9 +1,8 @@
-"""Runs a handler within its deadline, and ends it when the client has gone: at no cost unless the handler waits."""
+"""Watch: ends a handler that waits when its deadline has passed or its client has gone."""
 
 import asyncio
-import types
-from collections.abc import Awaitable, Generator
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any
 
 from starlette.types import Receive
 
@@ -11,30 +10,35 @@ from serve.errors import Code, ServeError
 from serve.transport.grpc_asgi.call import Call
 from serve.transport.grpc_asgi.framing import ClientLeftError
 
-T = TypeVar("T")
 # pyvoy answers `receive` at once with an empty body as long as the client is there, so it has to be asked now and then.
 POLL_SECONDS = 0.05
 
 
 class Watch:
-    """Cancels the current task when the deadline passes or the client leaves, and remembers which it was."""
+    """A context around what the current task awaits. DEADLINE_EXCEEDED or ClientLeftError if it comes to that."""
 
     def __init__(self, receive: Receive, call: Call) -> None:
-        self.reason: Exception | None = None
         self._receive = receive
         self._call = call
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
+        self._reason: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._asked: asyncio.Future[Any] | None = None
+
+    def __enter__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
         self._wait()
 
-    def close(self) -> None:
-        """Stops watching. A pending `receive` stays pending: the server completes it when the stream ends."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._timer:
             self._timer.cancel()
         if self._asked:
+            # It stays pending: the server completes it when the stream ends.
             self._asked.remove_done_callback(self._heard)
+        if self._reason and isinstance(error, asyncio.CancelledError):
+            raise self._reason from None
 
     def _wait(self) -> None:
         left = self._call.time_remaining()
@@ -56,38 +60,6 @@ class Watch:
             self._cancel(ClientLeftError())
 
     def _cancel(self, reason: Exception) -> None:
-        if self.reason is None and self._task:
-            self.reason = reason
+        if self._reason is None and self._task:
+            self._reason = reason
             self._task.cancel()
-
-
-@types.coroutine
-def within(work: Awaitable[T], receive: Receive, call: Call) -> Generator[Any, Any, T]:
-    """What `work` returns. Raises DEADLINE_EXCEEDED if the deadline passes first, ClientLeftError if the client goes.
-
-    The first step runs here and now: a handler that never waits costs neither a task nor a timer.
-    """
-    steps = work.__await__()
-    try:
-        waiting = steps.send(None)
-    except StopIteration as done:
-        result: T = done.value
-        return result
-    watch = Watch(receive, call)
-    try:
-        while True:
-            try:
-                value = yield waiting
-            except BaseException as error:  # passed on into the handler, as `await` would
-                waiting = steps.throw(error)
-            else:
-                waiting = steps.send(value)
-    except StopIteration as done:
-        result = done.value
-        return result
-    except asyncio.CancelledError:
-        if watch.reason:
-            raise watch.reason from None
-        raise
-    finally:
-        watch.close()

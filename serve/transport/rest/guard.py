@@ -4,6 +4,7 @@ It reads the body before the application is called: what is too large, too slow 
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serve.call import Call
 from serve.config import Config
+from serve.eager import eager
 from serve.edge import Edge
 from serve.errors import Code, ServeError
 from serve.transport.rest.status import HTTP_STATUS
@@ -76,8 +78,7 @@ class Guard:
             answer.call.failed(Code.RESOURCE_EXHAUSTED, refusal.message)
             await answer.error(refusal.status, refusal.message)
             return
-        with self._edge.deadline(self._seconds):
-            await self._app(scope, once(body, receive), answer)
+        await eager(self._app(scope, once(body, receive), answer), partial(self._edge.deadline, self._seconds))
 
     async def _body(self, headers: "Headers", receive: Receive) -> bytes:
         limit = self._config.max_body_bytes

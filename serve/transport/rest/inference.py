@@ -11,7 +11,8 @@ from serve.codec import json_answer
 from serve.codec.json_examples import read_examples
 from serve.codec.json_predict import JsonRequest
 from serve.codec.npy import read_npy, write_npy
-from serve.codec.tensor import decode_all, encode
+from serve.codec.predict_response import predict_response
+from serve.codec.tensor import decode_all
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.lease import Lease
@@ -72,15 +73,8 @@ class Inference:
             signature = predict_signature(lease, name)
             inputs = decode_all({**signature.defaults, **message.inputs}, max_elements=self._max_elements)
             outputs = await self._api.predict(lease, name, inputs, message.output_filter)
-            response = wire.PredictResponse()
-            response.model_spec.name = lease.name
-            response.model_spec.version.value = lease.version
-            response.model_spec.signature_name = signature.name
-        for output, array in outputs.items():
-            response.outputs[output].CopyFrom(
-                encode(array, as_content=self._as_content, dtype=signature.outputs[output].dtype)
-            )
-        return Answer(response.SerializeToString(), "application/x-protobuf")
+        response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
+        return Answer(response, "application/x-protobuf")
 
     async def _predict_npy(self, route: Route, request: Request, body: bytes) -> Answer:
         """The array of the one input; answered with that of the one output, or the one that `?output=` names."""
