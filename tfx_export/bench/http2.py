@@ -21,6 +21,8 @@ DEFAULT_WINDOW = 65_535
 
 _setting = Struct(">HI").pack
 _number = Struct(">I")
+# Length and kind of a frame in one number, flags, stream.
+_head = Struct(">IBI").unpack_from
 
 
 class Http2Connection(asyncio.Protocol):
@@ -43,6 +45,8 @@ class Http2Connection(asyncio.Protocol):
         self._windows: dict[int, int] = {}
         # Frames that wait for the server to open its windows.
         self._waiting: deque[tuple[int, bytes, bool]] = deque()
+        # Those that wait for nothing but the end of what has been received: one write for all.
+        self._ready: list[bytes] = []
         self._received = 0
         self._stopping = False
         self.closed = asyncio.get_running_loop().create_future()
@@ -61,6 +65,7 @@ class Http2Connection(asyncio.Protocol):
         )
         for _ in range(self._in_flight):
             self._begin()
+        self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._stopping:
@@ -74,37 +79,33 @@ class Http2Connection(asyncio.Protocol):
         buffer += data
         start, end = 0, len(buffer)
         while end - start >= FRAME:
-            length = int.from_bytes(buffer[start : start + 3], "big")
+            length_and_kind, flags, stream = _head(buffer, start)
+            length, kind = length_and_kind >> 8, length_and_kind & 0xFF
             if end - start < FRAME + length:
                 break
-            kind, flags = buffer[start + 3], buffer[start + 4]
-            stream = _number.unpack_from(buffer, start + 5)[0]
-            self._take(kind, flags, stream, memoryview(buffer)[start + FRAME : start + FRAME + length].tobytes())
             start += FRAME + length
+            if kind in (DATA, HEADERS):
+                self._take(kind, flags, stream, length)
+            else:
+                self._take_control(kind, flags, stream, bytes(buffer[start - length : start]))
         del buffer[:start]
-        if self._waiting:
-            self._send_waiting()
+        self._send()
 
-    def _take(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
+    def _take(self, kind: int, flags: int, stream: int, length: int) -> None:
         if kind == DATA:
             self._filled.add(stream)
-            self._received += len(payload)
+            self._received += length
             if self._received > LARGEST_WINDOW // 2:
                 self._transport.write(self._open_window(self._received))
                 self._received = 0
-            if flags & END_STREAM:
-                self._end(stream)
-        elif kind == HEADERS:
-            if flags & END_STREAM:
-                self._end(stream)
-        elif kind == RST_STREAM:
-            self._filled.discard(stream)
+        if flags & END_STREAM:
             self._end(stream)
-        else:
-            self._take_control(kind, flags, stream, payload)
 
     def _take_control(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        if kind == WINDOW_UPDATE:
+        if kind == RST_STREAM:
+            self._filled.discard(stream)
+            self._end(stream)
+        elif kind == WINDOW_UPDATE:
             self._widen(stream, _number.unpack(payload)[0])
         elif kind == SETTINGS and not flags & ACK:
             for at in range(0, len(payload), 6):
@@ -119,10 +120,8 @@ class Http2Connection(asyncio.Protocol):
         stream = self._stream
         self._began[stream] = time.perf_counter()
         self._windows[stream] = self._stream_window
-        self._transport.write(_frame(HEADERS, END_HEADERS, stream, self._headers))
-        last = len(self._chunks) - 1
-        self._waiting.extend((stream, chunk, number == last) for number, chunk in enumerate(self._chunks))
-        self._send_waiting()
+        self._ready.append(_frame(HEADERS, END_HEADERS, stream, self._headers))
+        self._waiting.extend([(stream, chunk, chunk is self._chunks[-1]) for chunk in self._chunks])
 
     def _end(self, stream: int) -> None:
         began = self._began.pop(stream, None)
@@ -134,9 +133,9 @@ class Http2Connection(asyncio.Protocol):
         if not self._stopping:
             self._begin()
 
-    def _send_waiting(self) -> None:
+    def _send(self) -> None:
         """As the windows allow, in order: one stream that is held up holds up those behind it, as in a stock client."""
-        frames = []
+        frames = self._ready
         while self._waiting:
             stream, chunk, last = self._waiting[0]
             window = self._windows.get(stream)
@@ -149,6 +148,7 @@ class Http2Connection(asyncio.Protocol):
             self._waiting.popleft()
         if frames:
             self._transport.write(b"".join(frames))
+            frames.clear()
 
     def _widen(self, stream: int, size: int) -> None:
         if stream == 0:
