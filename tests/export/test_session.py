@@ -109,16 +109,29 @@ def test_vocabulary_becomes_an_asset_and_survives_a_second_export(tmp_path: Path
     build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary)
     meta = tf1_models.save_checkpoint(tmp_path / "training", build)
     ends: Any = {**SCORES, "outputs": {"scores": "softmax", "label": LABEL}}
-    first = export_session(meta, tmp_path / "first", **ends)
+    first = export_session(meta, tmp_path / "first", extras=UNVERIFIED, **ends)
     want = expected({"scores": "softmax:0", "label": LABEL}, build)
-    second = export_savedmodel(first.path, tmp_path / "second")
     vocabulary.unlink()
+    second = export_savedmodel(first.path, tmp_path / "second")
     for exported in (first, second):
         assert [asset.name for asset in (exported.path / "assets").iterdir()] == ["vocabulary.txt"]
         for run in (run_in_session, run_loaded):
             answer = run(exported.path, {"x": FEATURES})
             assert answer["label"].tolist() == want["label"].tolist()
             np.testing.assert_allclose(answer["scores"], want["scores"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("init", ["main_op", "legacy_init_op", "tf2"])
+def test_a_saved_model_is_exported_again_without_the_file_its_vocabulary_came_from(
+    tmp_path: Path, vocabulary: Path, init: str
+) -> None:
+    source = tf1_models.save_labels(tmp_path / "source", vocabulary, init=init)
+    vocabulary.unlink()
+    # Where the file lies on this machine is no part of the model: it works from another place too.
+    exported = export_savedmodel(source.rename(tmp_path / "moved"), tmp_path / "served", extras=UNVERIFIED)
+    assert [asset.name for asset in (exported.path / "assets").iterdir()] == ["vocabulary.txt"]
+    for run in (run_in_session, run_loaded):
+        assert run(exported.path, {"x": np.array([2, 0, 9])})["label"].tolist() == [b"bird", b"cat", b"?"]
 
 
 def test_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path) -> None:

@@ -55,6 +55,40 @@ def segmenter() -> None:
     tf.identity(tf.argmax(resized, 3), name="segmentation_map")
 
 
+def save_labels(folder: Path, vocabulary: Path, *, init: str) -> Path:
+    """A SavedModel that answers x [?] (int64) with a label from `vocabulary`, or "?".
+
+    `init` is what fills its table when it is loaded: `main_op`, `legacy_init_op`, or what `tf2` writes.
+    """
+
+    def labels() -> Any:
+        whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+        content = tf.lookup.TextFileInitializer(str(vocabulary), tf.int64, number, tf.string, whole)
+        return tf.lookup.StaticHashTable(content, "?")
+
+    if init == "tf2":
+        module = tf.Module()
+        module.table = labels()
+        spec = tf.TensorSpec([None], tf.int64, "x")
+        module.label = tf.function(lambda x: {"label": module.table.lookup(x)}, [spec])
+        tf.saved_model.save(module, str(folder), signatures=module.label)
+        return folder
+    with session() as opened:
+        x = v1.placeholder(tf.int64, [None], "x")
+        info = {"x": x}, {"label": tf.identity(labels().lookup(x), "label")}
+        initialise(opened)
+        builder = v1.saved_model.Builder(str(folder))
+        builder.add_meta_graph_and_variables(
+            opened,
+            ["serve"],
+            {"serving_default": v1.saved_model.predict_signature_def(*info)},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            **{init: v1.tables_initializer()},
+        )
+        builder.save()
+    return folder
+
+
 def initialise(opened: Any) -> None:
     opened.run([v1.global_variables_initializer(), v1.tables_initializer()])
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.ends import Ends
@@ -35,7 +36,18 @@ def open_folder(
     init_ops = []
     if _INIT in loaded.signature_def:
         init_ops = [info.name for info in loaded.signature_def[_INIT].outputs.values()]
-    return open_session(session, chosen, init_ops=init_ops, description=f"{folder} (SavedModel)")
+    return open_session(
+        session, chosen, init_ops=init_ops, assets=_assets(loaded, folder), description=f"{folder} (SavedModel)"
+    )
+
+
+def _assets(meta_graph: Any, folder: Path) -> dict[str, str]:
+    """The files that tensors stand for. Their values are the names from the time of writing; the loader feeds these."""
+    found = list(meta_graph.asset_file_def)
+    for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:  # where SavedModelBuilder has them
+        found.append(meta_graph_pb2.AssetFileDef())
+        packed.Unpack(found[-1])
+    return {asset.tensor_info.name: str(folder.absolute() / "assets" / asset.filename) for asset in found}
 
 
 def _ends(meta_graph: Any, name: str | None, overrides: Ends | None) -> Ends:

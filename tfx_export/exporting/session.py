@@ -5,6 +5,7 @@ or with the vocabulary file they are filled from. Nothing of training, of the ol
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import tensorflow as tf
@@ -44,11 +45,17 @@ def load(file: SessionFile) -> Any:
 
 
 def open_session(
-    session: Any, ends: Ends, *, init_ops: Sequence[str] = (), description: str = "TensorFlow session"
+    session: Any,
+    ends: Ends,
+    *,
+    init_ops: Sequence[str] = (),
+    assets: Mapping[str, str] = MappingProxyType({}),
+    description: str = "TensorFlow session",
 ) -> SourceGraph:
     """A live `tf.compat.v1.Session`, left as it is. Raises SpecError for tensors that are not there or do not meet.
 
-    `init_ops`: ops that fill lookup tables, beside those in the graph's collections.
+    `init_ops`: ops that fill lookup tables, beside those in the graph's collections. `assets`: the files that tensors
+    of the graph stand for, where their values are not the files' names.
     """
     graph = session.graph
     inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in ends.inputs.items()}
@@ -65,7 +72,7 @@ def open_session(
     tables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in TABLES]
     new = tf.compat.v1.Session(graph=tf.Graph())
     state = carry_variables(session, variables, new)
-    state.update(carry_tables(session, graph_def, nodes, tables, state, new, init_ops))
+    state.update(carry_tables(session, graph_def, nodes, tables, state, new, init_ops, assets))
     with new.graph.as_default():
         state.update({tensor.name: _constant(value, tensor) for tensor, value in bound.items()})
 

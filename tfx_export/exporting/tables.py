@@ -22,11 +22,13 @@ def carry_tables(
     state: Mapping[str, Any],
     target: Any,
     init_ops: Sequence[str],
+    assets: Mapping[str, str],
 ) -> dict[str, Any]:
     """Make the tables `operations` (of the session `source`) anew in the graph of the session `target`, filled.
 
     `state`: what stands there for variables already. `init_ops`: ops by which the graph is initialised, beside those in
-    its collections. Returns for the tensor of each table the one that stands for it.
+    its collections. `assets`: the files that tensors stand for, where these hold the name of another time or machine.
+    Returns for the tensor of each table the one that stands for it.
     """
     initializers = _initializers(source.graph, nodes, init_ops)
     carried: dict[str, Any] = {}
@@ -34,7 +36,7 @@ def carry_tables(
         tensor = operation.outputs[0].name
         fillers = sorted(name for name in nodes.consumers[operation.name] if name in initializers)
         if fillers:
-            carried[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target)
+            carried[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target, assets)
         else:
             carried[tensor] = _with_content(source, operation, target)
     with target.graph.as_default():
@@ -50,33 +52,40 @@ def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]
 
 
 def _with_fillers(
-    source: Any, graph_def: Any, nodes: Nodes, table: str, fillers: list[str], state: Mapping[str, Any], target: Any
+    source: Any,
+    graph_def: Any,
+    nodes: Nodes,
+    table: str,
+    fillers: list[str],
+    state: Mapping[str, Any],
+    target: Any,
+    assets: Mapping[str, str],
 ) -> Any:
     """The table with the ops that fill it, under their own names."""
     mapped = {node_of(name) for name in state}
     needed = nodes.needed(fillers, stop=mapped) - mapped
-    files = _vocabulary_files(source, nodes, needed)
+    files = _vocabulary_files(source, nodes, needed, assets)
     with target.graph.as_default():
-        assets = {tensor: _asset(path, node_of(tensor)) for tensor, path in files.items()}
+        vocabularies = {tensor: _asset(path, node_of(tensor)) for tensor, path in files.items()}
         small = subgraph(graph_def, needed - {node_of(tensor) for tensor in files})
         # Import refuses replacements for tensors that nobody asks for.
         asked = {canonical(tensor) for node in small.node for tensor in node.input}
-        replaced = {name: value for name, value in {**state, **assets}.items() if name in asked}
+        replaced = {name: value for name, value in {**state, **vocabularies}.items() if name in asked}
         results = tf.graph_util.import_graph_def(small, input_map=replaced, return_elements=[*fillers, table], name="")
         for filler in results[:-1]:
             tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, filler)
     return results[-1]
 
 
-def _vocabulary_files(source: Any, nodes: Nodes, needed: set[str]) -> dict[str, str]:
+def _vocabulary_files(source: Any, nodes: Nodes, needed: set[str], assets: Mapping[str, str]) -> dict[str, str]:
     """The constants among `needed` that name an asset or a vocabulary file, and the files."""
     collection = source.graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS)
-    tensors = {tensor.name for tensor in collection if node_of(tensor.name) in needed}
+    tensors = {tensor for tensor in (*(one.name for one in collection), *assets) if node_of(tensor) in needed}
     for name in needed:
         node = nodes.by_name[name]
         if node.op.startswith("InitializeTableFromTextFile"):
             tensors.add(f"{node_of(node.input[1])}:0")
-    return {tensor: source.run(tensor).decode() for tensor in sorted(tensors)}
+    return {tensor: assets.get(tensor) or source.run(tensor).decode() for tensor in sorted(tensors)}
 
 
 def _asset(path: str, name: str) -> Any:
