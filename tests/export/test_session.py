@@ -17,6 +17,7 @@ from tfx_export import export_savedmodel, export_session
 from tfx_export.client import Model
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.spec import ExportSpec
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures
 from tfx_export.wire import GraphDef
 
@@ -132,6 +133,45 @@ def test_a_saved_model_is_exported_again_without_the_file_its_vocabulary_came_fr
     assert [asset.name for asset in (exported.path / "assets").iterdir()] == ["vocabulary.txt"]
     for run in (run_in_session, run_loaded):
         assert run(exported.path, {"x": np.array([2, 0, 9])})["label"].tolist() == [b"bird", b"cat", b"?"]
+
+
+@pytest.mark.parametrize("source", ["main_op", "unused"])
+def test_assets_that_no_table_reads_come_along_too(tmp_path: Path, vocabulary: Path, source: str) -> None:
+    build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary if source == "main_op" else None)
+    (tmp_path / "notes.txt").write_text("how it was trained")
+    spec = ExportSpec(assets=(tmp_path / "notes.txt",))
+    meta = tf1_models.save_checkpoint(tmp_path / "training", build)
+    outputs = {"scores": "softmax"} if source == "unused" else {"scores": "softmax", "label": LABEL}
+    ends: Any = {**SCORES, "outputs": outputs}
+    first = export_session(meta, tmp_path / "first", spec=spec, extras=UNVERIFIED, **ends)
+    again = export_savedmodel(first.path, tmp_path / "again", extras=UNVERIFIED)
+    names = sorted(asset.name for asset in (again.path / "assets").iterdir())
+    assert names == sorted(asset.name for asset in (first.path / "assets").iterdir())
+    assert (again.path / "assets" / "notes.txt").read_text() == "how it was trained"
+
+
+def test_tables_of_a_frozen_graph_are_filled(tmp_path: Path, vocabulary: Path) -> None:
+    build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary)
+    outputs = ["softmax", LABEL.partition(":")[0], "init_all_tables"]
+    frozen = tf1_models.save_frozen(tmp_path / "frozen.pb", build, outputs)
+    ends: Any = {**SCORES, "outputs": {"label": LABEL}}
+    exported = export_session(frozen, tmp_path / "served", **ends)
+    assert exported.record
+    assert exported.record.verification
+    want = expected({"label": LABEL}, build)["label"]
+    assert run_in_session(exported.path, {"x": FEATURES})["label"].tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("gone", ["initializer", "file"])
+def test_a_table_that_nothing_can_fill_is_refused(tmp_path: Path, vocabulary: Path, gone: str) -> None:
+    build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary)
+    outputs = [LABEL.partition(":")[0], *(["init_all_tables"] if gone == "file" else [])]
+    frozen = tf1_models.save_frozen(tmp_path / "frozen.pb", build, outputs)
+    vocabulary.unlink()
+    ends: Any = {**SCORES, "outputs": {"label": LABEL}}
+    says = {"initializer": "nothing in the graph fills it", "file": r"vocabulary\.txt; No such file"}[gone]
+    with pytest.raises(SourceError, match=says):
+        export_session(frozen, tmp_path / "served", extras=UNVERIFIED, **ends)
 
 
 def test_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from tfx_export import wire
 from tfx_export.exporting.loaded import SessionModel, lite_model
+from tfx_export.exporting.tf_errors import reason
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.wire.tfrecord import read_records, write_records
@@ -32,7 +33,7 @@ def main(work: Path) -> None:
             for alias, array in ask(request.model_spec.signature_name or DEFAULT_SIGNATURE, inputs).items():
                 response.outputs[alias].CopyFrom(tensor.encode(array, as_content=True))
         except Exception as error:  # whatever the runtime raises for inputs its model cannot take
-            errors[index] = str(getattr(error, "message", error))
+            errors[index] = reason(error)
         answers.append(response.SerializeToString())
     write_records(work / "answers", answers)
     report = {"errors": errors, "low_precision": bool(model and model.low_precision)}

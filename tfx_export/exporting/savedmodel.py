@@ -11,6 +11,8 @@ from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.ends import Ends
 from tfx_export.exporting.graph import SourceGraph
 from tfx_export.exporting.session import open_session
+from tfx_export.exporting.tables import carry_assets
+from tfx_export.exporting.tf_errors import reason
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
 
 _INIT = "__saved_model_init_op"
@@ -31,14 +33,14 @@ def open_folder(
         try:
             loaded = tf.compat.v1.saved_model.loader.load(session, list(tags), str(folder))
         except (tf.errors.OpError, ValueError, KeyError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise SourceError(f"TensorFlow cannot load {folder}: {reason}") from error
+            raise SourceError(f"TensorFlow cannot load {folder}: {reason(error)}") from error
     init_ops = []
     if _INIT in loaded.signature_def:
         init_ops = [info.name for info in loaded.signature_def[_INIT].outputs.values()]
-    return open_session(
-        session, chosen, init_ops=init_ops, assets=_assets(loaded, folder), description=f"{folder} (SavedModel)"
-    )
+    assets = _assets(loaded, folder)
+    source = open_session(session, chosen, init_ops=init_ops, assets=assets, description=f"{folder} (SavedModel)")
+    carry_assets(assets.values(), source.graph)
+    return source
 
 
 def _assets(meta_graph: Any, folder: Path) -> dict[str, str]:

@@ -15,7 +15,8 @@ from tfx_export.exporting.ends import Ends
 from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.session_file import SessionFile
-from tfx_export.exporting.tables import TABLES, carry_tables
+from tfx_export.exporting.tables import TABLE_FILLERS, TABLES, carry_tables
+from tfx_export.exporting.tf_errors import reason
 from tfx_export.exporting.variables import VARIABLES, carry_variables
 
 # State that lives in a session and that no SavedModel can hold.
@@ -31,7 +32,10 @@ def load(file: SessionFile) -> Any:
         try:
             if file.checkpoint is None:
                 tf.graph_util.import_graph_def(file.graph_def(tf.compat.v1.GraphDef), name="")
-                return tf.compat.v1.Session(graph=graph)
+                session = tf.compat.v1.Session(graph=graph)
+                # A frozen graph has no collections that would say how its tables are filled.
+                session.run([operation for operation in graph.get_operations() if operation.type in TABLE_FILLERS])
+                return session
             saver = tf.compat.v1.train.import_meta_graph(str(file.path), clear_devices=True)
             session = tf.compat.v1.Session(graph=graph)
             # None where the graph has no variables.
@@ -39,8 +43,8 @@ def load(file: SessionFile) -> Any:
                 saver.restore(session, str(file.checkpoint))
             session.run(tf.compat.v1.tables_initializer())
         except (tf.errors.OpError, ValueError, KeyError) as error:
-            reason = str(error).strip().partition("\n")[0]
-            raise SourceError(f"TensorFlow cannot load {file.path}: {reason}", hint=_op_hint(reason)) from error
+            said = reason(error)
+            raise SourceError(f"TensorFlow cannot load {file.path}: {said}", hint=_op_hint(said)) from error
     return session
 
 
@@ -139,7 +143,9 @@ def _constant(value: Any, tensor: Any) -> Any:
         ) from None
 
 
-def _op_hint(reason: str) -> str:
-    if "Op type not registered" in reason:
+def _op_hint(said: str) -> str:
+    if "Op type not registered" in said:
         return "The graph uses an op that this TensorFlow does not have: load its library first (tf.load_op_library)."
+    if "No such file" in said:
+        return "A lookup table is filled from that file: it must be where the graph says."
     return "Is it the whole set of files (.meta, .index, .data-*), of one and the same step?"

@@ -4,14 +4,18 @@ A table filled by an op of the graph is filled by the same op there, its vocabul
 was filled otherwise (by a checkpoint, or by the program) is given its content as constants.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from tfx_export.errors import SourceError
 from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.tf_errors import reason
 
 TABLES = {"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2", "MutableDenseHashTableV2"}
+# Ops that fill a table once and for all; a table that can change is filled by whatever ran.
+TABLE_FILLERS = {"InitializeTable", "InitializeTableV2", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
 
 
 def carry_tables(
@@ -34,14 +38,31 @@ def carry_tables(
     carried: dict[str, Any] = {}
     for operation in operations:
         tensor = operation.outputs[0].name
-        fillers = sorted(name for name in nodes.consumers[operation.name] if name in initializers)
+        consumers = sorted(nodes.consumers[operation.name])
+        fillers = [name for name in consumers if name in initializers]
+        fillers = fillers or [name for name in consumers if nodes.by_name[name].op in TABLE_FILLERS]
         if fillers:
             carried[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target, assets)
         else:
             carried[tensor] = _with_content(source, operation, target)
     with target.graph.as_default():
-        target.run(tf.compat.v1.tables_initializer())
+        try:
+            target.run(tf.compat.v1.tables_initializer())
+        except tf.errors.OpError as error:
+            raise SourceError(
+                f"The lookup tables cannot be filled: {reason(error)}",
+                hint="A vocabulary file must be where the graph says.",
+            ) from error
     return carried
+
+
+def carry_assets(paths: Iterable[str], graph: Any) -> None:
+    """Make the files `paths` assets of `graph` too, as far as none of its tables has brought them along."""
+    constants = map(tf.get_static_value, graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS))
+    present = {constant.item().decode() for constant in constants}
+    with graph.as_default():
+        for path in sorted(set(paths) - present):
+            _asset(path, "asset")
 
 
 def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]:
@@ -99,7 +120,14 @@ def _with_content(source: Any, operation: Any, target: Any) -> Any:
     key_type, value_type = operation.get_attr("key_dtype"), operation.get_attr("value_dtype")
     with source.graph.as_default():
         export = tf.raw_ops.LookupTableExportV2(table_handle=operation.outputs[0], Tkeys=key_type, Tvalues=value_type)
-    keys, values = source.run(export)
+    try:
+        keys, values = source.run(export)
+    except tf.errors.OpError as error:
+        raise SourceError(
+            f"The lookup table {operation.name!r} has no content, and nothing in the graph fills it: {reason(error)}",
+            hint="Freeze the graph with the op that fills its tables among the outputs: "
+            "tf.compat.v1.tables_initializer(name='init_tables').",
+        ) from error
     with target.graph.as_default():
         handle = tf.raw_ops.HashTableV2(key_dtype=key_type, value_dtype=value_type, shared_name=operation.name)
         filler = tf.raw_ops.LookupTableImportV2(table_handle=handle, keys=keys, values=values)

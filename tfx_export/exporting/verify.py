@@ -16,6 +16,7 @@ from tfx_export.errors import VerificationError
 from tfx_export.exporting import compare, probes
 from tfx_export.exporting.replay import Answers, Arrays, Worker, predict_request, replay
 from tfx_export.exporting.serialized import StringUses
+from tfx_export.exporting.tf_errors import reason
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.record import Check, Verification, describe
 from tfx_export.savedmodel.signature import Signature
@@ -87,7 +88,7 @@ def ask_source(
             try:
                 answers = tuple(ask(name, inputs) for inputs in candidate.requests)
             except Exception as error:  # whatever a framework raises for inputs its model cannot take
-                refusal = refusal or _first_line(error)
+                refusal = refusal or f"{type(error).__name__}: {reason(error)}"
                 continue
             live = sum(_live([np.asarray(answer[key]) for answer in answers], candidate) for key in wanted)
             if live > best_live:
@@ -120,7 +121,7 @@ def check_answers(
         span = range(start, start + len(one.answers))
         start = span.stop
         if refused := [answers.errors[index] for index in span if index in answers.errors]:
-            note = f"the export refuses what the source takes: {refused[0].splitlines()[0]}"
+            note = f"the export refuses what the source takes: {refused[0]}"
             checks += [Check(name, key, spec.dtype, "differs", None, 0.0, note) for key, spec in outputs.items()]
             continue
         checks += [
@@ -151,7 +152,3 @@ def require_equal(verification: Verification) -> None:
 def _live(answers: Sequence[np.ndarray], probe: probes.Probe) -> bool:
     # At this stage the precision of the model is not known: the coarsest tolerance, but not ten times over.
     return compare.is_live(answers, probe.rows, compare.LOW_PRECISION / compare.LIVE)
-
-
-def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {next(iter(str(error).strip().splitlines()), '')}"
