@@ -27,14 +27,30 @@ class Doubler(keras.Model):  # type: ignore[misc]
 
 
 class VectorTable(keras.Model):  # type: ignore[misc]
-    """Looks up vectors, which TF1's tables of constants cannot hold."""
+    """Looks up vectors by number, in a table that can grow: 1 and 7 are known, [0.0, 0.5] is found for others."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: str) -> None:
         super().__init__()
-        self.table = tf.lookup.experimental.DenseHashTable(tf.int64, tf.float32, [0.0, 0.0], -1, -2)
+        if kind == "dense":
+            self.table = tf.lookup.experimental.DenseHashTable(tf.int64, tf.float32, [0.0, 0.5], -1, -2)
+        else:
+            self.table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, [0.0, 0.5])
+        self.table.insert(tf.constant([1, 7, 3], tf.int64), tf.constant([[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]))
+        self.table.remove(tf.constant([3], tf.int64))
 
     def call(self, x: Any) -> Any:
         return self.table.lookup(tf.cast(x, tf.int64))
+
+
+class Stream(keras.Model):  # type: ignore[misc]
+    """Answers out of a dataset that it goes through: no SavedModel can hold where it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stream = iter(tf.data.Dataset.range(3))
+
+    def call(self, x: Any) -> Any:
+        return x + tf.cast(self.stream.get_next(), x.dtype)
 
 
 class PairsOnly(keras.Model):  # type: ignore[misc]

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from tests.export import custom_layers
 from tests.support import keras_models
+from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import export_keras
 from tfx_export.errors import SourceError
 from tfx_export.exporting import keras as keras_source
@@ -300,9 +301,19 @@ def test_a_model_for_one_batch_size_is_exported_with_it() -> None:
     assert signed.signature.inputs["x"].shape == (2, 3)
 
 
+@pytest.mark.parametrize("kind", ["dense", "mutable"])
+def test_tables_of_vectors_are_copied(tmp_path: Path, kind: str) -> None:
+    model = custom_layers.VectorTable(kind)
+    model(np.ones((2, 1), np.float32))
+    exported = export_keras(model, tmp_path / "m", extras=Extras(verify=False))
+    for run in (run_in_session, run_loaded):
+        found = run(exported.path, {"x": np.array([[7], [3], [1]], np.float32)})
+        assert found["output"].tolist() == [[[3, 4]], [[0, 0.5]], [[1, 2]]]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
-    [(custom_layers.VectorTable, "a lookup table of vectors"), (custom_layers.Never, "on its inputs: .*not today")],
+    [(custom_layers.Stream, "uses a resource"), (custom_layers.Never, "on its inputs: .*not today")],
 )
 def test_a_model_that_cannot_be_written_says_why(make: Callable[[], Any], message: str) -> None:
     model = make()

@@ -275,6 +275,24 @@ def test_what_is_no_session_is_refused(tmp_path: Path, make: Any, says: str) -> 
     assert says in str(raised.value)
 
 
+def test_a_finalized_graph_of_resources_and_tables_is_exported(tmp_path: Path) -> None:
+    with tf1_models.session() as session:
+        x = tf.compat.v1.placeholder(tf.int64, [None], "x")
+        table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, [0.0, 0.5])
+        weight = tf.compat.v1.get_variable("weight", initializer=[2.0, 4.0], use_resource=True)
+        tf.multiply(table.lookup(x), weight, name="y")
+        fill = table.insert(tf.constant([1, 2], tf.int64), tf.constant([[1.0, 2.0], [3.0, 4.0]]))
+        tf1_models.initialise(session)
+        session.run(fill)
+        session.graph.finalize()
+        exported = export_session(
+            session, tmp_path / "served", inputs={"x": "x"}, outputs={"y": "y"}, extras=UNVERIFIED
+        )
+        assert session.graph.finalized
+    for run in (run_in_session, run_loaded):
+        assert run(exported.path, {"x": np.array([2, 9])})["y"].tolist() == [[6, 16], [0, 2]]
+
+
 def test_uninitialised_variable_is_named(tmp_path: Path) -> None:
     with tf1_models.session() as session:
         tf1_models.classifier(use_resource=False)

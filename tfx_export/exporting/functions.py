@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.table_content import TableContent
 from tfx_export.exporting.table_dtypes import lookup_dtypes
 
 # A captured constant larger than this becomes a variable, to keep the graph small.
@@ -45,7 +46,7 @@ def lift(function: Any) -> Lifted:
     values: list[tuple[Any, Any]] = []
     with graph.as_default():
         for name, copy in plans:
-            if isinstance(copy, _Table):
+            if isinstance(copy, TableContent):
                 state[name] = copy.rebuild()
             elif isinstance(copy, _Weight):
                 variable = copy.declare()
@@ -76,17 +77,6 @@ class _Weight:
         )
 
 
-@dataclass(frozen=True)
-class _Table:
-    keys: Any
-    values: Any
-
-    def rebuild(self) -> Any:
-        content = tf.lookup.KeyValueTensorInitializer(tf.constant(self.keys), tf.constant(self.values))
-        # What a look-up finds for other keys is an input of the look-up, not of the table.
-        return tf.lookup.StaticHashTable(content, tf.zeros([], content.value_dtype)).resource_handle
-
-
 def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> Any:
     """What stands for the captured tensor `external` in another graph: a weight, a table, or an array."""
     if id(external) in owners:
@@ -96,13 +86,11 @@ def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> An
     dtypes = lookup_dtypes(body, internal.op.name) if external.dtype == tf.resource else None
     if dtypes:
         keys, values = tf.raw_ops.LookupTableExportV2(table_handle=external, Tkeys=dtypes[0], Tvalues=dtypes[1])
-        if values.shape.rank == 1:
-            return _Table(keys.numpy(), values.numpy())
+        return TableContent.exported(keys.numpy(), values.numpy())
     if external.dtype in (tf.resource, tf.variant):
-        what = "a lookup table of vectors" if dtypes else "a resource"
         raise SourceError(
-            f"The model uses {what} that cannot be copied into a graph.",
-            hint="Variables can, and tables of single values. Put such a one into the layer that holds it.",
+            f"The model uses a resource ({internal.op.name}) that cannot be copied into a graph.",
+            hint="Variables and lookup tables can. Put such a one into the layer that holds it.",
         )
     if external.shape.num_elements() * external.dtype.size > _LARGE_CONSTANT:
         return _Weight("constant", external, False, False)

@@ -11,9 +11,14 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError
 from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.table_content import TableContent
 from tfx_export.exporting.tf_errors import reason
+from tfx_export.exporting.variables import reading
 
-TABLES = {"HashTable", "HashTableV2", "MutableHashTable", "MutableHashTableV2", "MutableDenseHashTableV2"}
+TABLES = {
+    "HashTable", "HashTableV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable",
+    "MutableHashTableOfTensors", "MutableHashTableOfTensorsV2", "MutableHashTableV2",
+}  # fmt: skip
 # Ops that fill a table once and for all; a table that can change is filled by whatever ran.
 TABLE_FILLERS = {"InitializeTable", "InitializeTableV2", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
 
@@ -116,9 +121,9 @@ def _asset(path: str, name: str) -> Any:
 
 
 def _with_content(source: Any, operation: Any, target: Any) -> Any:
-    """A static table with what the table holds now. The default of a key it lacks comes with each look-up."""
+    """A table with what the table holds now. The default of a key it lacks comes with each look-up."""
     key_type, value_type = operation.get_attr("key_dtype"), operation.get_attr("value_dtype")
-    with source.graph.as_default():
+    with reading(source.graph):
         export = tf.raw_ops.LookupTableExportV2(table_handle=operation.outputs[0], Tkeys=key_type, Tvalues=value_type)
     try:
         keys, values = source.run(export)
@@ -128,8 +133,6 @@ def _with_content(source: Any, operation: Any, target: Any) -> Any:
             hint="Freeze the graph with the op that fills its tables among the outputs: "
             "tf.compat.v1.tables_initializer(name='init_tables').",
         ) from error
+    content = TableContent.exported(keys, values)
     with target.graph.as_default():
-        handle = tf.raw_ops.HashTableV2(key_dtype=key_type, value_dtype=value_type, shared_name=operation.name)
-        filler = tf.raw_ops.LookupTableImportV2(table_handle=handle, keys=keys, values=values)
-        tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, filler)
-    return handle
+        return content.rebuild(operation.name)

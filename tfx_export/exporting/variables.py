@@ -1,6 +1,7 @@
 """Carry the variables that a TF1 graph needs into a new graph, with their values and their kind (ref or resource)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
@@ -31,8 +32,22 @@ def carry_variables(source: Any, operations: Sequence[Any], target: Any) -> dict
     return state
 
 
+@contextmanager
+def reading(graph: Any) -> Iterator[None]:
+    """`graph` as the default one, for ops that read its state; also if it is finalized, as those of estimators are."""
+    finalized = graph.finalized
+    if finalized:
+        graph._unsafe_unfinalize()
+    try:
+        with graph.as_default():
+            yield
+    finally:
+        if finalized:
+            graph.finalize()
+
+
 def _read(session: Any, operation: Any) -> Any:
-    with session.graph.as_default():
+    with reading(session.graph):
         tensor = operation.outputs[0]
         if operation.type == "VarHandleOp":
             tensor = tf.raw_ops.ReadVariableOp(resource=tensor, dtype=operation.get_attr("dtype"))
