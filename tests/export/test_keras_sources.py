@@ -301,6 +301,12 @@ def test_a_model_for_one_batch_size_is_exported_with_it() -> None:
     assert signed.signature.inputs["x"].shape == (2, 3)
 
 
+def test_an_answer_that_comes_from_a_table_keeps_its_shape() -> None:
+    with keras_source.open_model(lookup(vocabulary=["a"])(keras_models.library("keras"))) as source:
+        (answer,) = signatures.sign(source, ExportSpec())[0].signature.outputs.values()
+    assert answer.shape == (None, 1, 2)
+
+
 @pytest.mark.parametrize("kind", ["dense", "mutable"])
 def test_tables_of_vectors_are_copied(tmp_path: Path, kind: str) -> None:
     model = custom_layers.VectorTable(kind)
@@ -328,6 +334,15 @@ def test_without_tf_keras_a_file_of_keras_2_says_what_to_install(
     path = keras_models.save("dense", "tf_keras", tmp_path / "m.h5")
     monkeypatch.setitem(sys.modules, "tf_keras", None)
     with pytest.raises(SourceError, match=r"pip install 'tfx-export\[keras2\]'"):
+        keras_source.open_file(inspect_keras_file(path))
+
+
+def test_a_vocabulary_file_that_is_gone_is_named(tmp_path: Path) -> None:
+    vocabulary = tmp_path / "words.txt"
+    vocabulary.write_text("a\nb\n")
+    path = save(lookup(vocabulary=str(vocabulary))(keras_models.library("tf_keras")), tmp_path / "m.h5")
+    vocabulary.unlink()
+    with pytest.raises(SourceError, match=r"words\.txt does not exist"):
         keras_source.open_file(inspect_keras_file(path))
 
 

@@ -36,7 +36,7 @@ def open_function(
             name: GraphInput(tensor.name, tensor.dtype, tensor.shape)
             for name, tensor in zip(names, concrete.inputs, strict=False)
         },
-        outputs=dict(zip(outputs, (tensor.name for tensor in concrete.outputs), strict=True)),
+        outputs=dict(zip(outputs, concrete.outputs, strict=True)),
         state=lifted.state,
         reference=reference,
         description=description,

@@ -36,14 +36,15 @@ class GraphInput:
 class SourceGraph:
     """A source as a TF1 graph with initialised state. Close it (it is a context manager) to free the session.
 
-    `inputs` and `outputs` are keyed by the names clients will use. `state` maps tensors of the body that stand for
-    variables, tables and constants to the tensors of `session.graph` that are these.
+    `inputs` and `outputs` are keyed by the names clients will use; an output is the source's own tensor, named as in
+    the body. `state` maps tensors of the body that stand for variables, tables and constants to the tensors of
+    `session.graph` that are these.
     """
 
     session: Any
     body: Any
     inputs: Mapping[str, GraphInput]
-    outputs: Mapping[str, str]
+    outputs: Mapping[str, Any]
     state: Mapping[str, Any]
     reference: Callable[[Arrays], Arrays]
     description: str
@@ -56,9 +57,13 @@ class SourceGraph:
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Apply the source to `inputs` (a tensor for each name) in the graph that is the default; its outputs."""
         mapped = {source.tensor: inputs[name] for name, source in self.inputs.items()}
+        names = [tensor.name for tensor in self.outputs.values()]
         results = tf.graph_util.import_graph_def(
-            self.body, input_map={**self.state, **mapped}, return_elements=list(self.outputs.values()), name="model"
+            self.body, input_map={**self.state, **mapped}, return_elements=names, name="model"
         )
+        for result, tensor in zip(results, self.outputs.values(), strict=True):
+            # What the source knows of shapes gets lost behind a table.
+            result.set_shape(tensor.shape)
         return dict(zip(self.outputs, results, strict=True))
 
     def renamed(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> "SourceGraph":

@@ -65,7 +65,7 @@ def _source(call: _Call, function: Any, description: str, notes: tuple[str, ...]
         tensors = [tf.constant(arrays[name], spec.dtype) for name, spec in call.inputs.specs.items()]
         return {name: value.numpy() for name, value in zip(call.outputs, call(*tensors), strict=True)}
 
-    outputs = dict(zip(call.outputs, (tensor.name for tensor in function.outputs), strict=True))
+    outputs = dict(zip(call.outputs, function.outputs, strict=True))
     return _lifted(function, call.inputs.specs, outputs, reference, description, notes)
 
 
@@ -87,14 +87,14 @@ def _open_saved_model(file: KerasFile) -> SourceGraph:
         answers = function(**{name: tf.constant(arrays[name], spec.dtype) for name, spec in specs.items()})
         return {name: value.numpy() for name, value in answers.items()}
 
-    outputs = dict(zip(sorted(function.structured_outputs), (tensor.name for tensor in function.outputs), strict=True))
+    outputs = dict(zip(sorted(function.structured_outputs), function.outputs, strict=True))
     return _lifted(function, specs, outputs, reference, f"{file.path.name} (SavedModel of Keras 2)", ())
 
 
 def _lifted(
     function: Any,
     specs: dict[str, tf.TensorSpec],
-    outputs: dict[str, str],
+    outputs: dict[str, Any],
     reference: Callable[[Arrays], Arrays],
     description: str,
     notes: tuple[str, ...],

@@ -45,9 +45,11 @@ def load(file: KerasFile) -> Any:
 def reason(error: Exception) -> str:
     """What went wrong in the user's or Keras's code: the first two lines of the error, without its colours.
 
-    Keras appends the whole config of a model, which says nothing a person can use: the text ends where that begins.
+    Keras writes the whole config of a layer around what went wrong in it, which says nothing a person can use.
     """
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    around, _, text = text.rpartition("Exception encountered:")
+    text = text.strip() or around
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return textwrap.shorten(" ".join(lines[:2]).partition(" config={")[0], _LONGEST_REASON) or type(error).__name__
 

@@ -94,7 +94,7 @@ def open_session(
         # An output that is an input itself is passed through, so its node stays.
         body=subgraph(graph_def, needed - (replaced - answered)),
         inputs={name: GraphInput(tensor.name, tensor.dtype, tensor.shape) for name, tensor in inputs.items()},
-        outputs={name: tensor.name for name, tensor in outputs.items()},
+        outputs=outputs,
         state=state,
         reference=reference,
         description=description,
