@@ -133,7 +133,7 @@ def export_session(
         from tfx_export.exporting.candidates import require_ends
         from tfx_export.exporting.ends import Ends
 
-        opened: Any = source.load(file) if file else session
+        opened: Any = source.load(file, clear_devices=job.spec.clear_devices) if file else session
         ends = Ends(inputs, outputs, bind or {})
         require_ends(opened.graph, ends, file.path if file else None, Path(out))
         return export(

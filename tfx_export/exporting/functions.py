@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.graph import new_session
 from tfx_export.exporting.table_content import TableContent
 from tfx_export.exporting.table_dtypes import lookup_dtypes
 
@@ -54,7 +55,7 @@ def lift(function: Any) -> Lifted:
                 values.append((variable, copy.value))
             else:
                 state[name] = tf.constant(copy)
-        session = tf.compat.v1.Session(graph=graph)
+        session = new_session(graph)
         load_values(session, values)
         session.run(tf.compat.v1.tables_initializer())
     _drop(body, {name.partition(":")[0] for name in state})

@@ -66,6 +66,15 @@ class SourceGraph:
             result.set_shape(tensor.shape)
         return dict(zip(self.outputs, results, strict=True))
 
+    def without_devices(self) -> "SourceGraph":
+        """With ops that may run anywhere: what is named otherwise are devices of the machine that trained it."""
+        body = type(self.body)()
+        body.CopyFrom(self.body)
+        for nodes in (body.node, *(function.node_def for function in body.library.function)):
+            for node in nodes:
+                node.device = ""
+        return replace(self, body=body)
+
     def renamed(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> "SourceGraph":
         """With names changed (`{old: new}`). Raises SpecError for an old name that is not there or a new one taken."""
         if not inputs and not outputs:
@@ -90,6 +99,11 @@ class SourceGraph:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.session.close()
+
+
+def new_session(graph: Any) -> Any:
+    """A session that runs `graph` here, whatever devices its ops were meant for."""
+    return tf.compat.v1.Session(graph=graph, config=tf.compat.v1.ConfigProto(allow_soft_placement=True))
 
 
 def _new_names(kind: str, existing: Mapping[str, object], changes: Mapping[str, str]) -> dict[str, str]:

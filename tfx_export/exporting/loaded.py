@@ -17,11 +17,14 @@ class SessionModel:
     def __init__(self, folder: Path, tags: Sequence[str]) -> None:
         import tensorflow as tf
 
-        v1 = tf.compat.v1
+        from tfx_export.exporting.graph import new_session
+
         graph = tf.Graph()
-        self._session = v1.Session(graph=graph)
+        self._session = new_session(graph)
         with graph.as_default():
-            self._signatures = v1.saved_model.loader.load(self._session, list(tags), str(folder)).signature_def
+            self._signatures = tf.compat.v1.saved_model.loader.load(
+                self._session, list(tags), str(folder)
+            ).signature_def
         half = {tf.float16, tf.bfloat16}
         # Somewhere in it floats of 16 bits are computed or stored.
         self.low_precision = any(out.dtype.base_dtype in half for op in graph.get_operations() for out in op.outputs)

@@ -53,7 +53,7 @@ class Nodes:
 def subgraph(graph_def: Any, names: Collection[str]) -> Any:
     """A copy of `graph_def` with only the nodes `names`; the function library stays whole.
 
-    Control edges to nodes left out are cut; so are colocation and devices, which are the training machine's.
+    Control edges to nodes left out are cut; so is colocation, which may be with one of them.
     """
     small = type(graph_def)()
     small.versions.CopyFrom(graph_def.versions)
@@ -62,7 +62,6 @@ def subgraph(graph_def: Any, names: Collection[str]) -> Any:
         if node.name in names:
             kept = small.node.add()
             kept.CopyFrom(node)
-            kept.device = ""
             kept.attr.pop("_class", None)
             del kept.input[:]
             kept.input.extend(tensor for tensor in node.input if not tensor.startswith("^") or node_of(tensor) in names)

@@ -9,7 +9,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.ends import Ends
-from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.graph import SourceGraph, new_session
 from tfx_export.exporting.session import open_session
 from tfx_export.exporting.tables import carry_assets
 from tfx_export.exporting.tf_errors import reason
@@ -29,7 +29,7 @@ def open_folder(
     chosen = ends if ends and ends.inputs and ends.outputs else _ends(meta_graph, signature, ends)
     graph = tf.Graph()
     with graph.as_default():
-        session = tf.compat.v1.Session(graph=graph)
+        session = new_session(graph)
         try:
             loaded = tf.compat.v1.saved_model.loader.load(session, list(tags), str(folder))
         except (tf.errors.OpError, ValueError, KeyError) as error:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.ends import Ends
-from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
+from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph, new_session
 from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.session_file import SessionFile
 from tfx_export.exporting.tables import TABLE_FILLERS, TABLES, carry_tables
@@ -25,19 +25,22 @@ _PERISHABLE = {
 }  # fmt: skip
 
 
-def load(file: SessionFile) -> Any:
-    """A session in which the graph of `file` has its values. Raises SourceError if the file cannot be used."""
+def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
+    """A session in which the graph of `file` has its values. Raises SourceError if the file cannot be used.
+
+    `clear_devices`: without the devices its ops were placed on, which only the machine that trained it may have.
+    """
     graph = tf.Graph()
     with graph.as_default():
         try:
             if file.checkpoint is None:
                 tf.graph_util.import_graph_def(file.graph_def(tf.compat.v1.GraphDef), name="")
-                session = tf.compat.v1.Session(graph=graph)
+                session = new_session(graph)
                 # A frozen graph has no collections that would say how its tables are filled.
                 session.run([operation for operation in graph.get_operations() if operation.type in TABLE_FILLERS])
                 return session
-            saver = tf.compat.v1.train.import_meta_graph(str(file.path), clear_devices=True)
-            session = tf.compat.v1.Session(graph=graph)
+            saver = tf.compat.v1.train.import_meta_graph(str(file.path), clear_devices=clear_devices)
+            session = new_session(graph)
             # None where the graph has no variables.
             if saver is not None:
                 saver.restore(session, str(file.checkpoint))
@@ -74,7 +77,7 @@ def open_session(
 
     variables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in VARIABLES]
     tables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in TABLES]
-    new = tf.compat.v1.Session(graph=tf.Graph())
+    new = new_session(tf.Graph())
     state = carry_variables(session, variables, new)
     state.update(carry_tables(session, graph_def, nodes, tables, state, new, init_ops, assets))
     with new.graph.as_default():

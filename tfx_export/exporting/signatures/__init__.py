@@ -34,6 +34,7 @@ def sign(source: SourceGraph, spec: ExportSpec) -> tuple[Signed, ...]:
 
     Raises SpecError, saying the rule and the fix, if one does not fit the source or the contracts of serving.
     """
+    source = source.without_devices() if spec.clear_devices else source
     signed = [_sign(source, one) for one in spec.signatures]
     default = default_of(spec)
     if default != DEFAULT_SIGNATURE:
