@@ -1,6 +1,7 @@
 """`tfx-export keras` as a user types it: what it prints, what it leaves, how it ends."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import h5py
 import pytest
 
 from tests.support import keras_models
+from tests.support.terminal import on_a_terminal
 from tfx_export.cli import main
 from tfx_export.cli.keras import command
 from tfx_export.savedmodel.reader import read_signatures
@@ -144,6 +146,17 @@ def test_bad_options(
     assert run("keras", model, "--out", tmp_path / "out", *args) == code
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo terminals")
+def test_a_terminal_sees_how_far_it_is(tmp_path: Path, model: Path) -> None:
+    drawn = on_a_terminal("keras", model, "--out", tmp_path / "m", "--no-verify")
+    seen = re.findall(r"(\d)/(\d) ([A-Z][A-Za-z ]+[a-z]) +\d:\d\d:\d\d", drawn)
+    assert {total for _, total, _ in seen} == {"5"}
+    assert ("1", "5", "Loading the model") in seen
+    done, _, shown = drawn.rpartition("Exported digits.h5")
+    assert "Loading the model" in done
+    assert "Next: tfx-export serve" in shown
 
 
 def test_an_existing_version_is_refused(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

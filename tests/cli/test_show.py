@@ -1,8 +1,6 @@
 """`tfx-export show` prints what `saved_model_cli show` prints, says more where that is silent, runs no TensorFlow."""
 
 import json
-import os
-import pty
 import re
 import shutil
 import subprocess
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import tfx_export
+from tests.support.terminal import on_a_terminal
 
 # Model -> its tag sets and a signature.
 MODELS = {
@@ -168,23 +167,7 @@ def test_json_is_what_the_text_says(saved_models: Path) -> None:
 
 
 def test_a_terminal_gets_a_tree(saved_models: Path) -> None:
-    master, terminal = pty.openpty()
-    command = [sys.executable, "-m", "tfx_export", "show", str(saved_models / "tf1_linear"), "--all"]
-    with subprocess.Popen(command, stdout=terminal, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}) as process:
-        os.close(terminal)
-        drawn = b""
-        while chunk := _read(master):
-            drawn += chunk
-        assert process.wait() == 0
-    os.close(master)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", drawn.decode())
+    text = on_a_terminal("show", saved_models / "tf1_linear", "--all")
     assert "└── tag set serve" in text
     assert re.search(r"→ x +float \[\?, 3\]", text)
     assert "optional" in text
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:  # the other end is closed
-        return b""

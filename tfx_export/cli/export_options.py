@@ -69,7 +69,8 @@ def run_export(export: Callable[..., Exported], options: dict[str, Any]) -> None
     arguments = {key: options[key] for key in ("out", "version", "overwrite", "keep")}
     arguments["extras"] = extras_from(options)
     silent = options["quiet"] or options["as_json"]
-    with steps(quiet=silent, verbose=options["verbose"]) as report:
+    total = arguments["extras"].steps
+    with steps(quiet=silent, verbose=options["verbose"], total=total) as report:
         exported = export(spec=spec, report=report, **arguments)
     if options["as_json"]:
         click.echo(json.dumps(as_dict(exported), indent=2))

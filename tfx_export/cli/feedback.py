@@ -1,4 +1,4 @@
-"""What commands that take their time share: --quiet, --json, -v, and a line that says what is going on."""
+"""What commands that take their time share: --quiet, --json, -v, and a line that says how far it is."""
 
 import logging
 import os
@@ -12,6 +12,15 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)  # fmt: skip
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -28,10 +37,11 @@ def feedback_options(function: Function) -> Function:
 
 
 @contextmanager
-def steps(*, quiet: bool, verbose: bool) -> Iterator[Callable[[str], None]]:
-    """What to call with each step: a spinner on a terminal, a line each with `verbose`, else nothing.
+def steps(*, quiet: bool, verbose: bool, total: int | None = None) -> Iterator[Callable[[str], None]]:
+    """What to call with each of `total` steps: a progress bar on a terminal, a line each with `verbose`, else nothing.
 
-    Keeps TensorFlow and Keras silent unless `verbose`, and turns SIGTERM into an exit that cleans up.
+    Without a total only the time is shown. Keeps TensorFlow and Keras silent unless `verbose`, and turns SIGTERM into
+    an exit that cleans up.
     """
     console = Console(stderr=True)
     with warnings.catch_warnings(), _terminable():
@@ -45,8 +55,14 @@ def steps(*, quiet: bool, verbose: bool) -> Iterator[Callable[[str], None]]:
         if quiet or not console.is_terminal:
             yield lambda step: None
             return
-        with console.status("Starting") as status:
-            yield lambda step: status.update(step)
+        with Progress(*_columns(total), console=console, transient=True) as progress:
+            task = progress.add_task("", total=total, completed=-1, visible=False)
+            yield lambda step: progress.update(task, description=step, advance=1, visible=True)
+
+
+def _columns(total: int | None) -> list[ProgressColumn]:
+    counted = [BarColumn(20), MofNCompleteColumn()] if total else []
+    return [SpinnerColumn(), *counted, TextColumn("{task.description}"), TimeElapsedColumn()]
 
 
 @contextmanager

@@ -53,6 +53,7 @@ def command(
     if not (inputs or input_exprs or input_examples):
         raise SpecError("No inputs.", hint="Give --inputs x=data.npy, or --input_exprs 'x=np.ones((2,3))'.")
     from tfx_export.cli import run_inputs
+    from tfx_export.cli.feedback import steps
     from tfx_export.exporting.run import run
     from tfx_export.savedmodel.history import newest_saved_model
 
@@ -64,7 +65,9 @@ def command(
     }
     if npz and not overwrite:
         _require_absent(npz)
-    outputs = run(folder, values, signature=signature_def, tag_set=tag_set)
+    with steps(quiet=False, verbose=False) as report:
+        report("Running the model in a fresh process")
+        outputs = run(folder, values, signature=signature_def, tag_set=tag_set)
     targets = {key: outdir / f"{_file_name(key)}.npy" for key in outputs} if outdir else {}
     if not overwrite:
         for target in targets.values():

@@ -40,6 +40,11 @@ class Extras:
     warmup_from: Path | None = None
     accelerate: Precision | None = None
 
+    @property
+    def steps(self) -> int:
+        """How many steps an export with these has: five, and one for each thing beyond the writing."""
+        return 5 + self.verify + bool(self.warmup or self.warmup_from) + bool(self.accelerate)
+
     def check(self) -> None:
         """Raise now the SpecError that would come up after the model has been written."""
         for what, path in (("probe", self.probe), ("warmup", self.warmup_from)):
