@@ -311,3 +311,27 @@ def test_control_flow_of_tf1_survives(tmp_path: Path) -> None:
     finally:
         tf.compat.v1.enable_control_flow_v2()
     np.testing.assert_array_equal(run_in_session(exported.path, {"x": np.array([1, 2], np.float32)})["total"], [5, 10])
+
+
+def test_sparse_and_ragged_ends_of_a_saved_model_become_several(tmp_path: Path) -> None:
+    with tf1_models.session() as session:
+        sparse = tf.compat.v1.sparse_placeholder(tf.float32, [None, 5], name="sparse")
+        ragged = tf.compat.v1.ragged.placeholder(tf.int32, 1, value_shape=[], name="ragged")
+        outputs = {"dense": tf.sparse.to_dense(sparse), "twice": ragged * 2, "half": sparse / 2.0}
+        signature = tf.compat.v1.saved_model.predict_signature_def({"sparse": sparse, "ragged": ragged}, outputs)
+        builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "source"))
+        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature})
+        builder.save()
+    exported = export_savedmodel(tmp_path / "source", tmp_path / "served", extras=UNVERIFIED)
+    inputs = {
+        "sparse_indices": np.array([[0, 1], [1, 4]]),
+        "sparse_values": np.array([1, 2], np.float32),
+        "sparse_shape": np.array([2, 5]),
+        "ragged_values": np.array([1, 2, 3], np.int32),
+        "ragged_row_splits": np.array([0, 1, 3]),
+    }
+    answer = run_in_session(exported.path, inputs)
+    assert answer["dense"].tolist() == [[0, 1, 0, 0, 0], [0, 0, 0, 0, 2]]
+    assert answer["twice_values"].tolist() == [2, 4, 6]
+    assert answer["twice_row_splits"].tolist() == [0, 1, 3]
+    assert answer["half_values"].tolist() == [0.5, 1]

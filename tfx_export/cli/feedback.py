@@ -20,7 +20,7 @@ from rich.progress import (
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
-)  # fmt: skip
+)
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -1,6 +1,6 @@
 """An existing SavedModel as a source, to give it other signatures: variables, tables and assets come along."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,29 @@ def _ends(meta_graph: Any, name: str | None, overrides: Ends | None) -> Ends:
             )
     if name not in found:
         raise SpecError(f"The SavedModel has no signature {name!r}.", hint=f"It has: {', '.join(found)}")
-    chosen = found[name]
+    chosen = meta_graph.signature_def[name]
     return Ends(
-        inputs=(overrides and overrides.inputs) or {key: spec.tensor for key, spec in chosen.inputs.items()},
-        outputs=(overrides and overrides.outputs) or {key: spec.tensor for key, spec in chosen.outputs.items()},
+        inputs=(overrides and overrides.inputs) or _tensors(chosen.inputs),
+        outputs=(overrides and overrides.outputs) or _tensors(chosen.outputs),
         bind=overrides.bind if overrides else {},
     )
+
+
+def _tensors(infos: Mapping[str, Any]) -> dict[str, str]:
+    """The tensors of a signature by name; a sparse or ragged `x` is several: `x_indices`, `x_values` and so on."""
+    found: dict[str, str] = {}
+    for key, info in sorted(infos.items()):
+        match info.WhichOneof("encoding"):
+            case "coo_sparse":
+                found |= {
+                    f"{key}_indices": info.coo_sparse.indices_tensor_name,
+                    f"{key}_values": info.coo_sparse.values_tensor_name,
+                    f"{key}_shape": info.coo_sparse.dense_shape_tensor_name,
+                }
+            case "composite_tensor":
+                parts = [part.name for part in info.composite_tensor.components]
+                names: Sequence[Any] = ("values", "row_splits") if len(parts) == 2 else range(len(parts))
+                found |= {f"{key}_{name}": part for name, part in zip(names, parts, strict=True)}
+            case _:
+                found[key] = info.name
+    return found

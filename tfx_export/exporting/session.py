@@ -86,6 +86,9 @@ def open_session(
     answered = {node_of(tensor.name) for tensor in outputs.values()}
     replaced = {node_of(name) for name in state} | {node_of(tensor.name) for tensor in inputs.values()}
     feeds = dict(bound)
+    # An output that is an input itself is passed through, so its node stays.
+    body = subgraph(graph_def, needed - (replaced - answered))
+    _cut_inputs(body, {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in inputs.values()})
 
     def reference(arrays: Arrays) -> Arrays:
         given = {tensor: arrays[name] for name, tensor in inputs.items()}
@@ -94,8 +97,7 @@ def open_session(
 
     return SourceGraph(
         session=new,
-        # An output that is an input itself is passed through, so its node stays.
-        body=subgraph(graph_def, needed - (replaced - answered)),
+        body=body,
         inputs={name: GraphInput(tensor.name, tensor.dtype, tensor.shape) for name, tensor in inputs.items()},
         outputs=outputs,
         state=state,
@@ -103,6 +105,16 @@ def open_session(
         description=description,
         notes=(f"{len(needed)} of {len(nodes.by_name)} graph nodes and {len(variables)} variables are needed.",),
     )
+
+
+def _cut_inputs(body: Any, fed: Mapping[str, int]) -> None:
+    """Make placeholders of the nodes `fed` (with their dtypes): nothing they were computed from is in `body`."""
+    for node in body.node:
+        if node.name in fed and node.input:
+            del node.input[:]
+            node.op = "Placeholder"
+            node.attr.clear()
+            node.attr["dtype"].type = fed[node.name]
 
 
 def _tensor(graph: Any, name: str, kind: str, alias: str) -> Any:
