@@ -26,6 +26,14 @@ class Doubler(keras.Model):  # type: ignore[misc]
         return self.dense(rows) * 2.0
 
 
+class Pair(keras.Model):  # type: ignore[misc]
+    """Takes a dict of two, or a list."""
+
+    def call(self, pair: Any) -> Any:
+        first, second = (pair["a"], pair["b"]) if isinstance(pair, dict) else pair
+        return first - second
+
+
 class VectorTable(keras.Model):  # type: ignore[misc]
     """Looks up vectors by number, in a table that can grow: 1 and 7 are known, [0.0, 0.5] is found for others."""
 

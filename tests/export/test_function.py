@@ -58,6 +58,58 @@ def test_module_and_attribute_from_the_command_line(tmp_path: Path, monkeypatch:
     np.testing.assert_array_equal(run_in_session(tmp_path / "served" / "1", {"x": X})["y"], 2 * X)
 
 
+def nest(pair: Any, scale: Any) -> Any:
+    return {"all": {"sum": pair["a"] + pair["b"], "parts": [pair["a"], pair["b"]]}, "scaled": pair["a"] * scale}
+
+
+def test_nested_inputs_and_outputs_are_named_after_their_places(tmp_path: Path) -> None:
+    number = tf.TensorSpec([None], tf.float32)
+    inputs = {"pair": {"a": number, "b": number}, "scale": tf.TensorSpec([], tf.float32)}
+    exported = export_function(nest, tmp_path, inputs=inputs)
+    given = {
+        "pair_a": np.array([1, 2], np.float32),
+        "pair_b": np.array([3, 4], np.float32),
+        "scale": np.array(2, np.float32),
+    }
+    want = {"all_sum": [4, 6], "all_parts_0": [1, 2], "all_parts_1": [3, 4], "scaled": [2, 4]}
+    for run in (run_in_session, run_loaded):
+        assert {name: value.tolist() for name, value in run(exported.path, given).items()} == want
+
+
+@tf.function(input_signature=[tf.RaggedTensorSpec([None, None], tf.float32), tf.SparseTensorSpec([None, 4])])  # type: ignore[untyped-decorator]
+def composites(r: Any, s: Any) -> Any:
+    return {"total": tf.reduce_sum(r, 1), "dense": tf.sparse.to_dense(s), "twice": r * 2.0, "half": s / 2.0}
+
+
+def test_ragged_and_sparse_tensors_are_sent_as_several(tmp_path: Path) -> None:
+    exported = export_function(composites, tmp_path, extras=UNVERIFIED)
+    given = {
+        "r_values": np.array([1, 2, 3], np.float32),
+        "r_row_splits": np.array([0, 1, 3]),
+        "s_indices": np.array([[0, 1], [1, 3]]),
+        "s_values": np.array([2, 4], np.float32),
+        "s_shape": np.array([2, 4]),
+    }
+    answer = run_in_session(exported.path, given)
+    assert answer["total"].tolist() == [1, 5]
+    assert answer["dense"].tolist() == [[0, 2, 0, 0], [0, 0, 0, 4]]
+    assert (answer["twice_values"].tolist(), answer["twice_row_splits"].tolist()) == ([2, 4, 6], [0, 1, 3])
+    assert (answer["half_indices"].tolist(), answer["half_values"].tolist()) == ([[0, 1], [1, 3]], [1, 2])
+
+
+class Silent(tf.Module):  # type: ignore[misc]
+    """It has a function and cannot be called itself."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])  # type: ignore[untyped-decorator]
+    def predict(self, x: Any) -> Any:
+        return x
+
+
+def test_a_module_without_a_call_names_its_functions(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"no __call__\.\nName one of its functions: predict"):
+        export_function(Silent(), tmp_path)
+
+
 def test_function_that_does_not_say_what_it_takes(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="input_signature"):
         export_function(sum_and_product, tmp_path)

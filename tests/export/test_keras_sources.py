@@ -301,6 +301,18 @@ def test_a_model_that_is_a_class_of_its_own(tmp_path: Path) -> None:
     np.testing.assert_allclose(answers(path, {"rows": rows}, options)["output"], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("places", "names"), [("ab", ["a", "b"]), ((0, 1), ["pair_0", "pair_1"])])
+def test_a_class_of_its_own_that_takes_several(tmp_path: Path, places: Any, names: list[str]) -> None:
+    rows = floats(2, 3), floats(2, 3)
+    model = custom_layers.Pair()
+    given = dict(zip(places, rows, strict=True)) if places == "ab" else list(rows)
+    expected = model(given)
+    path = save(model, tmp_path / "m.keras")
+    options = KerasOptions(custom_objects=(f"{custom_layers.__name__}:Pair",))
+    found = answers(path, dict(zip(names, rows, strict=True)), options)
+    np.testing.assert_allclose(found["output"], expected, rtol=1e-5)
+
+
 def test_a_model_for_one_batch_size_is_exported_with_it() -> None:
     model = custom_layers.PairsOnly()
     model(floats(2, 3))

@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
+from tfx_export.exporting.flat_names import composite_names, flat_names
 from tfx_export.exporting.functions import lift
 from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
 
@@ -17,16 +18,17 @@ def open_function(
 ) -> SourceGraph:
     """`target`, a tf.function, a tf.Module with `__call__`, or a callable, as a SourceGraph.
 
-    `inputs` says what it takes where it has no input_signature: something with a dtype and a shape, by argument name.
+    `inputs` says what it takes where it has no input_signature: by argument name something with a dtype and a
+    shape, or a nest of such.
     """
     concrete = _concrete(target, inputs)
     lifted = lift(concrete)
     names = _input_names(concrete)
-    outputs = _outputs(concrete.structured_outputs)
+    outputs = flat_names(concrete.structured_outputs)
 
     def reference(arrays: Arrays) -> Arrays:
         feeds = [tf.constant(arrays[name], tensor.dtype) for name, tensor in zip(names, concrete.inputs, strict=False)]
-        flat = tf.nest.flatten(concrete._call_flat(feeds, concrete.captured_inputs))
+        flat = tf.nest.flatten(concrete._call_flat(feeds, concrete.captured_inputs), expand_composites=True)
         return {name: value.numpy() for name, value in zip(outputs, flat, strict=True)}
 
     return SourceGraph(
@@ -44,16 +46,21 @@ def open_function(
 
 
 def _concrete(target: Any, inputs: Mapping[str, Any] | None) -> Any:
+    if not callable(target):
+        functions = [name for name in dir(target) if hasattr(getattr(target, name, None), "get_concrete_function")]
+        raise SourceError(
+            f"{type(target).__name__} cannot be called: it has no __call__.",
+            hint=f"Name one of its functions: {', '.join(functions)} (MODULE:ATTRIBUTE.{functions[0]})"
+            if functions
+            else "Name a tf.function, a tf.Module with __call__, or a function.",
+        )
     call = target.__call__ if isinstance(target, tf.Module) else target
-    if not callable(call):
-        raise SourceError(f"{target!r} cannot be called.", hint="Name a tf.function, a tf.Module or a function.")
     if not hasattr(call, "get_concrete_function"):
         call = tf.function(call, autograph=False)
     try:
         if inputs is None:
             return call.get_concrete_function()
-        specs = {name: tf.TensorSpec(one.shape, one.dtype, name) for name, one in inputs.items()}
-        return call.get_concrete_function(**specs)
+        return call.get_concrete_function(**{name: _spec(name, one) for name, one in inputs.items()})
     except (TypeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise SpecError(
@@ -62,16 +69,23 @@ def _concrete(target: Any, inputs: Mapping[str, Any] | None) -> Any:
         ) from error
 
 
+def _spec(name: str, one: Any) -> Any:
+    """What stands for an argument while it is traced; the tensors of a nest are named after their places."""
+    if isinstance(one, Mapping):
+        return {key: _spec(f"{name}_{key}", item) for key, item in one.items()}
+    if isinstance(one, list | tuple):
+        return [_spec(f"{name}_{place}", item) for place, item in enumerate(one)]
+    if isinstance(one, tf.TypeSpec) and not isinstance(one, tf.TensorSpec):
+        return one
+    return tf.TensorSpec(one.shape, one.dtype, name)
+
+
 def _input_names(concrete: Any) -> list[str]:
     """The names of the flat inputs: those of the arguments, `x_1` and so on where one argument holds several."""
-    own = concrete.inputs[: len(concrete.inputs) - len(concrete.captured_inputs)]
-    return [tensor.name.partition(":")[0] for tensor in own]
-
-
-def _outputs(structure: Any) -> list[str]:
-    """Names for flat outputs: keys of a dict, fields of a named tuple, `output`, `output_1` for the rest."""
-    keys = sorted(structure) if isinstance(structure, Mapping) else getattr(structure, "_fields", None)
-    if keys:
-        return [str(key) for key in keys]
-    count = len(tf.nest.flatten(structure))
-    return ["output" if position == 0 else f"output_{position}" for position in range(count)]
+    tensors = iter(concrete.inputs[: len(concrete.inputs) - len(concrete.captured_inputs)])
+    names: list[str] = []
+    for leaf in tf.nest.flatten(concrete.structured_input_signature):
+        if isinstance(leaf, tf.TypeSpec):  # else it is a Python value, of which there is no tensor
+            parts = [next(tensors) for _ in tf.nest.flatten(leaf, expand_composites=True)]
+            names += composite_names(parts[0].name.partition(":")[0], leaf)
+    return names

@@ -76,12 +76,13 @@ def _structure(model: Any) -> Any:
     return None if isinstance(structure, list | tuple | dict) and not structure else structure
 
 
-def _arguments(model: Any) -> tuple[list[str], dict[str, tf.TensorSpec]]:
+def _arguments(model: Any) -> tuple[list[str], dict[str, Any]]:
     """The arguments of `call` of a model that is a class of its own, as it was built or called."""
     shapes = getattr(model, "_build_shapes_dict", None)  # Keras 3
     dtype = getattr(model, "input_dtype", None) or "float32"
-    if shapes and all(_is_shape(shape) for shape in shapes.values()):
-        specs = [tf.TensorSpec(list(shape), dtype) for shape in shapes.values()]
+    arguments = [name for name in inspect.signature(model.call).parameters if name not in ("self", "training", "mask")]
+    if shapes:
+        specs = [_specs(name, shape, dtype) for name, shape in zip(arguments, shapes.values(), strict=False)]
     else:
         saved = getattr(model, "save_spec", lambda: None)()  # tf_keras
         if not saved or saved[1] or not all(isinstance(spec, tf.TensorSpec) for spec in saved[0]):
@@ -90,8 +91,16 @@ def _arguments(model: Any) -> tuple[list[str], dict[str, tf.TensorSpec]]:
                 hint="Call it once on real data (or give the first layer an input shape), and save it again.",
             )
         specs = list(saved[0])
-    arguments = [name for name in inspect.signature(model.call).parameters if name not in ("self", "training", "mask")]
     return arguments, dict(zip(arguments, specs, strict=False))
+
+
+def _specs(name: str, shape: Any, dtype: str) -> Any:
+    """Specs for an argument whose shape, or nest of shapes, is `shape`, named after it and the places in it."""
+    if _is_shape(shape):
+        return tf.TensorSpec(list(shape), dtype, name)
+    if isinstance(shape, Mapping):
+        return {key: _specs(str(key), item, dtype) for key, item in shape.items()}
+    return [_specs(f"{name}_{place}", item, dtype) for place, item in enumerate(shape)]
 
 
 def _is_shape(value: Any) -> bool:
@@ -136,6 +145,8 @@ def _ragged(name: str, shape: list[int | None], dtype: Any) -> _Leaf:
 
 
 def _layer_name(tensor: Any) -> str | None:
+    if isinstance(tensor, tf.TensorSpec):
+        return tensor.name  # type: ignore[no-any-return]
     history = getattr(tensor, "_keras_history", None)
     layer = getattr(history, "operation", None) or getattr(history, "layer", None)
     return layer.name if layer is not None else None

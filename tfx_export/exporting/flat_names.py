@@ -1,0 +1,43 @@
+"""Names for the flat tensors of a nested structure, as clients send and get them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import tensorflow as tf
+
+_SPARSE = (tf.SparseTensor, tf.SparseTensorSpec)
+_RAGGED = (tf.RaggedTensor, tf.RaggedTensorSpec)
+
+
+def flat_names(structure: Any, name: str = "") -> list[str]:
+    """A name for each tensor of `structure`, in TensorFlow's order: `name`, the keys and places that lead there.
+
+    Without a `name` those at the top are their keys alone; a list there is `output`, `output_1` and so on.
+    """
+    return list(_walk(structure, name))
+
+
+def composite_names(name: str, tensor: Any) -> list[str]:
+    """`name` for a tensor or its spec; a sparse one is `x_indices`, `x_values`, `x_shape`, a ragged `x_values`, ..."""
+    if isinstance(tensor, _SPARSE):
+        return [f"{name}_indices", f"{name}_values", f"{name}_shape"]
+    if isinstance(tensor, _RAGGED):
+        splits = len(tf.nest.flatten(tensor, expand_composites=True)) - 1
+        if splits == 1:
+            return [f"{name}_values", f"{name}_row_splits"]
+        return [f"{name}_values", *(f"{name}_row_splits_{place}" for place in range(splits))]
+    return [name]
+
+
+def _walk(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key in sorted(value):
+            yield from _walk(value[key], f"{path}_{key}" if path else str(key))
+    elif fields := getattr(value, "_fields", None):
+        for key, item in zip(fields, value, strict=True):
+            yield from _walk(item, f"{path}_{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        for place, item in enumerate(value):
+            yield from _walk(item, f"{path}_{place}" if path else f"output_{place}" if place else "output")
+    else:
+        yield from composite_names(path or "output", value)
