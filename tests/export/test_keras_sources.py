@@ -313,9 +313,21 @@ def test_a_class_of_its_own_that_takes_several(tmp_path: Path, places: Any, name
     np.testing.assert_allclose(found["output"], expected, rtol=1e-5)
 
 
-def test_a_model_for_one_batch_size_is_exported_with_it() -> None:
+def pairs_only() -> Any:
     model = custom_layers.PairsOnly()
     model(floats(2, 3))
+    return model
+
+
+def stateful() -> Any:
+    keras = keras_models.library("keras")
+    steps = keras.Input(batch_shape=(2, 3), name="x")
+    return keras.Model(steps, keras.layers.LSTM(3, stateful=True)(keras.layers.Reshape((3, 1))(steps)))
+
+
+@pytest.mark.parametrize("make", [pairs_only, stateful])
+def test_a_model_for_one_batch_size_is_exported_with_it(make: Callable[[], Any]) -> None:
+    model = make()
     with keras_source.open_model(model) as source:
         assert "one batch size only" in source.notes[0]
         signed = signatures.sign(source, ExportSpec())[0]

@@ -1,6 +1,6 @@
 """Keras models as a source: Keras 3 itself, and tf_keras for what Keras 1 and 2 wrote."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -26,7 +26,10 @@ def open_model(model: Any, *, description: str = "") -> SourceGraph:
     # Layers are the user's code and may raise anything.
     try:
         call = _Call(model, model_inputs(model))
-        return _source(call, call.trace(), description, ())
+        function = call.trace()
+        if _sizes(function.outputs) & _sizes(model_inputs(model, free_batch=False).specs.values()):
+            raise ValueError("it answers for one batch size only")
+        return _source(call, function, description, ())
     except SourceError:
         raise
     except Exception as refusal:
@@ -37,6 +40,11 @@ def open_model(model: Any, *, description: str = "") -> SourceGraph:
             return _source(call, call.trace(), description, (note,))
         except Exception:
             raise SourceError(f"{description} cannot be called on its inputs: {reason(refusal)}") from refusal
+
+
+def _sizes(tensors: Iterable[Any]) -> set[int]:
+    """The batch sizes that are fixed in `tensors`, or in their specs."""
+    return {tensor.shape[0] for tensor in tensors if tensor.shape.rank} - {None}
 
 
 class _Call:
