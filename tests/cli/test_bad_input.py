@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "typo.yaml").write_text("signatures: {a: {metod: predict}}")
     (folder / "labels.txt").write_text("one\ntwo\n")
     np.savez(folder / "probe.npz", image=np.zeros((2, 8)))
+    (folder / "cut.npz").write_bytes((folder / "probe.npz").read_bytes()[:200])
     return folder
 
 
@@ -56,6 +57,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         (*KERAS, "--signature", "classify", "--labels", "labels.txt"),
         "has 2 labels, and the model has 4 classes",
     ),
+    "damaged probe": ((*KERAS, "--probe", "cut.npz"), "cut.npz is no .npz file of plain arrays"),
     "probe of another model": ((*KERAS, "--probe", "probe.npz"), "Name the arrays after inputs: pixels"),
 }
 

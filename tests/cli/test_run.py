@@ -77,6 +77,13 @@ class Surprise:
         return print, ("code ran",)
 
 
+def test_a_damaged_file_of_arrays_is_told(saved_models: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "data.npz", x=np.eye(3))
+    (tmp_path / "cut.npz").write_bytes((tmp_path / "data.npz").read_bytes()[:200])
+    inputs = ("--inputs", f"x={tmp_path}/cut.npz")
+    assert "cut.npz is damaged" in tfx_export("run", "--dir", saved_models / "tf1_linear", *inputs, code=2).stderr
+
+
 @pytest.mark.parametrize("kind", ["pickle", "npy", "npz"])
 def test_no_pickle_is_read(kind: str, saved_models: Path, tmp_path: Path) -> None:
     file = tmp_path / f"data.{kind}"

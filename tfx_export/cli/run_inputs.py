@@ -2,9 +2,11 @@
 
 import ast
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -61,29 +63,37 @@ def _load(path: Path, name: str | None) -> Any:
     try:
         with path.open("rb") as file:
             magic = file.read(6)
-        if not magic.startswith((b"\x93NUMPY", b"PK\x03\x04")):
+            file.seek(0)
+            if magic.startswith((b"\x93NUMPY", b"PK\x03\x04")):
+                return _array(path, np.load(file, allow_pickle=False), name)
             if name or path.suffix in (".npy", ".npz", ".pkl", ".pickle"):
                 raise SpecError(
                     f"{path} is neither .npy nor .npz.", hint="Pickles are not read: loading one runs code."
                 )
-            return [path.read_bytes()]
-        data = np.load(path, allow_pickle=False)
-        if isinstance(data, np.ndarray):
-            return data
-        with data:
-            names = list(data.files)
-            if name is None and len(names) == 1:
-                name = names[0]
-            if name not in names:
-                problem = f"has no array {name!r}" if name else "has several arrays"
-                raise SpecError(f"{path} {problem}.", hint=f"Arrays: {', '.join(names)}. Type: KEY={path}[{names[0]}]")
-            return data[name]
+            return [file.read()]
     except OSError as error:
         raise SpecError(f"Cannot read {path}: {error.strerror or error}.") from None
-    except ValueError as error:
+    except (BadZipFile, zlib.error, EOFError) as error:
+        raise SpecError(f"{path} is damaged, perhaps cut short in a copy: {error}.") from None
+    except ValueError:
         raise SpecError(
-            f"Cannot read {path}: {error}.", hint="Pickled objects are not read: that would run code."
+            f"{path} holds no plain arrays.", hint="Pickled objects are not read: that would run code."
         ) from None
+
+
+def _array(path: Path, data: Any, name: str | None) -> Any:
+    """The array in `data`, of a .npy file, or the one called `name`, of an .npz file."""
+    if isinstance(data, np.ndarray):
+        return data
+    names = list(data.files)
+    if not names:
+        raise SpecError(f"{path} holds no arrays.")
+    if name is None and len(names) == 1:
+        name = names[0]
+    if name not in names:
+        problem = f"has no array {name!r}" if name else "has several arrays"
+        raise SpecError(f"{path} {problem}.", hint=f"Arrays: {', '.join(names)}. Type: KEY={path}[{names[0]}]")
+    return data[name]
 
 
 def _example(features: dict[Any, Any]) -> bytes:

@@ -14,7 +14,14 @@ from tfx_export.exporting.api import export_savedmodel
 @click.command("savedmodel")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--signature-def", metavar="NAME", help="Enter and leave the graph where this signature does.")
-@click.option("--source-tags", default="serve", show_default=True, help="Tags of the meta graph to read.")
+@click.option(
+    "--source-tags",
+    "--tag-set",
+    "source_tags",
+    default="serve",
+    show_default=True,
+    help="Tags of the meta graph to read.",
+)
 @ends_options
 @export_options
 def command(folder: Path, signature_def: str | None, source_tags: str, **options: Any) -> None:

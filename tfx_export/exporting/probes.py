@@ -1,8 +1,10 @@
 """Inputs to ask a signature with: made up from its dtypes, its shapes and what its graph reads, or from a file."""
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import tensorflow as tf
@@ -106,7 +108,9 @@ def from_file(path: Path, signatures: Mapping[str, Signature], limit: int = 32) 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an .npz file. Pickled objects are not loaded. Raises SpecError."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Opened here: numpy would leave a damaged file open.
+        with path.open("rb") as file:
+            archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise SpecError(
                     f"{path} holds one array without a name.", hint="Write it with numpy.savez(path, x=array)."
@@ -114,8 +118,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise SpecError(f"There is no file {path}.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise SpecError(f"{path} is no .npz file of plain arrays: {error}") from None
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
+        raise SpecError(
+            f"{path} is no .npz file of plain arrays.",
+            hint="numpy.savez(path, x=array) writes one. Pickled objects are not read: that would run code.",
+        ) from None
 
 
 def _one_request(origin: str, inputs: Arrays) -> Probe:
