@@ -10,7 +10,7 @@ A source adapter (`keras.py`, ...) is a function that returns one. To add a sour
 Signatures then call the source as often as they like (`SourceGraph.call`): the weights are shared, the ops are copied.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any
@@ -68,11 +68,12 @@ class SourceGraph:
 
     def without_devices(self) -> "SourceGraph":
         """With ops that may run anywhere: what is named otherwise are devices of the machine that trained it."""
+        if not any(node.device for node in _all_nodes(self.body)):
+            return self  # a frozen graph, weights and all, is not copied for nothing
         body = type(self.body)()
         body.CopyFrom(self.body)
-        for nodes in (body.node, *(function.node_def for function in body.library.function)):
-            for node in nodes:
-                node.device = ""
+        for node in _all_nodes(body):
+            node.device = ""
         return replace(self, body=body)
 
     def renamed(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> "SourceGraph":
@@ -99,6 +100,13 @@ class SourceGraph:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.session.close()
+
+
+def _all_nodes(graph_def: Any) -> Iterator[Any]:
+    """The nodes of a GraphDef and those in its functions."""
+    yield from graph_def.node
+    for function in graph_def.library.function:
+        yield from function.node_def
 
 
 def new_session(graph: Any) -> Any:
