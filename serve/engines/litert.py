@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from serve.config import Config
+from serve.engines.litert_metadata import signatures_in
 from serve.errors import Code, ServeError
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
@@ -67,7 +68,7 @@ class LiteRtModel:
         self._fitting: set[tuple[object, ...]] = set()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        arrays = [inputs[alias] for alias, _ in self._expected[signature]]
+        arrays = [_viewed(inputs[alias], spec.shape) for alias, spec in self._expected[signature]]
         shapes = tuple([array.shape for array in arrays])
         key = (signature, shapes, *[array.dtype for array in arrays])
         if key not in self._fitting:
@@ -111,7 +112,13 @@ class _Entry:
     """One entry point of the file: its subgraph, its tensors by alias, and what they are."""
 
     def __init__(
-        self, interpreter: Any, name: str, subgraph: int, inputs: dict[str, int], outputs: dict[str, int]
+        self,
+        interpreter: Any,
+        name: str,
+        subgraph: int,
+        inputs: dict[str, int],
+        outputs: dict[str, int],
+        method: str = PREDICT,
     ) -> None:
         self.subgraph = subgraph
         self.inputs = [index for _, index in sorted(inputs.items())]
@@ -120,7 +127,7 @@ class _Entry:
         def specs(tensors: dict[str, int]) -> dict[str, TensorSpec]:
             return {alias: _spec(interpreter, index, subgraph) for alias, index in sorted(tensors.items())}
 
-        self.signature = Signature(name, PREDICT, specs(inputs), specs(outputs))
+        self.signature = Signature(name, method, specs(inputs), specs(outputs))
 
 
 class _Interpreter:
@@ -132,7 +139,7 @@ class _Interpreter:
         # The wrapper below is what the public classes stand on: a signature runner prepares all tensors at every call.
         self._keep = Interpreter(model_content=content, num_threads=threads)
         self._native = self._keep._interpreter
-        self.entries = self._read_entries()
+        self.entries = self._read_entries(content)
         self._prepared: dict[str, _Shapes] = {}
 
     def is_prepared(self, signature: str, shapes: _Shapes) -> bool:
@@ -154,18 +161,39 @@ class _Interpreter:
         native.Invoke(entry.subgraph)
         return {alias: native.GetTensor(entry.outputs[alias], entry.subgraph) for alias in outputs}
 
-    def _read_entries(self) -> dict[str, _Entry]:
+    def _read_entries(self, content: bytes) -> dict[str, _Entry]:
         found = self._keep._get_full_signature_list()
-        if not found:
-            # A file without signatures: the tensors' own names, under the name that clients use when they give none.
-            inputs = {detail["name"]: int(detail["index"]) for detail in self._keep.get_input_details()}
-            outputs = {detail["name"]: int(detail["index"]) for detail in self._keep.get_output_details()}
-            return {DEFAULT_SIGNATURE: _Entry(self._keep, DEFAULT_SIGNATURE, 0, inputs, outputs)}
+        if found:
+            return {
+                name: _Entry(
+                    self._keep,
+                    name,
+                    self._native.GetSubgraphIndexFromSignature(name),
+                    parts["inputs"],
+                    parts["outputs"],
+                )
+                for name, parts in found.items()
+            }
+        inputs = {detail["name"]: int(detail["index"]) for detail in self._keep.get_input_details()}
+        outputs = {detail["name"]: int(detail["index"]) for detail in self._keep.get_output_details()}
+        told = signatures_in(content)
+        if told:
+            return {
+                name: _Entry(
+                    self._keep,
+                    name,
+                    0,
+                    _indices(signature.inputs, inputs),
+                    _indices(signature.outputs, outputs),
+                    signature.method,
+                )
+                for name, signature in told.items()
+            }
+        # A file without signatures: the tensors' own names, under the name that clients use when they give none.
         return {
-            name: _Entry(
-                self._keep, name, self._native.GetSubgraphIndexFromSignature(name), parts["inputs"], parts["outputs"]
+            DEFAULT_SIGNATURE: _Entry(
+                self._keep, DEFAULT_SIGNATURE, 0, _without_numbers(inputs), _without_numbers(outputs)
             )
-            for name, parts in found.items()
         }
 
 
@@ -223,6 +251,23 @@ def _spec(interpreter: Any, index: int, subgraph: int) -> TensorSpec:
     return TensorSpec(details["name"], from_numpy(np.dtype(details["dtype"])), shape)
 
 
+def _indices(specs: Mapping[str, TensorSpec], tensors: Mapping[str, int]) -> dict[str, int]:
+    """Where the tensors of a signature are; early converters dropped the `:0` of their names."""
+    found = {}
+    for alias, spec in specs.items():
+        name = spec.tensor if spec.tensor in tensors else spec.tensor.partition(":")[0]
+        if name not in tensors:
+            raise ValueError(f"{alias} of its signature references an unknown tensor '{name}'")
+        found[alias] = tensors[name]
+    return found
+
+
+def _without_numbers(tensors: Mapping[str, int]) -> dict[str, int]:
+    """`x` for `x:0`, as upstream names them, where that leaves the names different."""
+    short = {name.partition(":")[0]: index for name, index in tensors.items()}
+    return short if len(short) == len(tensors) else dict(tensors)
+
+
 def _declared(path: Path, config: Config) -> dict[str, Signature]:
     """The signatures of the SavedModel beside the file, if there is one: it knows methods and shapes better."""
     try:
@@ -239,7 +284,16 @@ def _same(one: Signature, other: Signature) -> bool:
     return dtypes(one) == dtypes(other)
 
 
+def _viewed(array: np.ndarray, declared: Shape | None) -> np.ndarray:
+    """The values of a shape that lacks nothing but sizes of 1 at its end, `[3]` for `[?, 1]`: upstream takes them."""
+    missing = () if declared is None else declared[max(1, array.ndim) :]
+    if array.ndim and missing and all(size == 1 for size in missing):
+        return array.reshape(*array.shape, *missing)
+    return array
+
+
 def _fits(sent: tuple[int, ...], declared: Shape) -> bool:
+    """Many converters declare a batch of one; the runtime takes any."""
     return len(sent) == len(declared) and all(
-        want is None or want == size for want, size in zip(declared, sent, strict=True)
+        want is None or want == size for want, size in zip(declared[1:], sent[1:], strict=True)
     )

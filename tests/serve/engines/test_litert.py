@@ -17,7 +17,7 @@ from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
 from tests.support import three_signatures
 from tfx_export.savedmodel.record import TFLITE
-from tfx_export.savedmodel.signature import PREDICT
+from tfx_export.savedmodel.signature import PREDICT, REGRESS, Signature
 
 pytest.importorskip("ai_edge_litert")
 LITERT = Config(engine="litert")
@@ -61,6 +61,7 @@ def test_threads_get_their_own_answers(accelerated: Path, pools: int) -> None:
     [
         (np.zeros((2, 5), np.float32), r"Shape of input x \[2,5\] is not compatible with expected shape \[\?,12\]"),
         (np.zeros(12, np.float32), r"Shape of input x \[12\] is not"),
+        (np.zeros((12, 1), np.float32), r"Shape of input x \[12,1\] is not"),
         (np.zeros((2, 1, 12), np.float32), r"Shape of input x \[2,1,12\] is not"),
         (np.float32(1), r"Shape of input x \[\] is not"),
         (np.zeros((2, 12)), "Input x is DT_DOUBLE, expected DT_FLOAT"),
@@ -102,6 +103,15 @@ BARE: dict[str, tuple[Callable[..., Any], dict[str, Any], Mapping[str, np.ndarra
 }
 
 
+# A batch of one is what many converters declare.
+BARE["half plus two"] = (
+    lambda a: a * 0.5 + 2,
+    {"a": ([1, 1], "float32")},
+    {"a": np.array([[2.0]], np.float32)},
+    np.array([[3.0]], np.float32),
+)
+
+
 @pytest.fixture(scope="module")
 def bare_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import tensorflow as tf
@@ -136,6 +146,60 @@ def test_a_file_without_signatures_is_served_by_its_tensor_names(bare_files: Pat
     (output,) = model.run("serving_default", named, list(signature.outputs)).values()
     np.testing.assert_array_equal(output, expected)
     assert output.dtype == expected.dtype
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,), (1, 1), (3, 1), (0, 1)])
+def test_a_declared_batch_of_one_takes_any_batch(bare_files: Path, shape: tuple[int, ...]) -> None:
+    model = load(bare_files / "half plus two")
+    (alias,), outputs = model.signatures["serving_default"].inputs, [*model.signatures["serving_default"].outputs]
+    x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    (y,) = model.run("serving_default", {alias: x}, outputs).values()
+    np.testing.assert_array_equal(y, x.reshape(-1, 1) / 2 + 2)
+    for odd in ((1, 2), (1, 1, 1), ()):
+        with pytest.raises(ServeError, match="is not compatible with expected shape"):
+            model.run("serving_default", {alias: np.ones(odd, np.float32)}, outputs)
+
+
+@pytest.mark.parametrize("numbered", [True, False])
+def test_signatures_in_the_metadata_are_served(bare_files: Path, tmp_path: Path, numbered: bool) -> None:
+    """Old converters wrote signatures there, and older ones dropped the `:0` of the tensors' names."""
+    content = (bare_files / "half plus two" / TFLITE).read_bytes()
+    bare = load(bare_files / "half plus two").signatures["serving_default"]
+    (given,), (answered,) = bare.inputs.values(), bare.outputs.values()
+    told = Signature("halved", REGRESS, {"x": given}, {"outputs": answered})
+    (tmp_path / TFLITE).write_bytes(_with_metadata(content, told, numbered))
+    model = load(tmp_path)
+    assert {name: signature.method for name, signature in model.signatures.items()} == {"halved": REGRESS}
+    assert model.run("halved", {"x": np.array([2.0], np.float32)}, ["outputs"])["outputs"].tolist() == [[3.0]]
+    unknown = replace(told, inputs={"x": replace(given, tensor="elsewhere:0")})
+    (tmp_path / TFLITE).write_bytes(_with_metadata(content, unknown, numbered))
+    with pytest.raises(ServeError, match="x of its signature references an unknown tensor 'elsewhere'"):
+        load(tmp_path)
+
+
+def _with_metadata(content: bytes, signature: Signature, numbered: bool) -> bytes:
+    from flatbuffers import flexbuffers
+    from tensorflow.lite.python import schema_py_generated as schema
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    class Text(str):
+        """Bytes where the builder wants text."""
+
+        def encode(self, *_: str) -> bytes:
+            return bytes(signature.to_proto().SerializeToString())
+
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        builder.String(signature.name, Text())
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(content, 0))
+    for each in model.subgraphs[0].tensors:
+        each.name = each.name if numbered else each.name.partition(b":")[0]
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = list(builder.Finish())
+    entry.name, entry.buffer = "signature_defs_metadata", len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or []), entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def test_shapes_only_the_runtime_can_refuse_leave_the_model_serving(bare_files: Path) -> None:
