@@ -124,17 +124,23 @@ def expect_no_answer(client: Client) -> None:
 
 
 def test_a_unix_socket_in_place_of_ports(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, front: str, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
-    socket_path = tmp_path / "s"
-    start_server(
-        str(served_models / "plus"),
-        f"--grpc_socket_path={socket_path}",
-        "--port=0",
-        "--grpc_channel_arguments=grpc.max_connection_age_ms=60000",
+    """A later server takes the socket over, as upstream's tests expect."""
+    flags = f"--grpc_socket_path={tmp_path / 's'}", "--port=0", "--model_name=m"
+    x = {"x": np.array([1.0], np.float32)}
+    first = start_server(
+        str(served_models / "plus"), *flags, "--grpc_channel_arguments=grpc.max_connection_age_ms=60000"
     )
-    with Client(f"unix:{socket_path}") as client:
-        assert client.predict("plus", {"x": np.array([1.0], np.float32)})["y"].tolist() == [5.0]
+    with Client(f"unix:{tmp_path / 's'}") as client:
+        assert client.predict("m", x)["y"].tolist() == [5.0]
+    start_server(str(served_models / "half_plus_two"), *flags)
+    with Client(f"unix:{tmp_path / 's'}") as client:
+        assert client.predict("m", x)["y"].tolist() == [2.5]
+    assert first.stop() == 0
+    if front == "native":  # at its end gRPC removes the socket, whoever's it is, here and upstream
+        with Client(f"unix:{tmp_path / 's'}") as client:
+            assert client.predict("m", x)["y"].tolist() == [2.5]
 
 
 def test_an_operator_that_is_not_registered_is_named_with_the_flag_that_loads_it(

@@ -43,27 +43,33 @@ class Ports:
         return address
 
     def take_socket(self, path: str) -> str:
-        """The absolute path of a Unix socket. UNAVAILABLE if somebody listens there, or nobody can."""
+        """The absolute path of a Unix socket. If a server listens there, its new clients will come here, as upstream.
+
+        UNAVAILABLE if nobody can listen there.
+        """
         absolute = Path(path).absolute()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            try:
-                client.connect(str(absolute))
-                reason = "another server listens there"
-            except (FileNotFoundError, ConnectionRefusedError):
-                reason = "" if absolute.parent.is_dir() else "its folder does not exist"
-            except OSError as error:
-                reason = error.strerror or str(error)
+        reason = ""
+        if not absolute.parent.is_dir():
+            reason = "its folder does not exist"
+        elif absolute.exists() and not absolute.is_socket():
+            reason = "it is no socket"
         if reason:
             raise ServeError(Code.UNAVAILABLE, f"Cannot listen for gRPC on the Unix socket {path}: {reason}.")
         self._sockets.append(absolute)
         return str(absolute)
 
     def close(self) -> None:
-        """Give them back."""
+        """Give them back; a socket that another server has taken over is left to it."""
         for held in self._held:
             held.close()
         for path in self._sockets:
-            path.unlink(missing_ok=True)
+            if not _is_answered(path):
+                path.unlink(missing_ok=True)
+
+
+def _is_answered(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def _addresses(host: str, port: int) -> Sequence[tuple[socket.AddressFamily, Address]]:
