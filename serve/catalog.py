@@ -134,10 +134,11 @@ class Catalog:
 
 
 def models_in(folder: Path) -> list[ServedModel]:
-    """The subfolders of `folder` that have versions, by name."""
+    """The subfolders of `folder` that have versions, by name. A hidden one is somebody's work in progress."""
     if not folder.is_dir():
         return []
-    return [ServedModel(path.name, path) for path in sorted(folder.iterdir()) if list_versions(path)]
+    shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    return [ServedModel(path.name, path) for path in shown if list_versions(path)]
 
 
 def _models_at(base_path: Path, name: str) -> list[ServedModel]:

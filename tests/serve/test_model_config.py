@@ -175,7 +175,9 @@ def test_a_watched_folder_adds_and_removes_models(
 ) -> None:
     folder = tmp_path / "models"
     publish(served_models / "plus" / "1", folder / "first")
+    publish(served_models / "plus" / "1", folder / ".half-copied")
     server = start_server(str(folder), "--watch")
+    assert server.states(".half-copied") == {}
     assert server.states("first") == {1: "AVAILABLE"}
     publish(served_models / "plus" / "2", folder / "second")
     wait_until(lambda: server.states("second") == {2: "AVAILABLE"})
