@@ -267,7 +267,7 @@ def test_classify_and_regress_refuse(predictions: Any, method: str, text: str, c
 @pytest.mark.parametrize(
     ("tasks", "code", "message"),
     [
-        ("", "INVALID_ARGUMENT", "Found ModelSpec with an empty model name."),
+        ("", "INVALID_ARGUMENT", "ModelSpec has no name specified."),
         (
             TASK.format("words", "regress", "regress") + TASK.format("plus", "", "regress"),
             "INVALID_ARGUMENT",

@@ -52,13 +52,32 @@ class GrpcExamples:
         request = _filled(wire.ClassificationRequest(), target, examples, context)
         response = self._send("PredictionService/Classify", request, wire.ClassificationResponse)
         assert response.model_spec.name == target.model
-        return [[(each.label, each.score) for each in row.classes] for row in response.result.classifications]
+        return _classes(response.result)
 
     def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]:
         request = _filled(wire.RegressionRequest(), target, examples, context)
         response = self._send("PredictionService/Regress", request, wire.RegressionResponse)
         assert response.model_spec.name == target.model
-        return [each.value for each in response.result.regressions]
+        return _values(response.result)
+
+    def multi_inference(
+        self, tasks: Sequence[tuple[Target, str]], examples: Sequence[Example], context: Example | None = None
+    ) -> list[list[float] | list[list[tuple[str, float]]]]:
+        """For each task, a target with `classify` or `regress`, what that method would answer. gRPC only."""
+        request = wire.MultiInferenceRequest()
+        for target, method in tasks:
+            task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
+            _name(task.model_spec, target)
+        _fill_input(request.input, examples, context)
+        response = self._send("PredictionService/MultiInference", request, wire.MultiInferenceResponse)
+        asked = [(target.model, target.signature or "serving_default") for target, _ in tasks]
+        assert [(each.model_spec.name, each.model_spec.signature_name) for each in response.results] == asked
+        return [
+            _values(each.regression_result)
+            if each.WhichOneof("result") == "regression_result"
+            else _classes(each.classification_result)
+            for each in response.results
+        ]
 
     def metadata(self, target: Target) -> wire.Message:
         request = wire.GetModelMetadataRequest(metadata_field=["signature_def"])
@@ -133,14 +152,26 @@ def _filled(
     request: wire.Message, target: Target, examples: Sequence[Example], context: Example | None
 ) -> wire.Message:
     _name(request.model_spec, target)
+    _fill_input(request.input, examples, context)
+    return request
+
+
+def _fill_input(proto: wire.Message, examples: Sequence[Example], context: Example | None) -> None:
     if context is None:
-        listed = request.input.example_list
+        listed = proto.example_list
     else:
-        listed = request.input.example_list_with_context
+        listed = proto.example_list_with_context
         _fill(listed.context, context)
     for example in examples:
         _fill(listed.examples.add(), example)
-    return request
+
+
+def _values(result: wire.Message) -> list[float]:
+    return [each.value for each in result.regressions]
+
+
+def _classes(result: wire.Message) -> list[list[tuple[str, float]]]:
+    return [[(each.label, each.score) for each in row.classes] for row in result.classifications]
 
 
 def _fill(proto: wire.Message, example: Example) -> None:

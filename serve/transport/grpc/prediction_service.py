@@ -73,16 +73,17 @@ class PredictionService:
         return response
 
     async def multi_inference(self, request: wire.Message, context: CallContext) -> wire.Message:
-        specs = [task.model_spec for task in request.tasks]
-        if not specs or not all(spec.name for spec in specs):
-            raise ServeError(Code.INVALID_ARGUMENT, "Found ModelSpec with an empty model name.")
-        if len({spec.name for spec in specs}) > 1:
-            raise ServeError(
-                Code.INVALID_ARGUMENT, "All ModelSpecs in a MultiInferenceRequest must access the same model name."
-            )
+        specs = [task.model_spec for task in request.tasks] or [wire.ModelSpec()]
         tasks = [Task(task.model_spec.signature_name, task.method_name) for task in request.tasks]
         response = wire.MultiInferenceResponse()
+        # The first task chooses the version, as upstream has it.
         with self._api.lease(model_ref(specs[0])) as lease:
+            if not all(spec.name for spec in specs):
+                raise ServeError(Code.INVALID_ARGUMENT, "Found ModelSpec with an empty model name.")
+            if len({spec.name for spec in specs}) > 1:
+                raise ServeError(
+                    Code.INVALID_ARGUMENT, "All ModelSpecs in a MultiInferenceRequest must access the same model name."
+                )
             for spec, answer in zip(
                 specs, await self._api.multi_inference(lease, tasks, decode_input(request.input)), strict=True
             ):

@@ -43,7 +43,7 @@ def asker(request: pytest.FixtureRequest, conforming: RunningServer) -> Asker:
 
 
 @pytest.fixture(scope="package")
-def grpc_examples(conforming: RunningServer) -> ExampleAsker:
+def grpc_examples(conforming: RunningServer) -> GrpcExamples:
     return GrpcExamples(conforming)
 
 

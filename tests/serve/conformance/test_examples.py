@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.example_protocols import Example, ExampleAsker
+from tests.support.example_protocols import Example, ExampleAsker, GrpcExamples
 from tests.support.protocols import DTYPES, RefusedError, Target
 
 BOTH = pytest.mark.parametrize("model", ["rated_tf1", "rated_tf2"])
@@ -54,6 +54,48 @@ def test_classify(examples: ExampleAsker, model: str, version: int | None, case:
 )
 def test_half_a_classification(examples: ExampleAsker, model: str, signature: str, expected: Any) -> None:
     assert examples.classify(Target(model, signature), [{"a": [1.0, 2.0]}]) == expected
+
+
+@BOTH
+@pytest.mark.parametrize("case", LISTS)
+def test_multi_inference_answers_as_each_method_would(grpc_examples: GrpcExamples, model: str, case: str) -> None:
+    given, context, _, _ = LISTS[case]
+    tasks = [(Target(model, "classify"), "classify"), (Target(model), "regress"), (Target(model, "scores"), "classify")]
+    assert grpc_examples.multi_inference(tasks, given, context) == [
+        (grpc_examples.classify if method == "classify" else grpc_examples.regress)(target, given, context)
+        for target, method in tasks
+    ]
+
+
+RATED_TF1 = Target("rated_tf1")
+
+
+@pytest.mark.parametrize(
+    ("tasks", "code", "text"),
+    [
+        ([], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        ([(Target(""), "regress")], "INVALID_ARGUMENT", "ModelSpec has no name specified."),
+        ([(RATED_TF1, "regress"), (Target(""), "regress")], "INVALID_ARGUMENT", "with an empty model name."),
+        ([(Target("no"), "regress"), (RATED_TF1, "regress")], "NOT_FOUND", "Servable not found for request: Latest"),
+        ([(RATED_TF1, "regress"), (Target("no"), "regress")], "INVALID_ARGUMENT", "must access the same model name"),
+        ([(RATED_TF1, "regress"), (Target("rated_tf1", "serving_default"), "regress")], "INVALID_ARGUMENT",
+         "Duplicate evaluation of signature: serving_default"),
+        ([(Target("rated_tf1", "x"), "regress")], "INVALID_ARGUMENT",
+         "Requested signature not found in model graph: x"),
+        ([(Target("rated_tf1", version=9), "regress")], "NOT_FOUND", "Specific(rated_tf1, 9)"),
+        ([(RATED_TF1, "predict")], "UNIMPLEMENTED", "Unsupported signature method_name: tensorflow/serving/predict"),
+        ([(RATED_TF1, "classify")], "INVALID_ARGUMENT", "Expected classification signature outputs to contain"),
+        ([(Target("rated_tf1", "classify"), "regress")], "INVALID_ARGUMENT", "Expected one output Tensor."),
+        ([(Target("rated_tf1", "uneven"), "regress")], "INVALID_ARGUMENT", "Expected output Tensor shape"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_multi_inference_refuses(
+    grpc_examples: GrpcExamples, tasks: list[tuple[Target, str]], code: str, text: str
+) -> None:
+    with pytest.raises(RefusedError) as caught:
+        grpc_examples.multi_inference(tasks, [{"a": [1.0, 2.0]}])
+    assert (caught.value.code, text in caught.value.message) == (code, True), caught.value.message
 
 
 GOOD: list[Example] = [{"a": [1.0, 2.0]}]
