@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 import pytest
+from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.server import RunningServer, publish, wait_for_cpu
@@ -85,11 +86,19 @@ def test_health_follows_the_model_and_flips_while_draining(
 def test_reflection_lists_services_and_describes_them(server: RunningServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
         database = ProtoReflectionDescriptorDatabase(channel)
-        assert set(database.get_services()) >= {
+        services = database.get_services()
+        assert set(services) >= {
             "tensorflow.serving.PredictionService",
             "tensorflow.serving.ModelService",
             "grpc.health.v1.Health",
         }
+        newer = channel.stream_stream(
+            "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+            reflection_pb2.ServerReflectionRequest.SerializeToString,
+            reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        (answer,) = newer(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))
+        assert [each.name for each in answer.list_services_response.service] == list(services)
         file = database.FindFileContainingSymbol("tensorflow.serving.PredictionService")
         (service,) = [each for each in file.service if each.name == "PredictionService"]
         assert {method.name for method in service.method} >= {"Predict", "GetModelMetadata"}

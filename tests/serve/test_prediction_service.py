@@ -188,6 +188,23 @@ def test_predict_refuses(
     assert text in caught.value.details()
 
 
+@pytest.mark.parametrize(("text", "message"), [("", "Missing ModelSpec"), ("model_spec {}", "no name specified")])
+@pytest.mark.parametrize(
+    ("method", "request_class"),
+    [
+        ("Predict", predict_pb2.PredictRequest),
+        ("Classify", classification_pb2.ClassificationRequest),
+        ("Regress", regression_pb2.RegressionRequest),
+    ],
+)
+def test_a_request_must_say_which_model(
+    predictions: Any, method: str, request_class: Any, text: str, message: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        getattr(predictions, method)(text_format.Parse(text, request_class()))
+    assert (caught.value.code().name, message in caught.value.details()) == ("INVALID_ARGUMENT", True)
+
+
 @pytest.mark.parametrize("rank", range(9))
 def test_no_rank_of_an_input_ends_the_server(predictions: Any, rank: int) -> None:
     sizes = " ".join("dim { size: 3 }" for _ in range(rank))

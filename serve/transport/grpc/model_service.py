@@ -2,9 +2,8 @@
 
 from serve import metrics
 from serve.api import Api
-from serve.errors import Code, ServeError
 from serve.transport.grpc.method import CallContext, Handler
-from serve.transport.grpc.model_spec import model_ref
+from serve.transport.grpc.model_spec import model_ref, spec_of
 from tfx_export import wire
 
 SERVICE = "tensorflow.serving.ModelService"
@@ -12,10 +11,8 @@ SERVICE = "tensorflow.serving.ModelService"
 
 def handlers(api: Api) -> dict[str, Handler]:
     async def get_model_status(request: wire.Message, context: CallContext) -> wire.Message:
-        if not request.HasField("model_spec"):
-            raise ServeError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
         response = wire.GetModelStatusResponse()
-        for status in await api.status(model_ref(request.model_spec)):
+        for status in await api.status(model_ref(spec_of(request))):
             version = response.model_version_status.add(version=status.version, state=status.state)
             version.status.error_code = status.code
             version.status.error_message = status.message

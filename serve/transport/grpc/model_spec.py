@@ -7,6 +7,13 @@ from tfx_export import wire
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 
 
+def spec_of(request: wire.Message) -> wire.Message:
+    """The ModelSpec of a request. INVALID_ARGUMENT if it has none."""
+    if not request.HasField("model_spec"):
+        raise ServeError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
+    return request.model_spec
+
+
 def model_ref(spec: wire.Message) -> ModelRef:
     """The model a ModelSpec names. INVALID_ARGUMENT if it names none."""
     if not spec.name:

@@ -13,7 +13,7 @@ from serve.metadata import signature_def_map
 from serve.results import fill_classification, fill_regression
 from serve.tracing import span
 from serve.transport.grpc.method import CallContext, Handler, Serialized
-from serve.transport.grpc.model_spec import echo, model_ref
+from serve.transport.grpc.model_spec import echo, model_ref, spec_of
 from tfx_export import wire
 
 SERVICE = "tensorflow.serving.PredictionService"
@@ -41,7 +41,7 @@ class PredictionService:
         self._as_content = config.enable_serialization_as_tensor_content
 
     async def predict(self, request: wire.Message, context: CallContext) -> Serialized:
-        spec = request.model_spec
+        spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             signature = predict_signature(lease, spec.signature_name)
             # Defaults are gRPC's only: REST knows none, here as upstream.
@@ -55,7 +55,7 @@ class PredictionService:
                 )
 
     async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:
-        spec = request.model_spec
+        spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             answer = await self._api.classify(lease, spec.signature_name, decode_input(request.input))
             response = wire.ClassificationResponse()
@@ -64,7 +64,7 @@ class PredictionService:
         return response
 
     async def regress(self, request: wire.Message, context: CallContext) -> wire.Message:
-        spec = request.model_spec
+        spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             answer = await self._api.regress(lease, spec.signature_name, decode_input(request.input))
             response = wire.RegressionResponse()
@@ -96,8 +96,7 @@ class PredictionService:
         return response
 
     async def get_model_metadata(self, request: wire.Message, context: CallContext) -> wire.Message:
-        if not request.HasField("model_spec"):
-            raise ServeError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
+        spec = spec_of(request)
         if not request.metadata_field:
             raise ServeError(Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
@@ -106,7 +105,7 @@ class PredictionService:
                     Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported. There is: {SIGNATURE_DEF}"
                 )
         response = wire.GetModelMetadataResponse()
-        with self._api.lease(model_ref(request.model_spec)) as lease:
+        with self._api.lease(model_ref(spec)) as lease:
             echo(response.model_spec, lease)
             response.metadata[SIGNATURE_DEF].Pack(signature_def_map(lease.model.signatures))
         return response
