@@ -44,6 +44,7 @@ class Harness:
 
     def load_started(self) -> None:
         self.state = State.LOADING
+        self.error = None
         self.attempts += 1
         self.retry_at = None
 
