@@ -19,10 +19,11 @@ from serve.lifecycle.state import State, VersionStatus
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
-from serve.overview import ServedVersion, predict_example
+from serve.overview import ServedVersion, request_example
 from serve.peers import Alone, Peers, Respondent
 from serve.request_log import RequestLog
 from serve.running import DirectRunner, Runner
+from serve.string_uses import string_uses
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
 
 logger = logging.getLogger("serve")
@@ -97,8 +98,10 @@ class Core:
                             for name, signature in lease.model.signatures.items()
                             if signature.inputs
                         }
-                        example = predict_example(lease.model.signatures.get(DEFAULT_SIGNATURE))
-                        found.append(ServedVersion(model.name, status.version, lease.model.engine, signatures, example))
+                        default = lease.model.signatures.get(DEFAULT_SIGNATURE)
+                        verb, example = request_example(default, string_uses(model, status.version, self.config))
+                        engine = lease.model.engine
+                        found.append(ServedVersion(model.name, status.version, engine, signatures, verb, example))
         return tuple(found)
 
     def _load(self, path: Path) -> LoadedModel:

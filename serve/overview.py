@@ -3,28 +3,29 @@
 import json
 import os
 from dataclasses import asdict, dataclass
-from math import prod
 from pathlib import Path
 
+from tfx_export.errors import SavedModelError
+from tfx_export.sample import sample
 from tfx_export.savedmodel.signature import Signature
+from tfx_export.savedmodel.string_use import StringUses
 
 # What still fits on a line.
 MAX_EXAMPLE_ELEMENTS = 16
-
-_ZEROS: dict[str, object] = {"DT_STRING": "", "DT_BOOL": False, "DT_FLOAT": 0.0, "DT_DOUBLE": 0.0, "DT_HALF": 0.0}
 
 
 @dataclass(frozen=True)
 class ServedVersion:
     """One version that serves; `signatures` by name, each with the names of its inputs and their dtypes and shapes.
 
-    `example` is the body of a REST predict request that it answers; empty if that would be too long to type.
+    `example` is the body of a REST request that it answers, `verb` the request's; empty if that is too long to type.
     """
 
     name: str
     version: int
     engine: str
     signatures: dict[str, dict[str, str]]
+    verb: str = ""
     example: str = ""
 
 
@@ -56,21 +57,18 @@ class Overview:
     def _curl(self, version: ServedVersion) -> str:
         model = f"{self.addresses['rest']}/v1/models/{version.name}"
         if version.example:
-            return f"curl -d '{version.example}' {model}:predict"
+            return f"curl -d '{version.example}' {model}:{version.verb}"
         return f"curl {model}/metadata"
 
 
-def predict_example(signature: Signature | None) -> str:
-    """A request of zeros, one row each, as JSON; empty if `signature` is none or has large or unknown inputs."""
+def request_example(signature: Signature | None, uses: StringUses | None) -> tuple[str, str]:
+    """Verb and body of a REST request for `signature`; both empty if there is none that is short enough to type."""
     if signature is None or not signature.inputs:
-        return ""
-    inputs = {}
-    for name, spec in signature.inputs.items():
-        sizes = [1 if size is None else size for size in spec.shape or ()]
-        if spec.shape is None or prod(sizes) > MAX_EXAMPLE_ELEMENTS:
-            return ""
-        value: object = _ZEROS.get(spec.dtype, 0)
-        for size in reversed(sizes):
-            value = [value] * size
-        inputs[name] = value
-    return json.dumps({"inputs": inputs})
+        return "", ""
+    if any(spec.shape is None for spec in signature.inputs.values()):
+        return "", ""
+    try:
+        asked = sample(signature, uses)
+    except (SavedModelError, ValueError):
+        return "", ""
+    return (asked.verb, json.dumps(asked.body())) if asked.size <= MAX_EXAMPLE_ELEMENTS else ("", "")

@@ -1,10 +1,16 @@
-"""Small programs that ask one signature of one model, rendered from templates/clients/ to be copied and run."""
+"""Small programs that ask one signature of one model, rendered from templates/clients/ to be copied and run.
 
+Names come from the model: they are written as literals, so that none can become code.
+"""
+
+import json
+from base64 import b64encode
 from collections.abc import Callable
 from string import Template
+from urllib.parse import quote
 
+from tfx_export.sample import Sample, Value
 from tfx_export.savedmodel.dtypes import numpy_dtype
-from tfx_export.savedmodel.signature import Signature, TensorSpec
 from tfx_export.templates import templates
 
 REST = "http://localhost:8501"
@@ -15,51 +21,76 @@ _FILES = {path.stem: path for path in templates("clients").iterdir()}
 # The languages there are, e.g. `python-grpc`.
 LANGUAGES = tuple(sorted(_FILES))
 
+_KEYS = {"predict": ("inputs", "outputs"), "classify": ("examples", "results"), "regress": ("examples", "results")}
 
-def render(language: str, model: str, signature: Signature, *, rest: str = REST, grpc: str = GRPC) -> str:
-    """The program in `language`, one of LANGUAGES, that asks `signature` of `model` with zeros.
 
-    `rest`: URL of the REST port. `grpc`: target of the gRPC port. Dimensions that are free have the size 1.
+def render(language: str, model: str, signature: str, sample: Sample, *, rest: str = REST, grpc: str = GRPC) -> str:
+    """The program in `language`, one of LANGUAGES, that sends `sample` to `signature` of `model`.
+
+    `rest`: URL of the REST port. `grpc`: target of the gRPC port.
     """
+    key, answer = _KEYS[sample.verb]
+    predicts = sample.verb == "predict"
     return Template(_FILES[language].read_text()).substitute(
-        model=model,
-        signature=signature.name,
-        rest=rest,
+        # ASCII: some line ends that are not would end a comment.
+        title=f"{json.dumps(model)}, signature {json.dumps(signature)}",
+        imports="import numpy as np\n\n" if predicts else "",
+        url=f"{rest}/v1/models/{quote(model, safe='')}:{sample.verb}",
         grpc=grpc,
-        python_inputs=_lines(signature, _python),
-        numpy_inputs=_lines(signature, _numpy),
-        javascript_inputs=_lines(signature, _javascript, indent="  "),
-        go_inputs=_lines(signature, _go, indent="\t\t"),
+        model=_text(model),
+        signature=_text(signature),
+        verb=sample.verb,
+        key=key,
+        answer=answer,
+        noun="inputs" if predicts else "example",
+        request="inputs" if predicts else "[example]",
+        go_request="inputs" if predicts else "[]any{example}",
+        python_values=_lines(sample, _python, "#"),
+        grpc_values=_lines(sample, _numpy if predicts else _features, "#"),
+        javascript_values=_lines(sample, _javascript, "//", indent="  "),
+        go_values=_lines(sample, _go, "//", indent="\t\t"),
     )
 
 
-def _lines(signature: Signature, line: Callable[[TensorSpec], str], indent: str = "    ") -> str:
-    return "\n".join(f'{indent}"{name}": {line(spec)},' for name, spec in signature.inputs.items())
+def _lines(sample: Sample, literal: Callable[[Value], str], comment: str, indent: str = "    ") -> str:
+    return "\n".join(
+        f"{indent}{_text(name)}: {literal(value)}," + (f"  {comment} {value.note}" if value.note else "")
+        for name, value in sample.values.items()
+    )
 
 
-def _shape(spec: TensorSpec) -> list[int]:
-    """A shape that fits: free dimensions have the size 1, a free rank is taken as one dimension."""
-    return [1] if spec.shape is None else [1 if size is None else size for size in spec.shape]
+def _text(text: str) -> str:
+    """A literal in every one of the languages."""
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _value(spec: TensorSpec, false: str) -> str:
-    """Something to fill the tensor with. A fraction for floats: whole numbers would be sent as integers by some."""
-    return {"O": '""', "b": false, "i": "0", "u": "0"}.get(numpy_dtype(spec.dtype).kind, "0.5")
+def _scalar(value: Value, base64: str = '{{"b64": "{}"}}') -> str:
+    """In JSON's notation, which JavaScript and Go share; bytes by the form `base64`."""
+    if isinstance(value.value, bytes):
+        return base64.format(b64encode(value.value).decode())
+    return json.dumps(value.value)
 
 
-def _python(spec: TensorSpec) -> str:
-    return f"filled({_shape(spec)}, {_value(spec, 'False')})"
+def _python(value: Value) -> str:
+    scalar = repr(value.value) if isinstance(value.value, bool) else _scalar(value)
+    return f"filled({list(value.shape)}, {scalar})"
 
 
-def _javascript(spec: TensorSpec) -> str:
-    return f"filled({_shape(spec)}, {_value(spec, 'false')})"
+def _javascript(value: Value) -> str:
+    return f"filled({list(value.shape)}, {_scalar(value)})"
 
 
-def _go(spec: TensorSpec) -> str:
-    return f"filled([]int{{{', '.join(map(str, _shape(spec)))}}}, {_value(spec, 'false')})"
+def _go(value: Value) -> str:
+    scalar = _scalar(value, 'map[string]string{{"b64": "{}"}}')
+    return f"filled([]int{{{', '.join(map(str, value.shape))}}}, {scalar})"
 
 
-def _numpy(spec: TensorSpec) -> str:
-    dtype = numpy_dtype(spec.dtype)
-    shape = tuple(_shape(spec))
-    return f'np.full({shape}, b"", object)' if dtype.kind == "O" else f'np.zeros({shape}, "{dtype.name}")'
+def _numpy(value: Value) -> str:
+    dtype = numpy_dtype(value.dtype)
+    content = value.value.encode() if isinstance(value.value, str) else value.value
+    return f"np.full({value.shape}, {content!r}, {'object' if dtype.kind == 'O' else json.dumps(dtype.name)})"
+
+
+def _features(value: Value) -> str:
+    count = value.shape[0] if value.shape else 0
+    return f"[{value.value!r}]" + (f" * {count}" if count > 1 else "") if count else repr(value.value)

@@ -7,7 +7,7 @@ import { waysFor } from "./ways.js";
 
 const EVERY = 2000; // milliseconds between two looks at the server
 const $ = (id) => document.getElementById(id);
-const state = { models: [], model: null, version: null, signatures: {}, signature: null, way: null };
+const state = { models: [], model: null, version: null, signatures: {}, signature: null, verb: null, way: null, asked: null };
 
 const shapeText = (shape) => (shape === null ? "any" : `(${shape.map((size) => size ?? "?").join(", ")})`);
 const availableVersions = (model) => model.versions.filter(({ state: now }) => now === "AVAILABLE").map(({ version }) => version);
@@ -21,8 +21,11 @@ function listModels() {
         element("dd", { class: now }, now),
         ...(error ? [element("dd", { class: "error" }, error)] : []),
       ]);
-      const choose = () => chooseModel(model.name);
-      return element("li", {}, element("button", { type: "button", "data-model": model.name, "aria-current": model.name === state.model, onclick: choose }, model.name), element("dl", {}, ...rows));
+      const button = element("button", {
+        type: "button", "data-model": model.name, "aria-current": model.name === state.model,
+        disabled: !availableVersions(model).length, onclick: () => chooseModel(model.name),
+      }, model.name);
+      return element("li", {}, button, element("dl", {}, ...rows));
     }),
   );
   if (focused) document.querySelector(`[data-model="${CSS.escape(focused)}"]`)?.focus();
@@ -32,8 +35,9 @@ async function chooseModel(name) {
   const model = state.models.find((one) => one.name === name);
   const versions = model ? availableVersions(model) : [];
   if (!versions.length) return;
+  const kept = name === state.model && versions.includes(state.version);
   state.model = name;
-  await chooseVersion(versions.includes(state.version) ? state.version : versions[0]);
+  await chooseVersion(kept ? state.version : versions[0]);
 }
 
 // The latest choice wins: what an earlier one was still waiting for must not be shown over it.
@@ -48,12 +52,21 @@ async function chooseVersion(version) {
   const names = Object.keys(state.signatures).sort((one, other) => (other === "serving_default") - (one === "serving_default"));
   $("empty").hidden = true;
   $("chosen").hidden = false;
+  const kept = $("model-name").textContent === state.model && names.includes(state.signature) ? state.signature : names[0];
   $("model-name").textContent = state.model;
-  const versions = availableVersions(state.models.find(({ name }) => name === state.model));
-  $("version").replaceChildren(...versions.map((one) => element("option", { selected: one === version }, one)));
-  $("signature-name").replaceChildren(...names.map((name) => element("option", {}, name)));
+  listVersions();
+  $("signature-name").replaceChildren(...names.map((name) => element("option", { selected: name === kept }, name)));
   listModels();
-  await chooseSignature(names[0]);
+  await chooseSignature(kept);
+}
+
+/** As far as they changed: who is choosing must not lose the list. */
+function listVersions() {
+  const versions = availableVersions(state.models.find(({ name }) => name === state.model));
+  if ([...$("version").options].map(({ value }) => value).join() !== versions.join()) {
+    $("version").replaceChildren(...versions.map((one) => element("option", {}, one)));
+  }
+  $("version").value = state.version;
 }
 
 async function chooseSignature(name) {
@@ -64,40 +77,58 @@ async function chooseSignature(name) {
   const row = ({ name: tensor, dtype, shape }) => element("tr", {}, element("td", {}, tensor), element("td", {}, dtype.replace("DT_", "").toLowerCase()), element("td", {}, shapeText(shape)));
   $("inputs").replaceChildren(...inputs.map(row));
   $("outputs").replaceChildren(...outputs.map(row));
+  const { verb, strings, programs } = await server.asking(state.model, state.version, name);
+  if (mine !== choice) return;
+  const asked = JSON.stringify([state.model, name, verb, inputs, strings]);
+  // What was typed or drawn stays when another version asks for the same.
+  if (asked === state.asked) return;
+  state.asked = asked;
+  state.verb = verb;
   $("answer").replaceChildren();
   $("timing").textContent = "";
-  const ways = waysFor(inputs);
-  tabs($("ways"), ways.map((way) => way.name), (chosen) => {
+  $("ask").textContent = verb[0].toUpperCase() + verb.slice(1);
+  const ways = waysFor(verb, inputs, strings);
+  tabs($("ways"), $("way"), ways.map((way) => way.name), (chosen) => {
     state.way = ways.find((way) => way.name === chosen);
     $("way").replaceChildren(state.way.view);
   });
-  const programs = await server.snippets(state.model, name);
-  if (mine !== choice) return;
-  tabs($("languages"), Object.keys(programs), (language) => ($("snippet").textContent = programs[language]));
+  tabs($("languages"), $("program"), Object.keys(programs), (language) => ($("snippet").textContent = programs[language]));
 }
 
-function body() {
-  const inputs = state.way.raw ? state.way.raw() : JSON.stringify(state.way.inputs());
-  return `{"signature_name": ${JSON.stringify(state.signature)}, "inputs": ${inputs}}`;
+async function body() {
+  const given = await state.way.text();
+  const named = `"signature_name": ${JSON.stringify(state.signature)}`;
+  return state.verb === "predict" ? `{${named}, "inputs": ${given}}` : `{${named}, "examples": [${given}]}`;
 }
 
-/** Rows of at least two numbers, of an output or of the only one. */
-function scoreRows(outputs) {
+/** Rows of scores in an answer, [title, scores, labels]: the first of each output that has two numbers or more. */
+function scoreRows({ outputs, results }) {
+  if (Array.isArray(results?.[0])) return [["scores", results[0].map(([, score]) => score), results[0].map(([label]) => label)]];
   const named = outputs !== null && typeof outputs === "object" && !Array.isArray(outputs) ? outputs : { answer: outputs };
   const labels = Object.values(named).find((value) => Array.isArray(value?.[0]) && typeof value[0][0] === "string");
   return Object.entries(named)
     .map(([name, value]) => [name, Array.isArray(value?.[0]) ? value[0] : null])
     .filter(([, row]) => row && row.length > 1 && row.every((score) => typeof score === "number"))
-    .map(([name, row]) => bars(name, row, labels?.[0]?.length === row.length ? labels[0] : undefined));
+    .map(([name, row]) => [name, row, labels?.[0]?.length === row.length ? labels[0] : row.map((_, at) => String(at))]);
+}
+
+/** For those who cannot see the bars, and for those who only want the winner. */
+function summary(rows, milliseconds) {
+  const best = rows.map(([, scores, labels]) => {
+    const at = scores.indexOf(Math.max(...scores));
+    return `, highest: ${labels[at]} (${scores[at].toPrecision(4)})`;
+  });
+  return `${milliseconds.toFixed(1)} ms${best.join("")}`;
 }
 
 async function predict(event) {
   event.preventDefault();
   $("ask").disabled = true;
   try {
-    const { answer, text, milliseconds } = await server.ask(state.model, state.version, "predict", body());
-    $("timing").textContent = `${milliseconds.toFixed(1)} ms`;
-    $("answer").replaceChildren(...scoreRows(answer.outputs), element("pre", { tabindex: 0, "aria-label": "Answer as JSON" }, text));
+    const { answer, text, milliseconds } = await server.ask(state.model, state.version, state.verb, await body());
+    const rows = scoreRows(answer);
+    $("timing").textContent = summary(rows, milliseconds);
+    $("answer").replaceChildren(...rows.map((row) => bars(...row)), element("pre", { tabindex: 0, "aria-label": "Answer as JSON" }, text));
   } catch (error) {
     $("timing").textContent = "";
     $("answer").replaceChildren(element("p", { class: "error", role: "alert" }, error.message));
@@ -109,21 +140,33 @@ async function predict(event) {
 async function refresh() {
   try {
     state.models = await server.models();
-    $("health").textContent = (await server.ready()) ? "ready" : "not ready";
+    show($("health"), await server.readiness());
     listModels();
     const chosen = state.models.find(({ name }) => name === state.model);
     const versions = chosen ? availableVersions(chosen) : [];
-    if (!versions.includes(state.version)) await chooseModel(versions.length ? state.model : state.models.find((model) => availableVersions(model).length)?.name);
+    if (versions.includes(state.version)) listVersions();
+    else await chooseModel(versions.length ? state.model : state.models.find((model) => availableVersions(model).length)?.name);
     await readTraffic();
   } catch (error) {
-    $("health").textContent = `no answer: ${error.message}`;
+    show($("health"), `no answer: ${error.message}`);
   }
   setTimeout(refresh, EVERY);
 }
 
+/** A status is read aloud when it is written: only if it changed. */
+function show(status, text) {
+  if (status.textContent !== text) status.textContent = text;
+}
+
 async function copy() {
-  await navigator.clipboard.writeText($("snippet").textContent);
-  $("copy").textContent = "Copied";
+  try {
+    await navigator.clipboard.writeText($("snippet").textContent);
+    $("copy").textContent = "Copied";
+  } catch {
+    // Pages that come neither from this machine nor over TLS may not write to the clipboard.
+    getSelection().selectAllChildren($("snippet"));
+    $("copy").textContent = "Selected: press Ctrl+C";
+  }
   setTimeout(() => ($("copy").textContent = "Copy"), EVERY);
 }
 

@@ -6,7 +6,7 @@ const MOST_BARS = 20;
 
 /** Bars for one row of scores, largest first where there are many. */
 export function bars(title, scores, labels) {
-  const rows = scores.map((score, at) => ({ score, label: labels?.[at] ?? String(at) }));
+  const rows = scores.map((score, at) => ({ score, label: labels[at] }));
   if (rows.length > MOST_BARS) rows.sort((one, other) => other.score - one.score).splice(MOST_BARS);
   const top = Math.max(...rows.map(({ score }) => Math.abs(score)), Number.EPSILON);
   const chart = element("div", { class: "bars", role: "img", "aria-label": `${title}: ${rows.map(({ label, score }) => `${label} ${score}`).join(", ")}` });

@@ -13,25 +13,26 @@ export function element(name, attributes = {}, ...children) {
 }
 
 /** Tabs after the ARIA pattern: arrow keys move, one tab is in the tab order. Calls choose(name) for the first. */
-export function tabs(list, names, choose) {
+export function tabs(list, panel, names, choose) {
   const select = (name, focus) => {
     for (const tab of list.children) {
       const chosen = tab.textContent === name;
       tab.setAttribute("aria-selected", chosen);
       tab.tabIndex = chosen ? 0 : -1;
+      if (chosen) panel.setAttribute("aria-labelledby", tab.id);
       if (chosen && focus) tab.focus();
     }
     choose(name);
   };
   const step = (event) => {
-    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!by) return;
-    event.preventDefault();
     const at = names.indexOf(event.target.textContent);
-    select(names[(at + by + names.length) % names.length], true);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    select(names[(to + names.length) % names.length], true);
   };
   list.replaceChildren(
-    ...names.map((name) => element("button", { type: "button", role: "tab", onclick: () => select(name), onkeydown: step }, name)),
+    ...names.map((name, at) => element("button", { type: "button", role: "tab", id: `${panel.id}-tab-${at}`, "aria-controls": panel.id, onclick: () => select(name), onkeydown: step }, name)),
   );
   select(names[0]);
 }

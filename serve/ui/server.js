@@ -24,11 +24,18 @@ export async function models() {
   }));
 }
 
-export const ready = async () => (await fetch("readyz")).ok;
+/** `ready`, or what is in the way. */
+export async function readiness() {
+  const response = await fetch("readyz");
+  return response.ok ? "ready" : (await response.text()).trim();
+}
 export const metrics = () => get("metrics");
-/** Language -> program, with the address that this page came from. */
-export const snippets = async (model, signature) =>
-  JSON.parse(await get(`ui/snippets?${new URLSearchParams({ model, signature, rest: location.origin })}`));
+/**
+ * How to ask a signature: { verb, strings, programs }. strings: { input: { image, features: { name: { dtype, shape } } } };
+ * programs: { language: text }, with the address that this page came from.
+ */
+export const asking = async (model, version, signature) =>
+  JSON.parse(await get(`ui/signature?${new URLSearchParams({ model, version, signature, rest: location.origin })}`));
 
 /** Signatures of one version: { name: { method, inputs: [tensor], outputs: [tensor] } }, tensor = { name, dtype, shape }. */
 export async function signatures(model, version) {

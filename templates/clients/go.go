@@ -1,4 +1,4 @@
-// $model, signature $signature, over REST: go run FILE.go
+// $title, over REST: go run FILE.go
 package main
 
 import (
@@ -22,14 +22,14 @@ func filled(shape []int, value any) any {
 }
 
 func main() {
-	inputs := map[string]any{
-$go_inputs
+	$noun := map[string]any{
+$go_values
 	}
-	body, err := json.Marshal(map[string]any{"signature_name": "$signature", "inputs": inputs})
+	body, err := json.Marshal(map[string]any{"signature_name": $signature, "$key": $go_request})
 	if err != nil {
 		log.Fatal(err)
 	}
-	response, err := http.Post("$rest/v1/models/$model:predict", "application/json", bytes.NewReader(body))
+	response, err := http.Post("$url", "application/json", bytes.NewReader(body))
 	if err != nil {
 		log.Fatal(err)
 	}

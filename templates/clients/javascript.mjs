@@ -1,14 +1,16 @@
-// $model, signature $signature, over REST: Node 18 or later, or a browser (start the server with --rest_api_enable_cors_support).
+// $title, over REST: Node 18 or later, or a browser (start the server with --rest_api_enable_cors_support).
 const filled = (shape, value) =>
   shape.length ? Array.from({ length: shape[0] }, () => filled(shape.slice(1), value)) : value;
 
-const inputs = {
-$javascript_inputs
+const $noun = {
+$javascript_values
 };
-const response = await fetch("$rest/v1/models/$model:predict", {
+const response = await fetch("$url", {
   method: "POST",
-  body: JSON.stringify({ signature_name: "$signature", inputs }),
+  body: JSON.stringify({ signature_name: $signature, $key: $request }),
 });
-const answer = await response.json();
+// NaN and the infinities are bare words here, and no JSON.
+const text = (await response.text()).replace(/(?<=[[,:\s])(NaN|-?Infinity)(?=[\],}\s])/g, '"$$1"');
+const answer = JSON.parse(text);
 if (!response.ok) throw new Error(answer.error);
-console.log(JSON.stringify(answer.outputs));
+console.log(JSON.stringify(answer.$answer));

@@ -1,13 +1,8 @@
-# $model, signature $signature, over gRPC: pip install tfx-export
-import numpy as np
+# $title, over gRPC: pip install tfx-export
+${imports}from tfx_export.client import Client, Model
 
-from tfx_export.client import Client, Model
-
-inputs = {
-$numpy_inputs
+$noun = {
+$grpc_values
 }
 with Client("$grpc") as client:
-    outputs = client.predict(Model("$model", signature="$signature"), inputs)
-for name, value in outputs.items():
-    print(name, value.dtype, value.shape)
-    print(value)
+    print(client.$verb(Model($model, signature=$signature), $request))

@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.command_line import tfx_export
 from tests.support.server import RunningServer
+from tfx_export.sample import Sample, Value
+from tfx_export.snippets import render
 
 PROGRAMS = {
     "curl": ("curl", ["bash"], "program.sh"),
@@ -18,21 +20,25 @@ PROGRAMS = {
     "go": ("go", ["go", "run"], "program.go"),
 }
 
-# model, signature, what the answer must hold (inputs are 0.5 and 0; gRPC sends zeros)
-ASKED = [("half_plus_two", "serving_default", ("2.25", "2.")), ("words", "serving_default", ("",))]
+# model, signature, what the answer must hold
+ASKED = [
+    ("half_plus_two", "serving_default", "2.25"),
+    ("words", "serving_default", "echo_bytes"),
+    ("words", "classify", "cheap"),
+    ("words", "regress", "0"),
+    ("pictures", "serving_default", "0"),
+    ("pictures", "measure", "1.5"),
+    ("defaulted", "serving_default", "0.25"),
+    ("slow", "serving_default", "0"),
+]
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("front", ["python"], indirect=True)  # what answers does not matter here
 @pytest.mark.parametrize("language", PROGRAMS)
-@pytest.mark.parametrize(("model", "signature", "says"), ASKED, ids=[model for model, _, _ in ASKED])
+@pytest.mark.parametrize(("model", "signature", "says"), ASKED, ids=[f"{model}-{name}" for model, name, _ in ASKED])
 def test_program_runs_as_copied(
-    server: RunningServer,
-    served_models: Path,
-    tmp_path: Path,
-    language: str,
-    model: str,
-    signature: str,
-    says: tuple[str, ...],
+    server: RunningServer, served_models: Path, tmp_path: Path, language: str, model: str, signature: str, says: str
 ) -> None:
     needed, command, name = PROGRAMS[language]
     if shutil.which(needed) is None:
@@ -41,7 +47,17 @@ def test_program_runs_as_copied(
     (tmp_path / name).write_text(tfx_export("client", served_models / model, *flags).stdout)
     done = subprocess.run([*command, str(tmp_path / name)], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert any(one in done.stdout for one in says), done.stdout
+    assert says in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("language", PROGRAMS)
+def test_names_cannot_become_code(language: str) -> None:
+    programs = []
+    for name in ("plain", "evil\"'\\\n\u2028BODY\n$(touch x)"):
+        programs.append(render(language, name, name, Sample("predict", {name: Value("DT_FLOAT", (1,), 0.5)})))
+    plain, evil = (program.split("\n") for program in programs)
+    assert len(evil) == len(plain)
+    assert len(evil[0].splitlines()) == 1, "the comment at the top has ended"
 
 
 def test_unknown_signature_names_those_that_exist(served_models: Path) -> None:

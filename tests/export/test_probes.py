@@ -10,9 +10,9 @@ import pytest
 from tests.support import keras_models
 from tfx_export import export_keras
 from tfx_export.exporting.probes import generated
-from tfx_export.exporting.serialized import StringUses
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import PREDICT, Shape, Signature, TensorSpec
+from tfx_export.savedmodel.string_use import StringUses
 
 
 @pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_HALF", "DT_INT8", "DT_INT32", "DT_BOOL"])

@@ -9,6 +9,7 @@ image           TF2, a convolution of x [-1, 8, 8, 3]
 hidden          TF2, convolutions where static shape inference does not see them: `loop`, `branch`, `reshaped`
 slow            busy for `loops` turns, a second for some 200,000 of them
 defaulted       y = x * scale, scale has a default
+pictures        Predict on encoded images, `serving_default`, and on tf.Examples, `measure`
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.
@@ -161,6 +162,25 @@ def defaulted(folder: Path) -> None:
         session_model(folder / "defaulted" / "1", {"x": x, "scale": scale}, {"y": x * scale}, defaults={"scale": 3.0})
 
 
+def pictures(folder: Path) -> None:
+    with tf1.Graph().as_default():
+        encoded = tf1.placeholder(tf.string, [None], "encoded")
+        brightness = tf.map_fn(
+            lambda file: tf.reduce_mean(tf.cast(tf.io.decode_image(file, 3, expand_animations=False), tf.float32)),
+            encoded,
+            fn_output_signature=tf.float32,
+        )
+        serialized = tf1.placeholder(tf.string, [None], "serialized")
+        features = tf1.io.parse_example(
+            serialized,
+            {"sizes": tf1.FixedLenFeature([3], tf.float32), "count": tf1.FixedLenFeature([], tf.int64)},
+        )
+        total = tf.reduce_sum(features["sizes"], 1) + tf.cast(features["count"], tf.float32)
+        measure = tf1.saved_model.predict_signature_def({"example": serialized}, {"total": total})
+        files, answers = {"image_bytes": encoded}, {"brightness": brightness}
+        session_model(folder / "pictures" / "1", files, answers, signatures={"measure": measure})
+
+
 def main(folder: Path) -> None:
     module = HalfPlusTwo()
     tf.saved_model.save(
@@ -183,6 +203,7 @@ def main(folder: Path) -> None:
     words(folder)
     slow(folder)
     defaulted(folder)
+    pictures(folder)
 
 
 if __name__ == "__main__":

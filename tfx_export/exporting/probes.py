@@ -13,9 +13,9 @@ from tfx_export import wire
 from tfx_export.errors import SpecError
 from tfx_export.exporting.composites import composites
 from tfx_export.exporting.replay import Arrays
-from tfx_export.exporting.serialized import Feature, StringUse, StringUses
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
+from tfx_export.savedmodel.string_use import Feature, StringUse, StringUses
 
 ROWS = 4
 

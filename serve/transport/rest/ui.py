@@ -1,15 +1,21 @@
-"""The page for people on the REST port: its files, and the programs it shows to be copied."""
+"""The page for people on the REST port: its files, and how to ask a signature."""
 
 import json
 from functools import cache
 from importlib.resources import files
+from typing import Any
 from urllib.parse import urlsplit
 
 from serve.api import Api
+from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.reference import ModelRef
+from serve.string_uses import string_uses
 from serve.transport.rest.message import Answer, Request
 from tfx_export import snippets
+from tfx_export.sample import sample, uses_of
+from tfx_export.savedmodel.string_use import StringUse
+from tfx_export.savedmodel.versions import parse_version
 
 _MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css"}
 
@@ -21,10 +27,10 @@ _HEADERS = {
 }
 
 
-def page(api: Api, request: Request, grpc_port: int) -> Answer | None:
+def page(api: Api, request: Request, config: Config) -> Answer | None:
     """The answer to a GET that belongs to the page; None for any other path."""
-    if request.path == "/ui/snippets":
-        return _snippets(api, request, grpc_port)
+    if request.path == "/ui/signature":
+        return _signature(api, request, config)
     return _files().get(request.path)
 
 
@@ -40,16 +46,36 @@ def _files() -> dict[str, Answer]:
     return {**found, "/": found.pop("/ui/index.html")}
 
 
-def _snippets(api: Api, request: Request, grpc_port: int) -> Answer:
-    """Language -> program that asks `?model=...&signature=...` at `&rest=URL`, as a JSON object."""
+def _signature(api: Api, request: Request, config: Config) -> Answer:
+    """How to ask `?model=...&version=...&signature=...`: a JSON object.
+
+    `verb`; `strings`, what string inputs hold; `programs`, by language, that ask at `&rest=URL`.
+    """
     model, name = request.query.get("model", ""), request.query.get("signature", "")
-    with api.lease(ModelRef(model)) as lease:
-        signature = lease.model.signatures.get(name)
+    version = parse_version(request.query.get("version", ""))
+    with api.lease(ModelRef(model, version)) as lease:
+        signature, version = lease.model.signatures.get(name), lease.version
     if signature is None:
         raise ServeError(Code.NOT_FOUND, f"The model {model} has no signature {name!r}")
+    served = next((each for each in api.models() if each.name == model), None)
+    uses = string_uses(served, version, config) if served else None
     rest = request.query.get("rest") or snippets.REST
-    grpc = f"{urlsplit(rest).hostname}:{grpc_port if grpc_port > 0 else 8500}"
-    programs = {
-        language: snippets.render(language, model, signature, rest=rest, grpc=grpc) for language in snippets.LANGUAGES
+    grpc = f"{urlsplit(rest).hostname}:{config.port if config.port > 0 else 8500}"
+    asked = sample(signature, uses)
+    answer = {
+        "verb": asked.verb,
+        "strings": {alias: _held(use) for alias, use in uses_of(signature, uses).items()},
+        "programs": {
+            language: snippets.render(language, model, name, asked, rest=rest, grpc=grpc)
+            for language in snippets.LANGUAGES
+        },
     }
-    return Answer(json.dumps(programs).encode())
+    return Answer(json.dumps(answer).encode())
+
+
+def _held(use: StringUse) -> dict[str, Any]:
+    features = {
+        name: {"dtype": feature.dtype, "shape": feature.shape and list(feature.shape)}
+        for name, feature in use.features.items()
+    }
+    return {"image": use.image, "features": features}

@@ -36,11 +36,18 @@ def page_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def page_server(page_models: Path, tmp_path: Path, front: str) -> Iterator[RunningServer]:
-    for name in ("quarters", "pair"):
-        publish(page_models / name / "1", tmp_path / "models" / name)
-    with running(tmp_path, f"--model_base_path={tmp_path / 'models'}", f"--front={front}") as server:
+@pytest.fixture(scope="module")
+def page_folder(page_models: Path, served_models: Path, front: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the server of the page serves; versions may be added."""
+    folder = tmp_path_factory.mktemp(f"page_{front}") / "models"
+    for source in (page_models / "quarters", page_models / "pair", served_models / "words", served_models / "pictures"):
+        publish(source / "1", folder / source.name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page_server(page_folder: Path, front: str) -> Iterator[RunningServer]:
+    with running(page_folder.parent, f"--model_base_path={page_folder}", f"--front={front}") as server:
         yield server
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.server import RunningServer, publish
+from tfx_export.sample import PICTURE
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +64,7 @@ def test_the_pad_is_drawn_on_with_the_keyboard(page: Any) -> None:
 
 def test_numbers_and_json_are_sent_as_typed(page: Any) -> None:
     choose(page, "pair")
-    page.fill("[aria-label='x 0']", "1.5")
+    page.fill("[aria-label=x]", "1.5")
     page.fill("[aria-label='n 0']", "2")
     page.fill("[aria-label='n 1']", "3")
     assert answer(page) == [3.5, 4.5]
@@ -71,6 +72,51 @@ def test_numbers_and_json_are_sent_as_typed(page: Any) -> None:
     page.fill("textarea", '{"x": 0.5, "n": [10, 20]}')
     page.click("#ask")
     page.wait_for_function("() => document.querySelector('#answer pre').textContent.includes('20.5')")
+
+
+def test_a_classification_is_asked_by_its_features(page: Any) -> None:
+    choose(page, "words")
+    page.select_option("#signature-name", "classify")
+    page.wait_for_selector("[aria-label=times]")
+    page.fill("[aria-label=word]", "banana")
+    page.fill("[aria-label=times]", "2")  # sent as 2.0: an integer would be another feature
+    page.click("#ask")
+    page.wait_for_selector("#answer pre")
+    assert page.text_content("#ask") == "Classify"
+    assert page.locator(".bars").text_content() == "dear4.000cheap-3.000"
+    assert "highest: dear (4.000)" in page.text_content("#timing")
+    assert ":classify" in page.text_content("#snippet")
+
+
+def test_an_encoded_picture_is_chosen_as_a_file(page: Any, tmp_path: Path) -> None:
+    choose(page, "pictures")
+    assert not page.is_visible(".drop img")
+    page.click("#ask")
+    page.wait_for_selector("#answer [role=alert]:has-text('Choose a picture first.')")
+    (tmp_path / "black.png").write_bytes(PICTURE)
+    page.set_input_files("input[type=file]", tmp_path / "black.png")
+    assert answer(page) == [0.0]
+    assert page.is_visible(".drop img")
+
+
+def test_the_page_fits_a_narrow_screen(page: Any) -> None:
+    page.set_viewport_size({"width": 390, "height": 800})
+    for model in ("quarters", "words"):
+        choose(page, model)
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_everything_that_can_be_operated_has_a_name(page: Any) -> None:
+    for model in ("quarters", "pair", "words", "pictures"):
+        choose(page, model)
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll('button, input, select, textarea, canvas, svg, [role=tabpanel]')]
+                .filter(one => one.checkVisibility())
+                .filter(one => !one.ariaLabel && !one.getAttribute('aria-label') && !one.textContent.trim()
+                    && !one.labels?.length && !document.getElementById(one.getAttribute('aria-labelledby')))
+                .map(one => one.outerHTML)"""
+        )
+        assert nameless == []
 
 
 def test_the_servers_error_is_shown(page: Any) -> None:
@@ -82,11 +128,16 @@ def test_the_servers_error_is_shown(page: Any) -> None:
     assert "n" in page.text_content("#answer [role=alert]")
 
 
-def test_a_new_version_takes_over_while_the_page_is_open(page: Any, page_models: Path, tmp_path: Path) -> None:
+def test_a_new_version_takes_over_while_the_page_is_open(page: Any, page_models: Path, page_folder: Path) -> None:
     choose(page, "quarters")
-    publish(page_models / "quarters" / "1", tmp_path / "models" / "quarters", 2)
+    page.focus("canvas.pad")
+    page.keyboard.press("Space")
+    drawn = answer(page)
+    publish(page_models / "quarters" / "1", page_folder / "quarters", 2)
     page.wait_for_function("() => document.getElementById('version').value === '2'", timeout=30_000)
     assert "version 1END" in page.text_content("#models")
+    page.evaluate("document.getElementById('answer').replaceChildren()")
+    assert answer(page) == drawn, "the drawing is lost"
 
 
 def test_tabs_follow_the_arrow_keys(page: Any) -> None:

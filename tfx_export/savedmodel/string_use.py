@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
-from tfx_export.savedmodel import reader
-from tfx_export.savedmodel.dtypes import dtype_name
+from tfx_export.savedmodel import reader, tensor
+from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
+from tfx_export.savedmodel.graph import parse_graph
 from tfx_export.savedmodel.signature import Shape
 
 _DECODERS = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg"}
@@ -42,10 +41,10 @@ class StringUses:
         self._folder, self._tags = folder, tags
         self._graph: Any = None
 
-    def of(self, tensor: str) -> StringUse:
-        """How the graph reads the input tensor `tensor` (`serving_default_inputs:0`)."""
+    def of(self, name: str) -> StringUse:
+        """How the graph reads the input tensor `name` (`serving_default_inputs:0`)."""
         graph = self._graph_def()
-        reached = list(self._reached(graph, tensor.partition(":")[0]))
+        reached = list(self._reached(graph, name.partition(":")[0]))
         features: dict[str, Feature] = {}
         for node, scope in reached:
             if node.op in _PARSERS:
@@ -57,13 +56,13 @@ class StringUses:
         graph = self._graph_def()
         fed = {node.input[1].partition(":")[0] for node in graph.node if node.op.startswith("LookupTableImport")}
         constants = [node.attr["value"].tensor for node in graph.node if node.op == "Const" and node.name in fed]
-        arrays = [tf.make_ndarray(constant) for constant in constants]
+        arrays = [tensor.decode(constant) for constant in constants]
         return tuple(number for array in arrays if array.dtype.kind == "i" for number in array.ravel()[:500].tolist())
 
     def _graph_def(self) -> Any:
         if self._graph is None:
             meta = reader.find_meta_graph(reader.read_index(self._folder), self._tags)
-            self._graph = tf.compat.v1.GraphDef.FromString(meta.graph_def)
+            self._graph = parse_graph(meta)
         return self._graph
 
     def _reached(self, graph: Any, start: str) -> Iterator[tuple[Any, dict[str, Any]]]:
@@ -90,8 +89,8 @@ class StringUses:
             words |= dict.fromkeys(asset.read_bytes().splitlines()[:500])
         nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
         for node in nodes:
-            if node.op == "Const" and node.attr["dtype"].type == tf.string.as_datatype_enum:
-                values = tf.make_ndarray(node.attr["value"].tensor).ravel()
+            if node.op == "Const" and node.attr["dtype"].type == dtype_number("DT_STRING"):
+                values = tensor.decode(node.attr["value"].tensor).ravel()
                 # A lone string is a file name or a message; vocabularies come in bulk.
                 words |= dict.fromkeys(values.tolist()[:500] if values.size > 1 else [])
         return tuple(word for word in words if 0 < len(word) <= 64)
@@ -115,7 +114,7 @@ def _features(node: Any, scope: dict[str, Any]) -> dict[str, Feature]:
         constant = scope.get(name.partition(":")[0])
         if constant is None or constant.op != "Const":
             return []
-        return [key.decode() for key in tf.make_ndarray(constant.attr["value"].tensor).ravel().tolist()]
+        return [key.decode() for key in tensor.decode(constant.attr["value"].tensor).ravel().tolist()]
 
     attr = node.attr
     if node.op == "ParseExampleV2":

@@ -1,0 +1,13 @@
+"""What the string inputs of a served version hold, read from its folder: text, pictures, or tf.Examples."""
+
+from serve.config import Config
+from serve.lifecycle.source import ServedModel
+from tfx_export.savedmodel.reader import is_saved_model
+from tfx_export.savedmodel.string_use import StringUses
+from tfx_export.savedmodel.versions import list_versions
+
+
+def string_uses(model: ServedModel, version: int, config: Config) -> StringUses | None:
+    """None if the folder holds no graph, or is gone. Nothing is read before somebody asks about an input."""
+    folder = list_versions(model.base_path).get(version)
+    return StringUses(folder, config.saved_model_tags.split(",")) if folder and is_saved_model(folder) else None
