@@ -63,13 +63,34 @@ def test_no_placeholder_is_left(model: Path, tmp_path: Path) -> None:
             assert "$service" not in file.read_text()
 
 
-def test_deployment_gives_the_server_time_to_drain(model: Path, tmp_path: Path) -> None:
-    deploy("kubernetes", model, "--out", tmp_path / "out")
-    pod = yaml.safe_load((tmp_path / "out" / "deployment.yaml").read_text())["spec"]["template"]["spec"]
-    container = pod["containers"][0]
-    drain = int(container["args"][0].removeprefix("--drain_seconds="))
-    sleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] > drain + sleep
+# File, where its pods are described, and how long one that stops has if the file does not say: Kubernetes' default, and
+# Knative's, which is the time a request may take.
+STOPS = [
+    ("kubernetes", "deployment.yaml", "terminationGracePeriodSeconds", None),
+    ("kserve", "servingruntime.yaml", "terminationGracePeriodSeconds", 30),
+    ("knative", "service.yaml", "timeoutSeconds", None),
+]
+
+
+@pytest.mark.parametrize(("target", "file", "grace", "default"), STOPS, ids=[target for target, *_ in STOPS])
+def test_pods_have_time_to_drain_and_few_rights(
+    target: str, file: str, grace: str, default: int | None, model: Path, tmp_path: Path
+) -> None:
+    deploy(target, model, "--out", tmp_path / "out")
+    spec = yaml.safe_load((tmp_path / "out" / file).read_text())["spec"]
+    pod = spec["template"]["spec"] if "template" in spec else spec
+    (container,) = pod["containers"]
+    drain = next(int(each.partition("=")[2]) for each in container["args"] if each.startswith("--drain_seconds="))
+    before = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) if "lifecycle" in container else 0
+    assert pod.get(grace, default) > drain + before
+    # What the Pod Security Standard `restricted` asks for.
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "runAsNonRoot": True,
+        "runAsUser": 1000,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
 
 
 def test_systemd_waits_longer_than_the_drain(model: Path, tmp_path: Path) -> None:
@@ -78,6 +99,7 @@ def test_systemd_waits_longer_than_the_drain(model: Path, tmp_path: Path) -> Non
     assert f"--model_base_path={model}" in unit
     assert "--drain_seconds=30" in unit
     assert "TimeoutStopSec=45" in unit
+    assert "KillMode=mixed" in unit, "workers would be told to stop while they answer"
 
 
 def test_stock_runtime_prints_the_docker_line(model: Path) -> None:
