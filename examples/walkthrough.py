@@ -1,6 +1,7 @@
 """What the walk-throughs share: typing commands for the reader, and a server that is ended whatever happens."""
 
 import json
+import shlex
 import shutil
 import signal
 import socket
@@ -47,8 +48,16 @@ class Walkthrough:
         self.here, self.work = here, here / "work"
 
     def run(self, *words: str) -> None:
-        """Run what a user would type, and show it."""
+        """Run what a user would type in the work folder, and show it."""
         subprocess.run(self._command(words), cwd=self.work, check=True)
+
+    def shell(self, line: str) -> None:
+        """The same for a line that only a shell understands. Without curl, one that needs it is left out."""
+        print(f"\n$ {line}", flush=True)
+        if line.startswith("curl ") and shutil.which("curl") is None:
+            print("left out: there is no curl on this machine", flush=True)
+        else:
+            subprocess.run(line.replace("curl ", "curl -fsS "), shell=True, cwd=self.work, check=True)
 
     @contextmanager
     def serving(self, model_folder: str, *flags: str) -> Iterator[Server]:
@@ -80,10 +89,9 @@ class Walkthrough:
             sys.exit("interrupted")
 
     def _command(self, words: tuple[str, ...]) -> list[str]:
-        print(f"\n$ {' '.join(words)}", flush=True)
-        if words[0] == "tfx-export":
-            return [sys.executable, "-m", "tfx_export", *words[1:]]
-        return [sys.executable, str(self.here / words[1]), *words[2:]]
+        print(f"\n$ {shlex.join(words)}", flush=True)
+        programs = {"python": [sys.executable], "tfx-export": [sys.executable, "-m", "tfx_export"]}
+        return [*programs[words[0]], *words[1:]]
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -19,14 +19,14 @@ ENDS = [
 
 
 def story(walk: Walkthrough, steps: int) -> None:
-    walk.run("python", "train.py", ".", str(steps))
+    walk.run("python", "../train.py", ".", str(steps))
     for version in ("1", "2"):
         words = ("tfx-export", "session", "checkpoint/model.ckpt.meta", "--out", "models/deeplab", "--version", version)
         walk.run(*words, *ENDS, "--as-text")
     walk.run("tfx-export", "show", "--dir", "models/deeplab")
     with walk.serving("models/deeplab") as server:
         server.wait_for({"2": "AVAILABLE"})
-        walk.run("python", "client.py", f"127.0.0.1:{server.grpc}", "scene.npy", "mask.png")
+        walk.run("python", "../client.py", f"127.0.0.1:{server.grpc}", "scene.npy", "mask.png")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from walkthrough import Walkthrough
 
 
 def story(walk: Walkthrough, data: Path | None, images: int) -> None:
-    walk.run("python", "train.py", ".", *([str(data.resolve())] if data else []))
+    walk.run("python", "../train.py", ".", *([str(data.resolve())] if data else []))
     walk.run(
         *("tfx-export", "session", "checkpoint/model.ckpt", "--out", "models/mnist", "--version", "2"),
         *("--input", "images=x:0", "--output", "scores=y:0", "--signatures", "signatures.yaml"),
@@ -22,7 +22,7 @@ def story(walk: Walkthrough, data: Path | None, images: int) -> None:
     walk.run("tfx-export", "show", "--dir", "models/mnist")
     with walk.serving("models/mnist") as server:
         server.wait_for({"2": "AVAILABLE"})
-        walk.run("python", "client.py", f"127.0.0.1:{server.grpc}", "test.npz", str(images))
+        walk.run("python", "../client.py", f"127.0.0.1:{server.grpc}", "test.npz", str(images))
 
 
 if __name__ == "__main__":

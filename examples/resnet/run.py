@@ -14,13 +14,17 @@ from walkthrough import Walkthrough
 
 
 def story(walk: Walkthrough, weights: str, requests: int) -> None:
-    walk.run("python", "make.py", ".", weights)
+    walk.run("python", "../make.py", ".", weights)
     words = ("tfx-export", "keras", "resnet50.keras", "--out", "models/resnet", "--signature", "serving_default=image")
     walk.run(*words, "--image-scale", "resnet50")
     with walk.serving("models/resnet") as server:
         server.wait_for({"1": "AVAILABLE"})
+        walk.shell(
+            """(printf '{"instances": [{"b64": "'; base64 < photograph0.jpg | tr -d '\\n'; printf '"}]}') > body.json"""
+        )
+        walk.shell(f"curl -d @body.json http://127.0.0.1:{server.rest}/v1/models/resnet:predict > answer.json")
         photographs = sorted(path.name for path in walk.work.glob("*.jpg"))
-        walk.run("python", "client.py", str(server.grpc), str(server.rest), str(requests), *photographs)
+        walk.run("python", "../client.py", str(server.grpc), str(server.rest), str(requests), *photographs)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from walkthrough import Walkthrough
 
 
 def story(walk: Walkthrough, data: Path | None, epochs: int) -> None:
-    walk.run("python", "train.py", ".", str(data.resolve()) if data else "", str(epochs))
+    walk.run("python", "../train.py", ".", f"--epochs={epochs}", *([f"--data={data.resolve()}"] if data else []))
     words = ("tfx-export", "keras", "simpsons.h5", "--out", "models/simpsons", "--labels", "characters.txt")
     walk.run(*words, "--top-k", "3")
     with walk.serving("models/simpsons") as server:
         server.wait_for({"1": "AVAILABLE"})
-        walk.run("python", "client.py", str(server.grpc), str(server.rest), ".")
+        walk.run("python", "../client.py", str(server.grpc), str(server.rest), ".")
 
 
 if __name__ == "__main__":

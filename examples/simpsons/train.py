@@ -1,12 +1,12 @@
 """A small CNN for 32 characters on images of 64x64, saved as .h5.
 
-    python train.py FOLDER [DATA] [EPOCHS]
+    python train.py FOLDER [--data DATA] [--epochs 6]
 
 DATA has a folder of images for each character; without it faces are generated. Writes FOLDER/simpsons.h5,
 FOLDER/characters.txt and FOLDER/test.npz (images float32 [n, 64, 64, 3] between 0 and 1, labels).
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 from tfx_export.quiet import import_tensorflow
@@ -72,5 +72,9 @@ def train(folder: Path, data: Path | None, epochs: int) -> None:
 
 
 if __name__ == "__main__":
-    given = dict(enumerate(sys.argv))
-    train(Path(given[1]).resolve(), Path(given[2]) if given.get(2) else None, int(given.get(3, 6)))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--epochs", type=int, default=6)
+    given = parser.parse_args()
+    train(given.folder.resolve(), given.data, given.epochs)

@@ -10,12 +10,14 @@ from walkthrough import Walkthrough
 
 
 def story(walk: Walkthrough) -> None:
-    walk.run("python", "train.py", ".")
+    walk.run("python", "../train.py", ".")
     words = ("tfx-export", "keras", "mood.keras", "--out", "models/mood", "--labels", "moods.txt", "--top-k", "2")
     walk.run(*words)
     with walk.serving("models/mood") as server:
         server.wait_for({"1": "AVAILABLE"})
-        walk.run("python", "client.py", str(server.grpc), str(server.rest))
+        sentence = '{"instances": [{"text": ["a lovely film"]}]}'
+        walk.shell(f"curl -d '{sentence}' http://127.0.0.1:{server.rest}/v1/models/mood:predict")
+        walk.run("python", "../client.py", str(server.grpc), str(server.rest))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import sys
 from pathlib import Path
-from shutil import copy
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
@@ -11,13 +10,15 @@ from walkthrough import Walkthrough
 
 
 def story(walk: Walkthrough) -> None:
-    walk.run("python", "train.py", ".")
-    copy(HERE / "signatures.yaml", walk.work)  # beside the labels it names
+    walk.run("python", "../train.py", ".")
+    walk.shell("cp ../signatures.yaml .")  # beside the labels it names
     words = ("tfx-export", "keras", "customers.keras", "--out", "models/customers", "--signatures", "signatures.yaml")
     walk.run(*words)
     with walk.serving("models/customers") as server:
         server.wait_for({"1": "AVAILABLE"})
-        walk.run("python", "client.py", str(server.grpc), str(server.rest))
+        customer = '{"examples": [{"age": 41.0, "income": 60.0, "job": "engineer"}]}'
+        walk.shell(f"curl -d '{customer}' http://127.0.0.1:{server.rest}/v1/models/customers:classify")
+        walk.run("python", "../client.py", str(server.grpc), str(server.rest))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -92,6 +93,7 @@ class PythonFront:
         if self._config.port:
             port = _bind(server, _join(self._config.host, max(self._config.port, 0)), self._config.ssl_config_file)
             addresses["grpc"] = _join(self._config.host, port)
+            self._config = replace(self._config, port=port)  # what the page tells its readers
         await server.start()
         self._grpc = server
 

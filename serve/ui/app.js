@@ -140,7 +140,7 @@ async function predict(event) {
 async function refresh() {
   try {
     state.models = await server.models();
-    show($("health"), await server.readiness());
+    showHealth(await server.readiness());
     listModels();
     const chosen = state.models.find(({ name }) => name === state.model);
     const versions = chosen ? availableVersions(chosen) : [];
@@ -148,14 +148,16 @@ async function refresh() {
     else await chooseModel(versions.length ? state.model : state.models.find((model) => availableVersions(model).length)?.name);
     await readTraffic();
   } catch (error) {
-    show($("health"), `no answer: ${error.message}`);
+    showHealth(`no answer: ${error.message}`);
   }
   setTimeout(refresh, EVERY);
 }
 
-/** A status is read aloud when it is written: only if it changed. */
-function show(status, text) {
-  if (status.textContent !== text) status.textContent = text;
+function showHealth(text) {
+  // Read aloud when it is written: only if it changed.
+  if ($("health").textContent === text) return;
+  $("health").textContent = text;
+  $("health").classList.toggle("error", text !== "ready");
 }
 
 async function copy() {

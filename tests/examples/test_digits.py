@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.examples.readme import assert_typed
 from tests.support.server import wait_until
 
 ANSWERS = r"{}: 300 digits, error rate (\d+\.\d+)%, median latency \d+\.\d+ ms"
@@ -45,6 +46,7 @@ def test_demo_trains_exports_serves_asks_and_stops(demo: Path) -> None:
     assert "version 2: AVAILABLE" in done.stdout
     assert "version 1: END" in done.stdout
     assert "the server exited with 0" in done.stdout
+    assert_typed(demo / "README.md", done.stdout)
 
 
 STORY = """

@@ -1,12 +1,19 @@
-"""Each walk-through runs by one command, here at a small size."""
+"""Each walk-through runs by one command, here at a small size, and types what its README shows."""
 
+import gzip
+import importlib.util
 import re
+import struct
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from tests.examples.readme import assert_typed
 
 PERCENT = r"(\d+\.\d+)%"
 
@@ -31,6 +38,7 @@ def test_walkthrough_runs(examples: Path, name: str, arguments: Sequence[str], s
     for pattern in says:
         assert re.search(pattern, done.stdout), done.stdout
     assert "the server exited with 0" in done.stdout
+    assert_typed(examples / name / "README.md", done.stdout)
 
 
 def test_every_example_is_tested_and_described() -> None:
@@ -41,3 +49,47 @@ def test_every_example_is_tested_and_described() -> None:
     for name in found:
         assert (folder / name / "README.md").is_file()
         assert f"({name})" in index
+
+
+def idx(values: np.ndarray) -> bytes:
+    return struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.tobytes()
+
+
+IMAGES = np.arange(3 * 784, dtype=np.uint8).reshape(3, 28, 28)
+LABELS = np.array([7, 0, 9], np.uint8)
+
+
+def write_idx(folder: Path, suffix: str = "", pack: Callable[[bytes], bytes] = bytes) -> None:
+    for part in ("train", "t10k"):
+        (folder / f"{part}-images-idx3-ubyte{suffix}").write_bytes(pack(idx(IMAGES)))
+        (folder / f"{part}-labels-idx1-ubyte{suffix}").write_bytes(pack(idx(LABELS)))
+
+
+def write_npz(folder: Path) -> None:
+    np.savez(folder / "mnist.npz", x_train=IMAGES, y_train=LABELS, x_test=IMAGES, y_test=LABELS)
+
+
+@pytest.mark.parametrize(
+    "write", [write_idx, lambda folder: write_idx(folder, ".gz", gzip.compress), write_npz], ids=["idx", "gz", "npz"]
+)
+def test_mnist_is_read_from_a_folder(examples: Path, tmp_path: Path, write: Callable[[Path], None]) -> None:
+    write(tmp_path)
+    for images, labels in mnist_data(examples).load(tmp_path):
+        assert (images.shape, images.dtype) == ((3, 784), np.float32)
+        np.testing.assert_array_equal(np.rint(images * 255), IMAGES.reshape(3, 784))
+        np.testing.assert_array_equal(labels, LABELS)
+
+
+def test_a_folder_without_mnist_is_said_to_be_one(examples: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"holds neither idx files .* nor mnist\.npz"):
+        mnist_data(examples).load(tmp_path)
+
+
+def mnist_data(examples: Path) -> Any:
+    """examples/mnist/data.py"""
+    spec = importlib.util.spec_from_file_location("mnist_data", examples / "mnist" / "data.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

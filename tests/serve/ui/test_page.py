@@ -149,6 +149,12 @@ def test_tabs_follow_the_arrow_keys(page: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
 
 
+@pytest.mark.parametrize("front", ["python"], indirect=True)
+def test_programs_know_a_port_that_was_found_by_itself(page: Any, page_server: RunningServer) -> None:
+    page.click("#languages [role=tab]:has-text('python-grpc')")
+    assert f'Client("{page_server.grpc}")' in page.text_content("#snippet")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_has_enough_contrast(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
