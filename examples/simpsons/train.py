@@ -18,6 +18,7 @@ import numpy as np
 from keras import layers
 
 SIZE, CHARACTERS, HELD_OUT = 64, 32, 64
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 
 
 def generated(number: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -43,7 +44,14 @@ def from_folder(data: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     from PIL import Image
 
     folders = sorted(path for path in data.iterdir() if path.is_dir())[:CHARACTERS]
-    found = [(file, label) for label, folder in enumerate(folders) for file in sorted(folder.iterdir())]
+    found = [
+        (file, label)
+        for label, folder in enumerate(folders)
+        for file in sorted(folder.iterdir())
+        if file.suffix.lower() in PICTURES
+    ]
+    if len(found) <= HELD_OUT:
+        raise SystemExit(f"{data} holds {len(found)} pictures in folders, {HELD_OUT} are kept for asking: give more")
     order = np.random.default_rng(8).permutation(len(found))
     images = [Image.open(found[at][0]).convert("RGB").resize((SIZE, SIZE)) for at in order]
     labels = np.array([found[at][1] for at in order])

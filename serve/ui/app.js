@@ -7,7 +7,7 @@ import { waysFor } from "./ways.js";
 
 const EVERY = 2000; // milliseconds between two looks at the server
 const $ = (id) => document.getElementById(id);
-const state = { models: [], model: null, version: null, signatures: {}, signature: null, verb: null, way: null, asked: null };
+const state = { models: [], model: null, version: null, signatures: {}, signature: null, verb: null, way: null, asked: null, holds: null };
 
 const shapeText = (shape) => (shape === null ? "any" : `(${shape.map((size) => size ?? "?").join(", ")})`);
 const availableVersions = (model) => model.versions.filter(({ state: now }) => now === "AVAILABLE").map(({ version }) => version);
@@ -77,15 +77,15 @@ async function chooseSignature(name) {
   const row = ({ name: tensor, dtype, shape }) => element("tr", {}, element("td", {}, tensor), element("td", {}, dtype.replace("DT_", "").toLowerCase()), element("td", {}, shapeText(shape)));
   $("inputs").replaceChildren(...inputs.map(row));
   $("outputs").replaceChildren(...outputs.map(row));
-  const { verb, strings, programs } = await server.asking(state.model, state.version, name);
-  if (mine !== choice) return;
-  const asked = JSON.stringify([state.model, name, verb, inputs, strings]);
   // What was typed or drawn stays when another version asks for the same.
-  if (asked === state.asked) return;
-  state.asked = asked;
-  state.verb = verb;
-  $("answer").replaceChildren();
-  $("timing").textContent = "";
+  const asked = JSON.stringify([state.model, name, inputs]);
+  if (asked !== state.asked) clearForm();
+  const { verb, strings, programs } = await server.asking(state.model, state.version, name);
+  const holds = JSON.stringify([verb, strings]);
+  if (mine !== choice || (asked === state.asked && holds === state.holds)) return;
+  clearForm();
+  Object.assign(state, { asked, holds, verb });
+  $("ask").disabled = false;
   $("ask").textContent = verb[0].toUpperCase() + verb.slice(1);
   const ways = waysFor(verb, inputs, strings);
   tabs($("ways"), $("way"), ways.map((way) => way.name), (chosen) => {
@@ -93,6 +93,14 @@ async function chooseSignature(name) {
     $("way").replaceChildren(state.way.view);
   });
   tabs($("languages"), $("program"), Object.keys(programs), (language) => ($("snippet").textContent = programs[language]));
+}
+
+/** Until the form of the new choice is there, nothing can be sent. */
+function clearForm() {
+  state.asked = null;
+  $("ask").disabled = true;
+  $("timing").textContent = "";
+  for (const part of ["ways", "way", "answer"]) $(part).replaceChildren();
 }
 
 async function body() {
@@ -124,8 +132,10 @@ function summary(rows, milliseconds) {
 async function predict(event) {
   event.preventDefault();
   $("ask").disabled = true;
+  const { asked } = state;
   try {
     const { answer, text, milliseconds } = await server.ask(state.model, state.version, state.verb, await body());
+    if (asked !== state.asked) return; // it answers what is no longer shown
     const rows = scoreRows(answer);
     $("timing").textContent = summary(rows, milliseconds);
     $("answer").replaceChildren(...rows.map((row) => bars(...row)), element("pre", { tabindex: 0, "aria-label": "Answer as JSON" }, text));
@@ -133,7 +143,7 @@ async function predict(event) {
     $("timing").textContent = "";
     $("answer").replaceChildren(element("p", { class: "error", role: "alert" }, error.message));
   } finally {
-    $("ask").disabled = false;
+    $("ask").disabled = state.asked === null;
   }
 }
 

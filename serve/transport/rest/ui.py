@@ -13,6 +13,7 @@ from serve.lifecycle.reference import ModelRef
 from serve.string_uses import string_uses
 from serve.transport.rest.message import Answer, Request
 from tfx_export import snippets
+from tfx_export.errors import SavedModelError
 from tfx_export.sample import sample, uses_of
 from tfx_export.savedmodel.string_use import StringUse
 from tfx_export.savedmodel.versions import parse_version
@@ -61,10 +62,13 @@ def _signature(api: Api, request: Request, config: Config) -> Answer:
     uses = string_uses(served, version, config) if served else None
     rest = request.query.get("rest") or snippets.REST
     grpc = f"{urlsplit(rest).hostname}:{config.port if config.port > 0 else 8500}"
-    asked = sample(signature, uses)
+    try:
+        asked, strings = sample(signature, uses), uses_of(signature, uses)
+    except (SavedModelError, ValueError):  # the file has changed since it was loaded
+        asked, strings = sample(signature, None), uses_of(signature, None)
     answer = {
         "verb": asked.verb,
-        "strings": {alias: _held(use) for alias, use in uses_of(signature, uses).items()},
+        "strings": {alias: _held(use) for alias, use in strings.items()},
         "programs": {
             language: snippets.render(language, model, name, asked, rest=rest, grpc=grpc)
             for language in snippets.LANGUAGES

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.slow
 def choose(page: Any, model: str) -> None:
     page.click(f"[data-model={model}]")
     page.wait_for_function("name => document.getElementById('model-name').textContent === name", arg=model)
+    page.wait_for_selector("#ask:not([disabled])")
 
 
 def answer(page: Any) -> Any:

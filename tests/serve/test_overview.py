@@ -1,0 +1,39 @@
+"""The line that a started server gives to try: a request that its model answers, if it fits on a line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serve.overview import request_example
+from tfx_export.savedmodel.reader import read_signatures
+from tfx_export.savedmodel.string_use import StringUses
+
+NOTHING = ("", None)
+
+
+@pytest.mark.parametrize(
+    ("model", "signature", "wanted"),
+    [
+        ("words", "serving_default", ("predict", {"inputs": {"word": ["text"]}})),
+        ("words", "classify", ("classify", {"examples": [{"times": 0.5, "word": "text"}]})),
+        ("words", "regress", ("regress", {"examples": [{"times": 0.5, "word": "text"}]})),
+        ("slow", "serving_default", ("predict", {"inputs": {"loops": 1}})),
+        ("image", "serving_default", NOTHING),
+        ("words", "no such signature", NOTHING),
+    ],
+)
+def test_the_request_fits_the_signature(
+    served_models: Path, model: str, signature: str, wanted: tuple[str, Any]
+) -> None:
+    folder = served_models / model / "1"
+    verb, body = request_example(read_signatures(folder).get(signature), StringUses(folder, ["serve"]))
+    assert (verb, json.loads(body or "null")) == wanted
+
+
+def test_without_a_graph_to_look_into_a_string_is_text(served_models: Path, tmp_path: Path) -> None:
+    found = read_signatures(served_models / "pictures" / "1")["serving_default"]
+    assert json.loads(request_example(found, None)[1]) == {"inputs": {"image_bytes": ["text"]}}
+    (tmp_path / "saved_model.pb").write_bytes(b"\x12no graph")
+    assert request_example(found, StringUses(tmp_path, ["serve"])) == ("", "")
