@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from serve.config import Config
@@ -61,6 +62,8 @@ class NativeFront:
             door = Door("grpc", taken, grpc_tls)
             doors.append(door)
             addresses["grpc"] = joined(config.host, door.port)
+            # The page writes programs that ask this port.
+            self._config = replace(config, port=door.port)
         if config.one_port and config.port:
             addresses["rest"] = f"{'https' if grpc_tls else 'http'}://{addresses['grpc']}"
         elif config.rest_api_port:

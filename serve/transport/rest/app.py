@@ -71,7 +71,7 @@ class RestApp:
                 return Answer(await pages.models(self._api))
             case "/openapi.json":
                 return Answer(openapi(self._api))
-        return None if self._config.no_ui else ui.page(self._api, request, self._config)
+        return None if self._config.no_ui else await ui.page(self._api, request, self._config)
 
 
 def _preflight(request: Request) -> Answer:

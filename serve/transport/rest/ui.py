@@ -1,5 +1,6 @@
 """The page for people on the REST port: its files, and how to ask a signature."""
 
+import asyncio
 import json
 from functools import cache
 from importlib.resources import files
@@ -28,10 +29,11 @@ _HEADERS = {
 }
 
 
-def page(api: Api, request: Request, config: Config) -> Answer | None:
+async def page(api: Api, request: Request, config: Config) -> Answer | None:
     """The answer to a GET that belongs to the page; None for any other path."""
     if request.path == "/ui/signature":
-        return _signature(api, request, config)
+        # It reads the graph, which may be large.
+        return await asyncio.to_thread(_signature, api, request, config)
     return _files().get(request.path)
 
 

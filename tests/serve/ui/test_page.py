@@ -150,7 +150,6 @@ def test_tabs_follow_the_arrow_keys(page: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
 
 
-@pytest.mark.parametrize("front", ["python"], indirect=True)
 def test_programs_know_a_port_that_was_found_by_itself(page: Any, page_server: RunningServer) -> None:
     page.click("#languages [role=tab]:has-text('python-grpc')")
     assert f'Client("{page_server.grpc}")' in page.text_content("#snippet")
