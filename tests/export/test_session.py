@@ -14,6 +14,7 @@ from tests.support.loaders import run_in_session, run_loaded
 from tests.support.server import running
 from tests.support.tf1_models import FEATURES
 from tfx_export import export_savedmodel, export_session
+from tfx_export.cli import main
 from tfx_export.client import Model
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.extras import Extras
@@ -335,3 +336,22 @@ def test_sparse_and_ragged_ends_of_a_saved_model_become_several(tmp_path: Path) 
     assert answer["twice_values"].tolist() == [2, 4, 6]
     assert answer["twice_row_splits"].tolist() == [0, 1, 3]
     assert answer["half_values"].tolist() == [0.5, 1]
+
+
+def test_a_module_of_tf1_hub_has_a_graph_without_tags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tf1_models.session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None], "x")
+        signature = tf.compat.v1.saved_model.predict_signature_def({"default": x}, {"default": x * 2.0})
+        builder = tf.compat.v1.saved_model.Builder(str(tmp_path / "module"))
+        builder.add_meta_graph_and_variables(session, [], {"default": signature})
+        builder.add_meta_graph(["train"], {"default": signature})
+        builder.save()
+    typed = ["savedmodel", str(tmp_path / "module"), "--out", str(tmp_path / "served"), "--no-verify", "--quiet"]
+    with pytest.raises(SystemExit) as refused:
+        main(typed)
+    assert refused.value.code == 2
+    assert "Type: --tag_set ''" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as done:
+        main([*typed, "--tag_set", ""])
+    assert done.value.code == 0
+    assert run_in_session(tmp_path / "served" / "1", {"default": np.ones(1, np.float32)})["default"].tolist() == [2]

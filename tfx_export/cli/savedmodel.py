@@ -30,6 +30,6 @@ def command(folder: Path, signature_def: str | None, source_tags: str, **options
     Variables, tables and assets come along. --input and --output name tensors where no signature of the SavedModel
     begins or ends there.
     """
-    tags = tuple(tag.strip() for tag in source_tags.split(","))
+    tags = tuple(filter(None, (tag.strip() for tag in source_tags.split(","))))
     ends = take_ends(options)
     run_export(partial(export_savedmodel, folder, signature=signature_def, source_tags=tags, **ends), options)

@@ -119,7 +119,7 @@ def read_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str,
 def _existing_tag_sets(index: wire.Message) -> str:
     existing = [",".join(tags) for tags in tag_sets(index)]
     return f"Tag sets: {'; '.join(name or '(none)' for name in existing)}" + (
-        f"\nType: --tag_set {existing[0]}" if existing else ""
+        f"\nType: --tag_set {existing[0] or repr('')}" if existing else ""
     )
 
 
