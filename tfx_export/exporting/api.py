@@ -137,7 +137,12 @@ def export_session(
         ends = Ends(inputs, outputs, bind or {})
         require_ends(opened.graph, ends, file.path if file else None, Path(out))
         return export(
-            lambda: source.open_session(opened, ends, description=file.description if file else "TensorFlow session"),
+            lambda: source.open_session(
+                opened,
+                ends,
+                clear_devices=job.spec.clear_devices,
+                description=file.description if file else "TensorFlow session",
+            ),
             Source("session", file.path.name, sha256(file.path)) if file else None,
         )
 
@@ -173,7 +178,9 @@ def export_savedmodel(
         ends = Ends(inputs or {}, outputs or {}, bind or {})
         file = saved_model_file(Path(folder))
         return export(
-            lambda: savedmodel.open_folder(Path(folder), tags=source_tags, signature=signature, ends=ends),
+            lambda: savedmodel.open_folder(
+                Path(folder), tags=source_tags, signature=signature, ends=ends, clear_devices=job.spec.clear_devices
+            ),
             Source("savedmodel", file.name, sha256(file)),
         )
 

@@ -72,8 +72,7 @@ class SourceGraph:
             return self  # a frozen graph, weights and all, is not copied for nothing
         body = type(self.body)()
         body.CopyFrom(self.body)
-        for node in _all_nodes(body):
-            node.device = ""
+        forget_devices(body)
         return replace(self, body=body)
 
     def renamed(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> "SourceGraph":
@@ -107,6 +106,12 @@ def _all_nodes(graph_def: Any) -> Iterator[Any]:
     yield from graph_def.node
     for function in graph_def.library.function:
         yield from function.node_def
+
+
+def forget_devices(graph_def: Any) -> None:
+    """Clear, in place, the devices of all ops of a GraphDef."""
+    for node in _all_nodes(graph_def):
+        node.device = ""
 
 
 def new_session(graph: Any) -> Any:

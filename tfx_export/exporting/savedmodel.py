@@ -19,11 +19,17 @@ _INIT = "__saved_model_init_op"
 
 
 def open_folder(
-    folder: Path, *, tags: Sequence[str] = ("serve",), signature: str | None = None, ends: Ends | None = None
+    folder: Path,
+    *,
+    tags: Sequence[str] = ("serve",),
+    signature: str | None = None,
+    ends: Ends | None = None,
+    clear_devices: bool = True,
 ) -> SourceGraph:
     """The SavedModel in `folder`, entered and left where `signature` is (by default the only one, or serving_default).
 
-    `ends` gives other tensors instead. Raises SavedModelError, SpecError or SourceError.
+    `ends` gives other tensors instead; without `clear_devices` ops stay where they were placed.
+    Raises SavedModelError, SpecError or SourceError.
     """
     meta_graph = find_meta_graph(read_index(folder), tags)
     chosen = ends if ends and ends.inputs and ends.outputs else _ends(meta_graph, signature, ends)
@@ -38,7 +44,14 @@ def open_folder(
     if _INIT in loaded.signature_def:
         init_ops = [info.name for info in loaded.signature_def[_INIT].outputs.values()]
     assets = _assets(loaded, folder)
-    source = open_session(session, chosen, init_ops=init_ops, assets=assets, description=f"{folder} (SavedModel)")
+    source = open_session(
+        session,
+        chosen,
+        init_ops=init_ops,
+        assets=assets,
+        clear_devices=clear_devices,
+        description=f"{folder} (SavedModel)",
+    )
     carry_assets(assets.values(), source.graph)
     return source
 

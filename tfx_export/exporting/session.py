@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.ends import Ends
-from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph, new_session
+from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph, forget_devices, new_session
 from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.session_file import SessionFile
 from tfx_export.exporting.tables import TABLE_FILLERS, TABLES, carry_tables
@@ -57,12 +57,13 @@ def open_session(
     *,
     init_ops: Sequence[str] = (),
     assets: Mapping[str, str] = MappingProxyType({}),
+    clear_devices: bool = True,
     description: str = "TensorFlow session",
 ) -> SourceGraph:
     """A live `tf.compat.v1.Session`, left as it is. Raises SpecError for tensors that are not there or do not meet.
 
     `init_ops`: ops that fill lookup tables, beside those in the graph's collections. `assets`: the files that tensors
-    of the graph stand for, where their values are not the files' names.
+    of the graph stand for, where their values are not the files' names. `clear_devices` is as for `load`.
     """
     graph = session.graph
     inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in ends.inputs.items()}
@@ -70,6 +71,8 @@ def open_session(
     bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in ends.bind.items()}
 
     graph_def = graph.as_graph_def()
+    if clear_devices:  # here, for what fills tables has functions in common with the body
+        forget_devices(graph_def)
     nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
     needed = nodes.needed([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
