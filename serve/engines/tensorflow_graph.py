@@ -12,12 +12,15 @@ from tensorflow.python.framework import convert_to_constants, op_def_registry
 from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.saved_model import loader_impl
 
+from serve.engines.free_memory import free_bytes
 from serve.engines.tensorflow_guards import called
 
 logger = logging.getLogger("serve")
 
-# A GraphDef is one protobuf (2 GB at most), and grappler copies it.
+# A GraphDef is one protobuf: 2 GB at most.
 MAX_FROZEN_BYTES = 1_500_000_000
+# So many times the bytes of its variables grappler takes, at the most, to optimise a frozen graph.
+OPTIMISED_TIMES = 20
 
 # Constants up to this many bytes may decide shapes; larger ones are weights.
 MAX_SHAPE_CONSTANT = 1024
@@ -93,6 +96,8 @@ def _why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str
     variables = sum(file.stat().st_size for file in path.glob("variables/*"))
     if variables > MAX_FROZEN_BYTES:
         return f"its variables take {variables} bytes"
+    if OPTIMISED_TIMES * variables > (free := free_bytes()):
+        return f"that may take {OPTIMISED_TIMES * variables} bytes of memory, and {free} are free"
     functions = {function.signature.name: function.node_def for function in graph_def.library.function}
     for op in _ops_upstream(graph_def, functions, roots):
         if _writes(op) and not HARMLESS.fullmatch(op):

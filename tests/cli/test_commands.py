@@ -2,10 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
 
+from tests.support.command_line import tfx_export
 from tfx_export.cli import COMMANDS, cli
 
 
@@ -47,3 +49,13 @@ def test_an_unknown_command_is_refused() -> None:
     )
     assert done.returncode == 2
     assert "No such command 'shwo'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "more"), [("show", []), ("scan", []), ("run", ["--signature_def=vector", "--input_exprs=x=[2.0]"])]
+)
+def test_a_savedmodel_is_named_with_dir_or_without(name: str, more: list[str], served_models: Path) -> None:
+    folder = str(served_models / "half_plus_two" / "1")
+    assert tfx_export(name, folder, *more).stdout == tfx_export(name, "--dir", folder, *more).stdout
+    done = tfx_export(name, *more, code=2)
+    assert f"Which SavedModel? Type: tfx-export {name} --dir models/NAME/VERSION" in done.stderr

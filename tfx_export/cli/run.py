@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tfx_export.cli.folder_option import takes_folder
 from tfx_export.errors import PublishError, SpecError
 
 if TYPE_CHECKING:
@@ -15,9 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.option(
-    "--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel, or its versions."
-)
+@takes_folder
 @click.option("--tag-set", metavar="TAGS", help="One graph by its tags; needed where there are several.")
 @click.option("--signature-def", default="serving_default", show_default=True, metavar="NAME", help="The signature.")
 @click.option("--inputs", multiple=True, metavar="KEY=FILE", help="From .npy, .npz or FILE.npz[NAME]; may be repeated.")

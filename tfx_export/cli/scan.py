@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
+from tfx_export.cli.folder_option import takes_folder
+
 
 @click.command("scan")
-@click.option(
-    "--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel, or its versions."
-)
+@takes_folder
 @click.option("--tag-set", metavar="TAGS", help="Only the graph with these tags; without it, all.")
 @click.option("--op-denylist", metavar="OPS", help="Deny these ops, separated by commas, instead of the usual ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")

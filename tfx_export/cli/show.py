@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tfx_export import wire
+from tfx_export.cli.folder_option import takes_folder
 from tfx_export.savedmodel import listing
 from tfx_export.savedmodel.functions import root_functions
 from tfx_export.savedmodel.graph import ops_used, parse_graph
@@ -16,16 +17,14 @@ from tfx_export.savedmodel.versions import list_versions
 
 
 @click.command("show")
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--dir", "directory", type=click.Path(path_type=Path), help="The SavedModel, or a folder of versions.")
+@takes_folder
 @click.option("--all", "everything", is_flag=True, help="All tag sets, signatures, ops and TF2 functions.")
 @click.option("--tag-set", metavar="TAGS", help="One graph by its tags, separated by commas.")
 @click.option("--signature-def", metavar="NAME", help="One signature: its inputs, outputs and method.")
 @click.option("--list-ops", is_flag=True, help="The ops that the graph uses.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 def command(
-    folder: Path | None,
-    directory: Path | None,
+    folder: Path,
     everything: bool,
     tag_set: str | None,
     signature_def: str | None,
@@ -43,9 +42,6 @@ def command(
     A terminal gets a tree. A pipe or a file gets the text of `saved_model_cli show`, line for line. --tag_set may be
     left out where there is only one.
     """
-    folder = directory or folder
-    if folder is None:
-        raise click.UsageError("Which SavedModel? Type: tfx-export show --dir models/NAME/VERSION")
     one_graph = not everything and (tag_set is not None or signature_def is not None or list_ops)
     versions = {} if is_saved_model(folder) else list_versions(folder)
     if versions and not everything and not one_graph:
