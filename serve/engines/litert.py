@@ -10,6 +10,7 @@ import numpy as np
 
 from serve.config import Config
 from serve.engines.litert_metadata import signatures_in
+from serve.engines.width import MAX_NARROW_BYTES, Width, clock
 from serve.errors import Code, ServeError
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
@@ -52,13 +53,14 @@ class LiteRtModel:
         # A copy, not a mapping: whoever overwrites the file in place must not take the server down with SIGBUS.
         content = (path / TFLITE).read_bytes()
         cores = max(1, (os.cpu_count() or 1) // config.workers)
-        self._pool = _Pool(
-            content,
-            config.num_tflite_pools * config.num_tflite_interpreters_per_pool or cores,
-            config.tensorflow_intra_op_parallelism or cores,
-        )
-        program = self._pool.borrow("", ())
-        self._pool.give_back(program)
+        size = config.num_tflite_pools * config.num_tflite_interpreters_per_pool or cores
+        self._pool = _Pool(content, size, config.tensorflow_intra_op_parallelism or cores)
+        small = len(content) <= MAX_NARROW_BYTES and not config.tensorflow_intra_op_parallelism
+        self._narrow = _Pool(content, size, 1) if small else None
+        self._width = Width()
+        first = self._narrow or self._pool
+        program = first.borrow("", ())
+        first.give_back(program)
         declared = _declared(path, config)
         self.signatures: Mapping[str, Signature] = {
             name: declared[name] if name in declared and _same(declared[name], entry.signature) else entry.signature
@@ -76,21 +78,29 @@ class LiteRtModel:
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(key)
-        interpreter = self._pool.borrow(signature, shapes)
+        elements = sum([array.size for array in arrays])
+        narrow = self._narrow if self._width.is_narrow(signature, elements) else None
+        pool = narrow or self._pool
+        interpreter = pool.borrow(signature, shapes)
+        prepared, began = interpreter.is_prepared(signature, shapes), clock()
         try:
             answer = interpreter.run(signature, shapes, arrays, outputs)
         except (RuntimeError, ValueError) as error:
             # What a failed preparation leaves behind is not worth finding out: this interpreter is not used again.
-            self._pool.drop()
+            pool.drop()
             raise ServeError(Code.INVALID_ARGUMENT, f"The model cannot take these inputs: {error}") from None
         except BaseException:
-            self._pool.drop()
+            pool.drop()
             raise
-        self._pool.give_back(interpreter)
+        if narrow and prepared:
+            self._width.narrow_run(signature, elements, clock() - began)
+        pool.give_back(interpreter)
         return answer
 
     def close(self) -> None:
         self._pool.close()
+        if self._narrow:
+            self._narrow.close()
 
     def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
         """LiteRT reads an array of another shape as if it fitted: ServeError for what is not as declared."""

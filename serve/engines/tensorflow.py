@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
@@ -33,6 +32,7 @@ from tensorflow.core.protobuf import config_pb2  # noqa: E402
 from serve.engines.tensorflow_graph import Program, optimised_program  # noqa: E402
 from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
+from serve.engines.width import MAX_NARROW_BYTES, Width, clock  # noqa: E402
 from tfx_export import wire  # noqa: E402
 
 # TensorFlow's own objects live as long as the process. Looked through again and again, they would cost every request
@@ -45,10 +45,6 @@ tf.get_logger().setLevel(logging.ERROR)
 
 # A client chooses the output filter: so many different ones are kept compiled for a model.
 MAX_CALLS = 256
-# Up to this size a graph is held twice: once more for runs on a single thread.
-MAX_NARROW_BYTES = 4 << 20
-# Computing for less than this is not worth handing parts of it to other threads: that would cost more than it saves.
-NARROW_SECONDS = 0.001
 
 _Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 # Signature, outputs, and whether it is run on a single thread.
@@ -89,8 +85,7 @@ class TensorFlowModel:
         program = optimised_program(session, meta_graph, path, self._session_config)
         self._session = _start(session, program, self._session_config)
         self._narrow = _start_narrow(program, self._session_config)
-        # By signature: inputs of so many elements and more are worth all threads.
-        self._wide_from: dict[str, int] = {}
+        self._width = Width()
         self._ranks = RankGuard(program.skeleton)
         self._expected = {
             name: [(alias, spec.tensor, spec.dtype, spec.shape) for alias, spec in signature.inputs.items()]
@@ -102,20 +97,17 @@ class TensorFlowModel:
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         self._check(signature, inputs)
         elements = sum([array.size for array in inputs.values()])
-        narrow = self._narrow is not None and elements < self._wide_from.get(signature, sys.maxsize)
+        narrow = self._narrow is not None and self._width.is_narrow(signature, elements)
         key = signature, tuple(outputs), narrow
         try:
             call = self._calls.get(key)
             if call is None:
-                # A first run tells nothing about the next ones.
                 return self._compile(key)(inputs)
             if not narrow:
                 return call(inputs)
-            # Of this thread, not of the clock: it may have had to wait for a core.
-            began = time.thread_time()
+            began = clock()
             answer = call(inputs)
-            if time.thread_time() - began > NARROW_SECONDS:
-                self._wide_from[signature] = elements
+            self._width.narrow_run(signature, elements, clock() - began)
             return answer
         except tf.errors.OpError as error:
             raise _serve_error(error) from None

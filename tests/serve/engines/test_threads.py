@@ -8,14 +8,27 @@ import numpy as np
 import pytest
 
 from serve.config import Config
-from serve.engines import LoadedModel, tensorflow
+from serve.engines import LoadedModel, load, width
 from serve.stopwatch import Stopwatch
 
 INPUTS: dict[str, dict[str, np.ndarray]] = {
     "image": {"x": np.arange(2 * 8 * 8 * 3, dtype=np.float32).reshape(2, 8, 8, 3)},
     "words": {"word": np.array([b"a", b"c", b"?"], np.object_)},
     "counter": {"by": np.array(0, np.int32)},
+    "accelerated": {"x": np.ones((3, 12), np.float32)},
 }
+
+
+def test_a_run_that_takes_long_makes_those_as_large_wide() -> None:
+    learning = width.Width()
+    learning.narrow_run("a", 100, width.NARROW_SECONDS / 2)
+    assert learning.is_narrow("a", 10**9)
+    learning.narrow_run("a", 100, width.NARROW_SECONDS * 2)
+    assert [learning.is_narrow("a", 99), learning.is_narrow("a", 100), learning.is_narrow("b", 100)] == [
+        True,
+        False,
+        True,
+    ]
 
 
 @pytest.fixture(scope="module", params=INPUTS)
@@ -24,8 +37,11 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def model(name: str, served_models: Path) -> Iterator[LoadedModel]:
-    loaded = tensorflow.load(served_models / name / "1", Config())
+def model(name: str, served_models: Path, accelerated: Path) -> Iterator[LoadedModel]:
+    if name == "accelerated":
+        loaded = load(accelerated, Config(engine="litert"))
+    else:
+        loaded = load(served_models / name / "1", Config())
     yield loaded
     loaded.close()
 
@@ -37,7 +53,7 @@ def test_answers_are_the_same_on_one_thread_and_on_all(
     signature = next(each for each in model.signatures.values() if set(each.inputs) == set(INPUTS[name]))
     outputs = list(signature.outputs)
     first = model.run(signature.name, INPUTS[name], outputs)
-    monkeypatch.setattr(tensorflow, "NARROW_SECONDS", seconds)
+    monkeypatch.setattr(width, "NARROW_SECONDS", seconds)
     for _ in range(3):
         again = model.run(signature.name, INPUTS[name], outputs)
         for output in outputs:
