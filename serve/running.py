@@ -17,11 +17,11 @@ from tfx_export.savedmodel.signature import Signature
 # A run below this many seconds is cheaper on the event loop's own thread than handed over (a hop costs some 60 us).
 QUICK_SECONDS = 0.0005
 # A run that takes longer was slow whatever else the machine does.
-SLOW_SECONDS = 0.01
+SLOW_SECONDS = 0.03
 # So many quick runs in a row, off the loop, before the first one on it.
 PROBATION = 5
 # So many slow runs in a row before it is run off the loop again, and so many more quick ones before it may come back.
-PATIENCE = 3
+PATIENCE = 8
 RELEGATION = 100
 
 R = TypeVar("R")
