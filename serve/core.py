@@ -19,8 +19,9 @@ from serve.lifecycle.state import State, VersionStatus
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.metrics.models import measured, record_state
-from serve.overview import ServedVersion, request_example
+from serve.overview import ServedVersion
 from serve.peers import Alone, Peers, Respondent
+from serve.request_example import request_example
 from serve.request_log import RequestLog
 from serve.running import DirectRunner, Runner
 from serve.string_uses import string_uses

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serve.overview import request_example
+from serve.request_example import request_example
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.string_use import StringUses
 
