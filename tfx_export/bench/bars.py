@@ -89,17 +89,20 @@ def batching(shop: Workshop) -> Iterator[Comparison]:
 
 
 def workers(shop: Workshop) -> Iterator[Comparison]:
-    """The same load on two workers and on one: JSON, where Python takes more of the time than Envoy."""
+    """The same load on two workers and on one. A connection has one worker: 16, so that both get their share."""
     with (
         shop.server("mlp", TENSORFLOW, "--front=native", "--workers=2") as several,
         shop.server("mlp", TENSORFLOW, "--front=native") as single,
     ):
-        ours, theirs = in_turn(
+        grpc_two, grpc_one, rest_two, rest_one = in_turn(
             shop.rounds,
+            lambda: shop.grpc(several.grpc, "mlp", connections=16).rate,
+            lambda: shop.grpc(single.grpc, "mlp", connections=16).rate,
             lambda: shop.rest(several.rest, "mlp").rate,
             lambda: shop.rest(single.rest, "mlp").rate,
         )
-    yield Comparison("REST predict, MLP, two workers", "one worker", RATE, ours, theirs, 1.3)
+    yield Comparison("gRPC Predict, MLP, two workers", "one worker", RATE, grpc_two, grpc_one, 1.3)
+    yield Comparison("REST predict, MLP, two workers", "one worker", RATE, rest_two, rest_one, 1.3)
 
 
 def start(shop: Workshop) -> Iterator[Comparison]:

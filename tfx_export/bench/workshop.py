@@ -66,9 +66,9 @@ class Workshop:
         ):
             yield server
 
-    def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32) -> Measured:
-        """Predict over gRPC, on up to four connections."""
-        connections = min(4, clients)
+    def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4) -> Measured:
+        """Predict over gRPC, on at most so many connections."""
+        connections = min(connections, clients)
         body = str(self.message(name, rows))
         return measure(Load("grpc", address, PREDICT, body, connections, max(1, clients // connections), self.seconds))
 

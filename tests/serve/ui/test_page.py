@@ -89,6 +89,21 @@ def test_a_classification_is_asked_by_its_features(page: Any) -> None:
     assert ":classify" in page.text_content("#snippet")
 
 
+def test_a_picture_is_dropped(page: Any) -> None:
+    choose(page, "pictures")
+    page.evaluate(
+        """bytes => {
+            const carried = new DataTransfer();
+            carried.items.add(new File([new Uint8Array(bytes)], 'black.png', { type: 'image/png' }));
+            const drop = new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true });
+            document.querySelector('.drop').dispatchEvent(drop);
+        }""",
+        list(PICTURE),
+    )
+    page.wait_for_selector(".drop img", state="visible")
+    assert answer(page) == [0.0]
+
+
 def test_an_encoded_picture_is_chosen_as_a_file(page: Any, tmp_path: Path) -> None:
     choose(page, "pictures")
     assert not page.is_visible(".drop img")
