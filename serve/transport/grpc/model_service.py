@@ -19,9 +19,10 @@ def handlers(api: Api) -> dict[str, Handler]:
         return response
 
     async def handle_reload_config_request(request: wire.Message, context: CallContext) -> wire.Message:
-        before = await api.metrics()
+        # Other processes are asked for theirs only if somebody wants to know.
+        before = await api.metrics() if request.metric_names else {}
         await api.reload(request.config)
-        after = await api.metrics()
+        after = await api.metrics() if request.metric_names else {}
         response = wire.ReloadConfigResponse()
         response.status.SetInParent()
         for name in dict.fromkeys(request.metric_names):
