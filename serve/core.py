@@ -141,7 +141,7 @@ def _spoken(spec: TensorSpec) -> str:
     return f"{dtype}[{','.join('?' if size is None else str(size) for size in spec.shape)}]"
 
 
-def _log_state(name: str, status: VersionStatus) -> None:
+def _log_state(name: str, status: VersionStatus, _: Path) -> None:
     if status.message:
         logger.error(
             "%s version %d: %s, %s: %s", name, status.version, status.state.name, status.code.name, status.message

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.state import VersionStatus
@@ -59,7 +60,7 @@ class Health:
         self.draining = True
         self._notify()
 
-    def _state_changed(self, name: str, status: VersionStatus) -> None:
+    def _state_changed(self, name: str, status: VersionStatus, path: Path) -> None:
         self._notify()
 
     def _notify(self) -> None:

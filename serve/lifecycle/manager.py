@@ -24,7 +24,8 @@ logger = logging.getLogger("serve")
 TRANSIENT = frozenset({Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE})
 
 Load = Callable[[Path], LoadedModel]
-Listener = Callable[[str, VersionStatus], None]
+# The name of the model, the version's status, its folder.
+Listener = Callable[[str, VersionStatus, Path], None]
 
 
 class Manager:
@@ -106,7 +107,7 @@ class Manager:
         self._woken.set()
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener(name, status)` at each change of state, from the thread that made it."""
+        """Call `listener(name, status, path)` at each change of state, from the thread that made it."""
         self._listeners.append(listener)
 
     def pending(self, names: Iterable[str]) -> list[str]:
@@ -220,7 +221,7 @@ class Manager:
 
     def _announce(self, harness: Harness) -> None:
         for listener in self._listeners:
-            listener(harness.name, harness.status)
+            listener(harness.name, harness.status, harness.path)
 
     def _until_due(self) -> float | None:
         """Seconds until the next look at the disk or the next attempt to load."""

@@ -57,6 +57,13 @@ load_attempt_count = Counter(
 load_latency = Counter(
     ":tensorflow:cc:saved_model:load_latency", "Microseconds that successful loads took.", ("model_path",)
 )
+# Its value is text upstream, which Prometheus has not: there the page says 0. Here the text is one label more.
+mlmd_map = Gauge(
+    ":tensorflow:serving:mlmd_map",
+    "1 for each version that has a UUID in ML Metadata (`assets.extra/mlmd_uuid`).",
+    ("model_name", "version", "mlmd_uuid"),
+    combine=max,
+)
 queuing_latency = Histogram(
     ":tensorflow:serving:batching_session:queuing_latency",
     "Microseconds a request waited for its batch.",
@@ -120,6 +127,7 @@ ALL: tuple[Metric, ...] = (
     model_warmup_records_read,
     load_attempt_count,
     load_latency,
+    mlmd_map,
     queuing_latency,
     wrapped_run_count,
     input_batch_size,

@@ -1,5 +1,6 @@
-"""What the metrics say about models: their states, how long they took to load, what they weigh."""
+"""What the metrics say about models: their states, how long they took to load, what they weigh, who made them."""
 
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,12 @@ from serve.lifecycle.state import State, VersionStatus
 from serve.metrics.instruments import Labels
 from serve.metrics.process import resident_bytes
 
+logger = logging.getLogger("serve")
+
 Model = TypeVar("Model")
+
+# Where TFX pipelines write it, and TensorFlow Serving looks for it.
+MLMD_FILE = Path("assets.extra", "mlmd_uuid")
 
 # Ends with the model: what was unloaded weighs nothing.
 _memory: WeakKeyDictionary[object, tuple[str, int]] = WeakKeyDictionary()
@@ -22,6 +28,16 @@ def _weights() -> dict[Labels, float]:
 
 
 metrics.model_memory_bytes.read_from(_weights)
+
+# By name and version, of those that are available.
+_mlmd_uuids: dict[tuple[str, str], str] = {}
+
+
+def _mlmd_map() -> dict[Labels, float]:
+    return {(*version, uuid): 1 for version, uuid in list(_mlmd_uuids.items())}
+
+
+metrics.mlmd_map.read_from(_mlmd_map)
 
 
 def measured(load: Callable[[Path], Model], path: Path) -> Model:
@@ -41,9 +57,23 @@ def measured(load: Callable[[Path], Model], path: Path) -> Model:
     return model
 
 
-def record_state(name: str, status: VersionStatus) -> None:
+def record_state(name: str, status: VersionStatus, path: Path) -> None:
     """A listener of the lifecycle. A version that has ended without an error is forgotten."""
+    version = name, str(status.version)
     if status.state is State.END and not status.message:
-        metrics.model_state.drop(name, str(status.version))
+        metrics.model_state.drop(*version)
     else:
-        metrics.model_state.set(name, str(status.version), value=status.state)
+        metrics.model_state.set(*version, value=status.state)
+    if status.state is State.AVAILABLE:
+        _record_mlmd_uuid(version, path / MLMD_FILE)
+    elif status.state is State.END:
+        _mlmd_uuids.pop(version, None)
+
+
+def _record_mlmd_uuid(version: tuple[str, str], file: Path) -> None:
+    try:
+        _mlmd_uuids[version] = file.read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return
+    except OSError as error:  # who made a model is nothing that its serving depends on
+        logger.warning("%s cannot be read: %s", file, error.strerror)

@@ -18,6 +18,8 @@ UPSTREAM = {
     ":tensorflow:serving:model_warmup_records_read": ("model_path", "status"),
     ":tensorflow:cc:saved_model:load_attempt_count": ("model_path", "status"),
     ":tensorflow:cc:saved_model:load_latency": ("model_path",),
+    # The text that is its value upstream is a label of ours.
+    ":tensorflow:serving:mlmd_map": ("model_name", "version", "mlmd_uuid"),
     ":tensorflow:serving:batching_session:queuing_latency": ("thread_pool_name",),
     ":tensorflow:serving:batching_session:wrapped_run_count": (),
     ":tensorflow:serving:batching_session:input_batch_size": (),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, publish, wait_until
 from tfx_export.client import Model, ServerError
 
 PATH = "/monitoring/prometheus/metrics"
@@ -86,6 +86,35 @@ def test_requests_are_counted_as_upstream_counts_them(watched: RunningServer, se
     assert all(found[key("tfx_export_model_load_seconds", model_path=path)] > 0 for path in paths)
     assert found[key("process_resident_memory_bytes")] > 50e6
     assert abs(found[key("process_start_time_seconds")] - time.time()) < 600
+
+
+def test_who_made_a_version_is_shown_while_it_is_served(
+    start_server: Callable[..., RunningServer], served_models: Path, tmp_path: Path
+) -> None:
+    plus = tmp_path / "plus"
+    publish(served_models / "plus" / "1", plus)
+    (plus / "1" / "assets.extra").mkdir()
+    (plus / "1" / "assets.extra" / "mlmd_uuid").write_text("6f1d-4a\n")
+    server = start_server(str(plus), "--file_system_poll_wait_seconds=1")
+    made = key(":tensorflow:serving:mlmd_map", model_name="plus", version="1", mlmd_uuid="6f1d-4a")
+    assert scraped(server)[made] == 1
+    publish(served_models / "plus" / "2", plus)
+    wait_until(lambda: server.states("plus") == {2: "AVAILABLE", 1: "END"})
+    wait_until(lambda: not any(name == made[0] for name, _ in scraped(server)))
+
+
+def test_the_wait_for_a_batch_is_measured(start_server: Callable[..., RunningServer], served_models: Path) -> None:
+    server = start_server(str(served_models / "plus"), "--enable_batching")
+    with server.client as client:
+        for rows in (1, 2, 3):
+            client.predict("plus", {"x": np.ones(rows, np.float32)})
+    found = scraped(server)
+    batching = ":tensorflow:serving:batching_session:"
+    pool = {"thread_pool_name": "model_server_batch_threads"}
+    assert found[key(f"{batching}queuing_latency_count", **pool)] == 3
+    assert found[key(f"{batching}queuing_latency_bucket", **pool, le="+Inf")] == 3
+    assert found[key(f"{batching}input_batch_size_sum")] == 6
+    assert found[key(f"{batching}wrapped_run_count")] == 3
 
 
 @pytest.mark.parametrize("front", ["python"], indirect=True)
