@@ -67,6 +67,7 @@ class Core:
 
         `in_force`: a ModelServerConfig that took the place of what the flags say, in a process before this one.
         """
+        engines.check_settings(self.config)
         self.manager.start()
         self.catalog.start(in_force)
         self.manager.wait_loaded()

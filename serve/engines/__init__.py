@@ -56,6 +56,12 @@ class Engine(Protocol):
         ...
 
 
+def check_settings(config: Config) -> None:
+    """ServeError if a file that only TensorFlow can read is of no use. TensorFlow is imported if one is named."""
+    if config.tensorflow_session_config_file or config.op_library or config.import_module:
+        import_module("serve.engines.tensorflow").check_settings(config)
+
+
 def load(path: Path, config: Config) -> LoadedModel:
     """Load the version folder `path` with the engines that fit it and `config`. Raises ServeError."""
     assignment = assign(path, config)

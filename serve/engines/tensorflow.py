@@ -57,16 +57,19 @@ def load(path: Path, config: Config) -> "TensorFlowModel":
         _load_custom_ops(config)
         model = TensorFlowModel(path, config)
     except tf.errors.OpError as error:
-        hint = ". Load its library with --op_library or --import" if "not registered" in error.message else ""
-        raise ServeError(Code(error.error_code), error.message + hint) from None
-    except ImportError as error:
-        raise ServeError(Code.NOT_FOUND, f"--import: {error}") from None
+        raise ServeError(Code(error.error_code), error.message + _hint(error.message)) from None
     except OSError as error:
         raise ServeError(Code.NOT_FOUND, str(error)) from None
     except (RuntimeError, ValueError) as error:
         raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
     _return_memory()
     return model
+
+
+def check_settings(config: Config) -> None:
+    """INVALID_ARGUMENT for a ConfigProto that cannot be used, NOT_FOUND for custom operators that cannot be loaded."""
+    _session_config(config)
+    _load_custom_ops(config)
 
 
 class TensorFlowModel:
@@ -222,9 +225,9 @@ def _session_config(config: Config) -> Any:
         file = Path(config.tensorflow_session_config_file)
         try:
             text_format.Parse(file.read_bytes(), session_config)
-        except text_format.ParseError as error:
+        except (OSError, text_format.ParseError, UnicodeDecodeError) as error:
             raise ServeError(
-                Code.INVALID_ARGUMENT, f"Error parsing text-format tensorflow.ConfigProto: {error} in '{file}'"
+                Code.INVALID_ARGUMENT, f"Error parsing text-format tensorflow.ConfigProto: {file}: {error}"
             ) from None
     session_config.inter_op_parallelism_threads = (
         config.tensorflow_inter_op_parallelism
@@ -245,12 +248,24 @@ def _load_custom_ops(config: Config) -> None:
     for library in config.op_library:
         _load_library(library)
     for module in config.import_module:
-        import_module(module)
+        try:
+            import_module(module)
+        except Exception as error:  # the operator's own code
+            raise ServeError(Code.INVALID_ARGUMENT, f"--import={module}: {type(error).__name__}: {error}") from None
 
 
 @cache
 def _load_library(path: str) -> None:
-    tf.load_op_library(path)
+    try:
+        tf.load_op_library(path)
+    except tf.errors.OpError as error:
+        raise ServeError(Code.NOT_FOUND, f"--op_library={path}: {error.message}") from None
+
+
+def _hint(message: str) -> str:
+    """What to type when an operator is missing."""
+    missing = "not registered" in message
+    return " Load what brings it: --op_library=FILE.so, or --import=MODULE" if missing else ""
 
 
 def _spoken(dtype: str) -> str:

@@ -1,0 +1,64 @@
+"""A model with an operator that TensorFlow does not have: refused with the flag to type, served with that flag."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.support.rest import post
+from tests.support.server import RunningServer, starting
+
+X = [[0.5, 2.0]]
+
+
+@pytest.fixture(scope="session")
+def custom_op(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that tests/support/custom_op.py fills; compiling takes some 20 seconds."""
+    if shutil.which("g++") is None:
+        pytest.skip("there is no g++ to compile an op with")
+    folder = tmp_path_factory.mktemp("custom_op")
+    subprocess.run([sys.executable, "-m", "tests.support.custom_op", str(folder)], check=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_without_its_library_the_version_is_refused(
+    custom_op: Path, served_models: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
+) -> None:
+    shutil.copytree(custom_op / "triple", tmp_path / "triple")
+    shutil.copytree(served_models / "plus" / "1", tmp_path / "plus" / "1")
+    server = start_server(str(tmp_path))
+    with server.client as client:
+        (version,) = client.status("triple")
+        assert [each.state for each in client.status("plus")] == ["AVAILABLE"]
+    assert version.state == "END"
+    assert version.error.startswith("Op type not registered 'Triple'")
+    assert version.error.endswith(". Load what brings it: --op_library=FILE.so, or --import=MODULE")
+
+
+@pytest.mark.slow
+def test_with_its_library_it_answers(custom_op: Path, start_server: Callable[..., RunningServer]) -> None:
+    server = start_server(str(custom_op / "triple"), f"--op_library={custom_op / 'triple.so'}")
+    with server.client as client:
+        answer = client.predict("triple", {"x": np.array(X[0], np.float32)})
+    assert answer["y"].tolist() == [1.5, 6.0]
+    reply = post(server.rest, "/v1/models/triple:predict", {"inputs": {"x": X}})
+    assert (reply.status, reply.json) == (200, {"outputs": [[1.5, 6.0]]})
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--op_library=/no/such.so", "--op_library=/no/such.so: /no/such.so: cannot open shared object file"),
+        ("--import=no_such_module", "--import=no_such_module: ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+def test_what_cannot_be_loaded_ends_the_start(served_models: Path, tmp_path: Path, flag: str, text: str) -> None:
+    with starting(tmp_path, str(served_models / "plus"), flag) as (process, _, log):
+        assert process.wait(60) == 1
+        assert f": {text}" in log.read_text()
+        assert "Traceback" not in log.read_text()
