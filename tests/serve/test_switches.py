@@ -1,12 +1,14 @@
 """Switches that change what every request of a server gets: one server a front, with all of them turned."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
 
+from tests.support.rest import post
 from tests.support.server import RunningServer, running
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
@@ -15,9 +17,23 @@ X = np.array([1.0, 2.0], np.float32)
 
 
 @pytest.fixture(scope="module")
-def switched(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def odd_method(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose signature names a method that no API has."""
+    folder = tmp_path_factory.mktemp("odd_method") / "odd"
+    shutil.copytree(served_models / "words", folder)
+    file = folder / "1" / "saved_model.pbtxt"
+    file.write_text(file.read_text().replace("tensorflow/serving/predict", "my/method"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def switched(
+    front: str, served_models: Path, odd_method: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
     folder = tmp_path_factory.mktemp("switched")
     (folder / "registers_ops.py").write_text(f"open({str(folder / 'imported')!r}, 'w').close()")
+    shutil.copytree(served_models, folder / "models")
+    shutil.copytree(odd_method, folder / "models" / "odd")
     (folder / "session.txt").write_text("intra_op_parallelism_threads: 1")
     flags = (
         "--enable_signature_method_name_check",
@@ -29,7 +45,7 @@ def switched(front: str, served_models: Path, tmp_path_factory: pytest.TempPathF
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=":")
-        with running(folder, str(served_models), f"--front={front}", *flags) as server:
+        with running(folder, str(folder / "models"), f"--front={front}", *flags) as server:
             assert (folder / "imported").exists()
             yield server
 
@@ -74,6 +90,30 @@ def test_method_names_are_checked(
     with pytest.raises(grpc.RpcError) as caught:
         send(switched, f"PredictionService/{method}", request, response_class)
     assert (caught.value.code().name, caught.value.details()) == ("INVALID_ARGUMENT", text)
+
+
+WORDS = {"word": np.array([b"banana"], np.object_)}
+JSON_WORDS = {"instances": ["banana"]}
+
+
+def test_predict_does_not_run_a_method_that_no_api_has(switched: RunningServer) -> None:
+    text = (
+        "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
+        "tensorflow/serving/classify, tensorflow/serving/regress}. Was: my/method"
+    )
+    with pytest.raises(grpc.RpcError) as caught:
+        predict(switched, "odd", **WORDS)
+    assert (caught.value.code().name, caught.value.details()) == ("INTERNAL", text)
+    reply = post(switched.rest, "/v1/models/odd:predict", JSON_WORDS)
+    assert (reply.status, reply.error) == (500, text)
+
+
+def test_without_the_switch_predict_runs_any_method(
+    odd_method: Path, start_server: Callable[..., RunningServer]
+) -> None:
+    server = start_server(str(odd_method))
+    assert list(predict(server, "odd", **WORDS).outputs["price"].float_val) == [2.0]
+    assert post(server.rest, "/v1/models/odd:predict", JSON_WORDS).json["predictions"][0]["price"] == 2.0
 
 
 @pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", "/tensorflow.ProfilerService/Profile"])
