@@ -1,6 +1,8 @@
 """Spans of a real server, as a collector receives them."""
 
 import gzip
+import io
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,9 +14,11 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.support.rest import ask, post
 from tests.support.server import RunningServer
 from tfx_export import wire
-from tfx_export.client import calls
+from tfx_export.client import Model, calls
+from tfx_export.savedmodel import tensor
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
@@ -85,3 +89,53 @@ def test_a_request_is_a_trace(
     (failed,) = [span for span in spans if span.name == "GRPC Predict" and span.trace_id.hex() != TRACE]
     assert failed.status.code == failed.status.STATUS_CODE_ERROR
     assert "input" in failed.status.message
+
+
+@pytest.mark.slow
+def test_every_way_to_ask_has_its_parts(
+    collector: tuple[str, list[Span]], served_models: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
+) -> None:
+    endpoint, spans = collector
+    for name in ("words", "plus"):
+        shutil.copytree(served_models / name, tmp_path / name)
+    server = start_server(str(tmp_path), f"--otlp_endpoint={endpoint}")
+    path, examples = "/v1/models/words", [{"word": "apple"}]
+    request = wire.PredictRequest()
+    request.inputs["word"].CopyFrom(tensor.encode(np.array([b"apple"], np.object_)))
+    multi = wire.MultiInferenceRequest()
+    for name in ("classify", "regress"):
+        task = multi.tasks.add(method_name=f"tensorflow/serving/{name}")
+        task.model_spec.name, task.model_spec.signature_name = "words", name
+    multi.input.example_list.examples.add().features.feature["word"].bytes_list.value.append(b"apple")
+    with server.client as client, grpc.insecure_channel(server.grpc) as channel:
+        client.predict("words", {"word": np.array([b"apple"], np.object_)})
+        client.classify(Model("words", signature="classify"), examples)
+        client.regress(Model("words", signature="regress"), examples)
+        channel.unary_unary("/tensorflow.serving.PredictionService/MultiInference")(multi.SerializeToString())
+    assert post(server.rest, f"{path}:predict", {"instances": ["apple"]}).status == 200
+    for name in ("classify", "regress"):
+        body = {"signature_name": name, "examples": examples}
+        assert post(server.rest, f"{path}:{name}", body).status == 200
+    protobuf = ask(
+        server.rest, "POST", f"{path}:predict", request.SerializeToString(), content_type="application/x-protobuf"
+    )
+    assert protobuf.status == 200
+    npy = npy_bytes(np.ones(2, np.float32))
+    assert ask(server.rest, "POST", "/v1/models/plus:predict", npy, content_type="application/x-npy").status == 200
+    assert server.stop() == 0
+
+    traces: dict[bytes, list[str]] = {}
+    for span in sorted(spans, key=lambda span: span.end_time_unix_nano):
+        traces.setdefault(span.trace_id, []).append(span.name)
+    parts = {tuple(sorted(names[:-1])) for names in traces.values() if names[-1] != "GRPC MultiInference"}
+    assert parts == {("decode", "encode", "run")}
+    assert [sorted(names) for names in traces.values() if "GRPC MultiInference" in names] == [
+        ["GRPC MultiInference", "decode", "encode", "run", "run"]
+    ]
+    assert len(traces) == 9
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()

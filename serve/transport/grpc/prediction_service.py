@@ -2,6 +2,9 @@
 
 import sys
 
+import numpy as np
+from numpy.typing import NDArray
+
 from serve.api import Api, predict_signature
 from serve.codec.example import decode_input
 from serve.codec.predict_response import predict_response
@@ -57,20 +60,22 @@ class PredictionService:
     async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
-            answer = await self._api.classify(lease, spec.signature_name, decode_input(request.input))
-            response = wire.ClassificationResponse()
-            echo(response.model_spec, lease, spec.signature_name)
-        fill_classification(response.result, answer)
-        return response
+            answer = await self._api.classify(lease, spec.signature_name, _examples(request))
+            with span("encode"):
+                response = wire.ClassificationResponse()
+                echo(response.model_spec, lease, spec.signature_name)
+                fill_classification(response.result, answer)
+                return response
 
     async def regress(self, request: wire.Message, context: CallContext) -> wire.Message:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
-            answer = await self._api.regress(lease, spec.signature_name, decode_input(request.input))
-            response = wire.RegressionResponse()
-            echo(response.model_spec, lease, spec.signature_name)
-        fill_regression(response.result, answer)
-        return response
+            answer = await self._api.regress(lease, spec.signature_name, _examples(request))
+            with span("encode"):
+                response = wire.RegressionResponse()
+                echo(response.model_spec, lease, spec.signature_name)
+                fill_regression(response.result, answer)
+                return response
 
     async def multi_inference(self, request: wire.Message, context: CallContext) -> wire.Message:
         specs = [task.model_spec for task in request.tasks] or [wire.ModelSpec()]
@@ -84,15 +89,15 @@ class PredictionService:
                 raise ServeError(
                     Code.INVALID_ARGUMENT, "All ModelSpecs in a MultiInferenceRequest must access the same model name."
                 )
-            for spec, answer in zip(
-                specs, await self._api.multi_inference(lease, tasks, decode_input(request.input)), strict=True
-            ):
-                result = response.results.add()
-                echo(result.model_spec, lease, spec.signature_name)
-                if isinstance(answer, Classification):
-                    fill_classification(result.classification_result, answer)
-                else:
-                    fill_regression(result.regression_result, answer)
+            answers = await self._api.multi_inference(lease, tasks, _examples(request))
+            with span("encode"):
+                for spec, answer in zip(specs, answers, strict=True):
+                    result = response.results.add()
+                    echo(result.model_spec, lease, spec.signature_name)
+                    if isinstance(answer, Classification):
+                        fill_classification(result.classification_result, answer)
+                    else:
+                        fill_regression(result.regression_result, answer)
         return response
 
     async def get_model_metadata(self, request: wire.Message, context: CallContext) -> wire.Message:
@@ -109,3 +114,8 @@ class PredictionService:
             echo(response.model_spec, lease)
             response.metadata[SIGNATURE_DEF].Pack(signature_def_map(lease.model.signatures))
         return response
+
+
+def _examples(request: wire.Message) -> NDArray[np.object_]:
+    with span("decode"):
+        return decode_input(request.input)

@@ -16,7 +16,7 @@ from serve.codec.tensor import decode_all
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.lease import Lease
-from serve.tracing import span
+from serve.tracing import begin, span
 from serve.transport.rest.message import Answer, Request
 from serve.transport.rest.route import Route
 from tfx_export import wire
@@ -50,13 +50,14 @@ class Inference:
         return await self._predict_json(route, body)
 
     async def _predict_json(self, route: Route, body: bytes) -> Answer:
-        with span("decode"):
-            document = await _offloaded_if_long(len(body), JsonRequest, body)
-            name = document.signature_name
+        # One span for both halves; what cannot be decoded is told by the request's own.
+        decoding = begin("decode")
+        document = await _offloaded_if_long(len(body), JsonRequest, body)
+        name = document.signature_name
         with self._api.lease(route.ref) as lease:
             signature = _signature(lease, name)
-            with span("decode"):
-                inputs = await _offloaded_if_long(len(body), document.inputs, signature, self._depth)
+            inputs = await _offloaded_if_long(len(body), document.inputs, signature, self._depth)
+            decoding.end()
             outputs = await self._api.predict(lease, name, inputs)
         with span("encode"):
             size = sum(array.nbytes for array in outputs.values())
@@ -64,6 +65,7 @@ class Inference:
 
     async def _predict_protobuf(self, route: Route, body: bytes) -> Answer:
         """A PredictRequest, whose model the path names; answered with a PredictResponse."""
+        decoding = begin("decode")
         try:
             message = wire.PredictRequest.FromString(body)
         except DecodeError:
@@ -72,9 +74,11 @@ class Inference:
         with self._api.lease(route.ref) as lease:
             signature = predict_signature(lease, name)
             inputs = decode_all({**signature.defaults, **message.inputs}, max_elements=self._max_elements)
+            decoding.end()
             outputs = await self._api.predict(lease, name, inputs, message.output_filter)
-        response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
-        return Answer(response, "application/x-protobuf")
+            with span("encode"):
+                response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
+                return Answer(response, "application/x-protobuf")
 
     async def _predict_npy(self, route: Route, request: Request, body: bytes) -> Answer:
         """The array of the one input; answered with that of the one output, or the one that `?output=` names."""
@@ -95,18 +99,25 @@ class Inference:
                     f"An npy body holds one array, signature {signature.name} has the outputs {', '.join(wanted)}: "
                     f"name one, as in ?output={wanted[0]}",
                 )
-            outputs = await self._api.predict(lease, name, {alias: read_npy(body, spec.dtype)}, wanted)
-        return Answer(write_npy(outputs[wanted[0]]), NPY)
+            with span("decode"):
+                array = read_npy(body, spec.dtype)
+            outputs = await self._api.predict(lease, name, {alias: array}, wanted)
+        with span("encode"):
+            return Answer(write_npy(outputs[wanted[0]]), NPY)
 
     async def _examples(self, route: Route, body: bytes) -> Answer:
-        document = await _offloaded_if_long(len(body), JsonRequest, body)
-        name = document.signature_name
-        examples = await _offloaded_if_long(len(body), read_examples, document)
+        with span("decode"):
+            document = await _offloaded_if_long(len(body), JsonRequest, body)
+            name = document.signature_name
+            examples = await _offloaded_if_long(len(body), read_examples, document)
         with self._api.lease(route.ref) as lease:
             if route.verb == "classify":
                 found = await self._api.classify(lease, name, examples)
-                return Answer(json_answer.classification(found.labels, found.scores))
-            return Answer(json_answer.regression((await self._api.regress(lease, name, examples)).values))
+                with span("encode"):
+                    return Answer(json_answer.classification(found.labels, found.scores))
+            values = (await self._api.regress(lease, name, examples)).values
+            with span("encode"):
+                return Answer(json_answer.regression(values))
 
 
 def _signature(lease: Lease, name: str) -> Signature:
