@@ -50,6 +50,7 @@ def test_with_its_library_it_answers(custom_op: Path, start_server: Callable[...
     assert (reply.status, reply.json) == (200, {"outputs": [[1.5, 6.0]]})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flag", "text"),
     [

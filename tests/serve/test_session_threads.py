@@ -56,6 +56,7 @@ def test_threads_are_as_many_as_the_operator_says(
     assert abs(count - few[front] - more) <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "text"), [("nonsense: 1", '1:1 : Message type "tensorflow.ConfigProto" has no'), (None, "No such file")]
 )
