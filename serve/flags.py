@@ -34,7 +34,10 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("host", "address to listen on; 0.0.0.0 for every interface"),
         Flag("port", "gRPC port; 0 switches gRPC over TCP off, auto takes any free port"),
         Flag("grpc_socket_path", "also listen for gRPC on this Unix socket"),
-        Flag("grpc_channel_arguments", "comma-separated name=value options of the gRPC server"),
+        Flag(
+            "grpc_channel_arguments",
+            "comma-separated name=value options of gRPC's own server, which --front=python has",
+        ),
         Flag("rest_api_port", "REST port; 0 switches REST off, auto takes any free port"),
         Flag("one_port", "answer REST on --port too and open no REST port (native front)"),
         Flag("rest_api_timeout_in_ms", "a REST call that takes longer is answered with an error"),

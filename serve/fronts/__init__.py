@@ -49,4 +49,8 @@ def make_front(config: Config) -> Front:
         reason = missing()
         name = "python" if reason else "native"
         logger.info("Front: %s (%s)", name, reason or "Envoy with Python inside; --front=python for plain Python")
+    if name == "native" and config.grpc_channel_arguments:
+        logger.warning(
+            "--grpc_channel_arguments has no effect: they are for gRPC's own server, which --front=python has"
+        )
     return cast(_FrontModule, import_module(f"serve.fronts.{name}")).make(config)

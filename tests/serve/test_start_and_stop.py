@@ -143,6 +143,22 @@ def test_a_unix_socket_in_place_of_ports(
             assert client.predict("m", x)["y"].tolist() == [2.5]
 
 
+def test_channel_arguments_are_followed_or_a_line_says_that_they_are_not(
+    served_models: Path, front: str, start_server: Callable[..., RunningServer]
+) -> None:
+    server = start_server(
+        str(served_models / "plus"), "--grpc_channel_arguments=grpc.max_receive_message_length=1000,grpc.so_reuseport=0"
+    )
+    line = "--grpc_channel_arguments has no effect: they are for gRPC's own server, which --front=python has"
+    assert (line in server.log.read_text()) == (front == "native")
+    with server.client as client:
+        client.predict("plus", {"x": np.ones(1, np.float32)})
+        if front == "python":
+            with pytest.raises(ServerError) as caught:
+                client.predict("plus", {"x": np.ones(1000, np.float32)})
+            assert caught.value.code == "RESOURCE_EXHAUSTED"
+
+
 def test_an_operator_that_is_not_registered_is_named_with_the_flag_that_loads_it(
     served_models: Path, tmp_path: Path
 ) -> None:
