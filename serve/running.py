@@ -2,9 +2,10 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Any, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -30,9 +31,9 @@ R = TypeVar("R")
 class Runner(Protocol):
     """What stands between the API and the model: directly, or through the merge of concurrent requests."""
 
-    async def run(
+    def run(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
-    ) -> dict[str, np.ndarray]:
+    ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
         """Run the leased model. Raises ServeError."""
         ...
 
@@ -44,21 +45,36 @@ class Runner(Protocol):
 class _Pace:
     """How quick one signature has been lately, and on how many elements."""
 
-    __slots__ = ("elements", "quick_runs", "slow_runs")
+    __slots__ = ("_doubtful", "elements", "quick_runs", "slow_runs")
 
     def __init__(self) -> None:
         self.quick_runs = 0
         self.slow_runs = 0
         self.elements = 0
+        # Whether the last run was long on the wall's clock, and nothing else is known of it.
+        self._doubtful = False
 
     def is_quick(self, elements: int) -> bool:
         return self.quick_runs >= PROBATION and elements <= self.elements
 
-    def record(self, elements: int, seconds: float) -> None:
+    def timed(self, elements: int, function: Callable[[], R]) -> R:
+        """Call `function`, and remember how long it took."""
+        # What a quick run takes is not worth asking the kernel for.
+        watch = Stopwatch(exact=self._doubtful or self.slow_runs > 0)
+        try:
+            return function()
+        finally:
+            self._record(elements, watch.seconds(), watch.exact)
+
+    def _record(self, elements: int, seconds: float, exact: bool) -> None:
+        self._doubtful = False
         if seconds <= QUICK_SECONDS:
             self.quick_runs += 1
             self.slow_runs = 0
             self.elements = max(self.elements, elements)
+            return
+        if not exact and seconds <= SLOW_SECONDS:
+            self._doubtful = True
             return
         # One slow run among quick ones was the machine's doing, unless it was slower than that explains.
         self.slow_runs += PATIENCE if seconds > SLOW_SECONDS else 1
@@ -75,31 +91,29 @@ class DirectRunner:
         self._pool = ThreadPoolExecutor(threads or 4 * (os.cpu_count() or 1), thread_name_prefix=name)
         self._paces: WeakKeyDictionary[LoadedModel, dict[str, _Pace]] = WeakKeyDictionary()
 
-    async def run(
+    def run(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        elements = sum(array.size for array in inputs.values())
-        return await self.call(lease, signature, elements, lambda: lease.model.run(signature.name, inputs, outputs))
+    ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
+        elements = sum([array.size for array in inputs.values()])
+        return self.call(lease, signature, elements, partial(lease.model.run, signature.name, inputs, outputs))
 
     async def call(self, lease: Lease, signature: Signature, elements: int, function: Callable[[], R]) -> R:
         """Call `function`, which runs `signature` of the leased model on inputs of so many `elements`."""
-        pace = self._paces.setdefault(lease.model, {}).setdefault(signature.name, _Pace())
-
-        def run() -> R:
-            watch = Stopwatch()
-            try:
-                return function()
-            finally:
-                pace.record(elements, watch.seconds())
-
+        pace = self._pace(lease.model, signature.name)
         if pace.is_quick(elements):
-            return run()
+            return pace.timed(elements, function)
         # A client may cancel and its lease end while the model still runs: this one lasts as long as the run.
         held = lease.share()
-        future = self._pool.submit(run)
+        future = self._pool.submit(pace.timed, elements, function)
         future.add_done_callback(lambda _: held.release())
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
         """Let running calls end and take no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pace(self, model: LoadedModel, signature: str) -> _Pace:
+        try:
+            return self._paces[model][signature]
+        except KeyError:
+            return self._paces.setdefault(model, {}).setdefault(signature, _Pace())

@@ -18,9 +18,15 @@ class Stopwatch:
 
     __slots__ = ("_began", "_usage")
 
-    def __init__(self) -> None:
-        self._usage = resource.getrusage(_THREAD) if _THREAD is not None else None
+    def __init__(self, *, exact: bool = True) -> None:
+        """Not `exact`: the wall's clock, and no system call."""
+        self._usage = resource.getrusage(_THREAD) if exact and _THREAD is not None else None
         self._began = time.perf_counter()
+
+    @property
+    def exact(self) -> bool:
+        """Whether `seconds` leaves out what others took of the machine; otherwise it may be too long."""
+        return self._usage is not None or _THREAD is None
 
     def seconds(self) -> float:
         """What the thread has worked and waited since; not what it stood still because the core was given away.

@@ -10,7 +10,7 @@ import numpy as np
 
 from serve.config import Config
 from serve.engines.litert_metadata import signatures_in
-from serve.engines.width import MAX_NARROW_BYTES, Width, clock
+from serve.engines.width import MAX_NARROW_BYTES, Width
 from serve.errors import Code, ServeError
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
@@ -21,7 +21,7 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, PREDICT, Shape, S
 # So many different combinations of shapes are known to fit before they are looked at anew.
 MAX_REMEMBERED = 4096
 
-_Shapes = tuple[tuple[int, ...], ...]
+_Shapes = list[tuple[int, ...]]
 
 
 def load(path: Path, config: Config) -> "LiteRtModel":
@@ -59,7 +59,7 @@ class LiteRtModel:
         self._narrow = _Pool(content, size, 1) if small else None
         self._width = Width()
         first = self._narrow or self._pool
-        program = first.borrow("", ())
+        program = first.borrow("", [])
         first.give_back(program)
         declared = _declared(path, config)
         self.signatures: Mapping[str, Signature] = {
@@ -70,21 +70,28 @@ class LiteRtModel:
         self._fitting: set[tuple[object, ...]] = set()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        arrays = [_viewed(inputs[alias], spec.shape) for alias, spec in self._expected[signature]]
-        shapes = tuple([array.shape for array in arrays])
-        key = (signature, shapes, *[array.dtype for array in arrays])
+        arrays, shapes, dtypes, elements = [], [], [], 0
+        for alias, spec in self._expected[signature]:
+            array = inputs[alias]
+            if spec.shape is not None and array.ndim < len(spec.shape):
+                array = _viewed(array, spec.shape)
+            arrays.append(array)
+            shapes.append(array.shape)
+            dtypes.append(array.dtype)
+            elements += array.size
+        key = (signature, *shapes, *dtypes)
         if key not in self._fitting:
             self._check(signature, arrays)
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(key)
-        elements = sum([array.size for array in arrays])
         narrow = self._narrow if self._width.is_narrow(signature, elements) else None
         pool = narrow or self._pool
         interpreter = pool.borrow(signature, shapes)
-        prepared, began = interpreter.is_prepared(signature, shapes), clock()
+        prepared, clock = interpreter.is_prepared(signature, shapes), self._width.clock(signature)
+        began = clock()
         try:
-            answer = interpreter.run(signature, shapes, arrays, outputs)
+            answer = interpreter.run(signature, shapes, arrays, outputs, prepared=prepared)
         except (RuntimeError, ValueError) as error:
             # What a failed preparation leaves behind is not worth finding out: this interpreter is not used again.
             pool.drop()
@@ -156,11 +163,11 @@ class _Interpreter:
         return self._prepared.get(signature) == shapes
 
     def run(
-        self, signature: str, shapes: _Shapes, arrays: Sequence[np.ndarray], outputs: Sequence[str]
+        self, signature: str, shapes: _Shapes, arrays: Sequence[np.ndarray], outputs: Sequence[str], *, prepared: bool
     ) -> dict[str, np.ndarray]:
-        """Answer inputs given in the order of their aliases."""
+        """Answer inputs given in the order of their aliases; `prepared` is what `is_prepared` says."""
         entry, native = self.entries[signature], self._native
-        if self._prepared.get(signature) != shapes:
+        if not prepared:
             self._prepared.pop(signature, None)
             for index, shape in zip(entry.inputs, shapes, strict=True):
                 native.ResizeInputTensor(index, np.array(shape, np.int32), False, entry.subgraph)
@@ -218,13 +225,16 @@ class _Pool:
         self._content, self._size, self._threads = content, size, threads
         self._idle: list[_Interpreter] = []
         self._made = 0
+        self._waiting = 0
         self._changed = threading.Condition(threading.Lock())
 
     def borrow(self, signature: str, shapes: _Shapes) -> _Interpreter:
         """An interpreter nobody else uses; waits while all are in use."""
         with self._changed:
             while not self._idle and self._made >= self._size:
+                self._waiting += 1
                 self._changed.wait()
+                self._waiting -= 1
             if self._idle:
                 for index, interpreter in enumerate(self._idle):
                     if interpreter.is_prepared(signature, shapes):
@@ -241,7 +251,8 @@ class _Pool:
     def give_back(self, interpreter: _Interpreter) -> None:
         with self._changed:
             self._idle.append(interpreter)
-            self._changed.notify()
+            if self._waiting:
+                self._changed.notify()
 
     def drop(self) -> None:
         """A borrowed interpreter does not come back: room for a new one."""
@@ -294,9 +305,9 @@ def _same(one: Signature, other: Signature) -> bool:
     return dtypes(one) == dtypes(other)
 
 
-def _viewed(array: np.ndarray, declared: Shape | None) -> np.ndarray:
+def _viewed(array: np.ndarray, declared: Shape) -> np.ndarray:
     """The values of a shape that lacks nothing but sizes of 1 at its end, `[3]` for `[?, 1]`: upstream takes them."""
-    missing = () if declared is None else declared[max(1, array.ndim) :]
+    missing = declared[max(1, array.ndim) :]
     if array.ndim and missing and all(size == 1 for size in missing):
         return array.reshape(*array.shape, *missing)
     return array

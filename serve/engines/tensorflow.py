@@ -32,7 +32,7 @@ from tensorflow.core.protobuf import config_pb2  # noqa: E402
 from serve.engines.tensorflow_graph import Program, optimised_program  # noqa: E402
 from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
-from serve.engines.width import MAX_NARROW_BYTES, Width, clock  # noqa: E402
+from serve.engines.width import MAX_NARROW_BYTES, Width  # noqa: E402
 from tfx_export import wire  # noqa: E402
 
 # TensorFlow's own objects live as long as the process. Looked through again and again, they would cost every request
@@ -108,6 +108,7 @@ class TensorFlowModel:
                 return self._compile(key)(inputs)
             if not narrow:
                 return call(inputs)
+            clock = self._width.clock(signature)
             began = clock()
             answer = call(inputs)
             self._width.narrow_run(signature, elements, clock() - began)
