@@ -4,7 +4,6 @@ import logging
 import os
 import sys
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 
 from serve import logs
@@ -44,6 +43,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _versions() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         tensorflow = version("tensorflow")
     except PackageNotFoundError:

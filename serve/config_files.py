@@ -1,17 +1,24 @@
 """The files an operator names: read once before anything else, so that a bad one ends the start and no request."""
 
-from serve.batching.config import BatchingConfig
 from serve.config import Config
-from serve.monitoring import metrics_paths
-from serve.security import Tls, Tokens
 
 
 def check_config_files(config: Config) -> None:
-    """INVALID_ARGUMENT for the first file that cannot be used."""
+    """INVALID_ARGUMENT for the first file that cannot be used. Most starts have none and wait for no reader of them."""
     for path in (config.ssl_config_file, config.rest_ssl_config_file):
         if path:
+            from serve.security import Tls
+
             Tls.read(path)
     if config.auth_token_file:
+        from serve.security import Tokens
+
         Tokens(config.auth_token_file)
-    metrics_paths(config.monitoring_config_file)
-    BatchingConfig.from_flags(config)
+    if config.monitoring_config_file:
+        from serve.monitoring import metrics_paths
+
+        metrics_paths(config.monitoring_config_file)
+    if config.enable_batching or config.batching_parameters_file:
+        from serve.batching.config import BatchingConfig
+
+        BatchingConfig.from_flags(config)

@@ -6,8 +6,6 @@ import sys
 import time
 from typing import Any, TextIO
 
-import orjson
-
 from serve.call import CURRENT
 
 # What every LogRecord has; anything else was given as `extra` and belongs into the JSON object.
@@ -35,6 +33,8 @@ class JsonFormatter(logging.Formatter):
     """`{"time": "2026-11-21T12:30:01.123Z", "level": "info", "logger": "serve", "message": ..., "request_id": ...}`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        import orjson
+
         clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         event: dict[str, Any] = {
             "time": f"{clock}.{int(record.msecs):03d}Z",

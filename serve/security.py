@@ -7,10 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.protobuf import text_format
-
 from serve.errors import Code, ServeError
-from tfx_export import wire
 
 SCHEME = "bearer "
 
@@ -27,6 +24,10 @@ class Tls:
     @classmethod
     def read(cls, path: str) -> "Tls":
         """An SSLConfig in text format; the PEMs stand in it, not their paths. INVALID_ARGUMENT if it is not usable."""
+        from google.protobuf import text_format
+
+        from tfx_export import wire
+
         try:
             config = wire.parse_text(wire.SSLConfig, Path(path).read_bytes())
         except (OSError, text_format.ParseError, UnicodeDecodeError) as error:

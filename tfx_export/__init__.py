@@ -4,10 +4,11 @@ The functions have the names of the commands; each is imported when it is first 
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    __version__: str
+
     from tfx_export.exporting.api import export_function as export_function
     from tfx_export.exporting.api import export_keras as export_keras
     from tfx_export.exporting.api import export_savedmodel as export_savedmodel
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from tfx_export.savedmodel.scan import scan as scan
     from tfx_export.savedmodel.signature import Signature as Signature
     from tfx_export.savedmodel.summary import show as show
-
-__version__ = version("tfx-export")
 
 # Public name -> the module that defines it.
 _API = {
@@ -65,6 +64,10 @@ __all__ = ["__version__", *_API]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("tfx-export")
     if name not in _API:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_API[name]), name)

@@ -1,15 +1,24 @@
 """The process itself, under the names every Prometheus exporter uses."""
 
-import psutil
+from functools import cache
+from typing import TYPE_CHECKING
 
 from serve.metrics.instruments import Counter, Gauge, Labels, Metric, Reading
 
-_process = psutil.Process()
+if TYPE_CHECKING:
+    import psutil
+
+
+@cache
+def _process() -> "psutil.Process":
+    import psutil
+
+    return psutil.Process()
 
 
 def resident_bytes() -> int:
     """The memory this process occupies now."""
-    return int(_process.memory_info().rss)
+    return int(_process().memory_info().rss)
 
 
 def _resident() -> dict[Labels, float]:
@@ -17,18 +26,18 @@ def _resident() -> dict[Labels, float]:
 
 
 def _started() -> dict[Labels, float]:
-    return {(): _process.create_time()}
+    return {(): _process().create_time()}
 
 
 def _threads() -> dict[Labels, float]:
-    return {(): _process.num_threads()}
+    return {(): _process().num_threads()}
 
 
 class _CpuSeconds(Counter):
     """Read when asked for, like a gauge, but it only grows."""
 
     def readings(self) -> dict[Labels, Reading]:
-        times = _process.cpu_times()
+        times = _process().cpu_times()
         return {(): times.user + times.system}
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from tfx_export import __version__
 from tfx_export.errors import TfxExportError
 
 # Command -> (module, first line of its help). A test holds the two together.
@@ -88,7 +87,7 @@ class CommandTable(click.Group):
         "token_normalize_func": lambda name: name.replace("_", "-"),
     },
 )
-@click.version_option(__version__, prog_name="tfx-export")
+@click.version_option(package_name="tfx-export", prog_name="tfx-export")
 def cli() -> None:
     """From a trained TensorFlow model to a served one."""
 

@@ -1,12 +1,19 @@
 """The native front: Envoy carries the protocols, and runs the Python that answers them (pyvoy)."""
 
+from typing import TYPE_CHECKING
+
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.fronts.native import interpreter
-from serve.fronts.native.front import NativeFront
+
+if TYPE_CHECKING:
+    from serve.fronts.native.front import NativeFront
 
 
-def make(config: Config) -> NativeFront:
+def make(config: Config) -> "NativeFront":
+    # Not above: the worker is a module of this package too, and has no use for them.
+    from serve.fronts.native import interpreter
+    from serve.fronts.native.front import NativeFront
+
     if reason := interpreter.missing():
         raise ServeError(Code.UNAVAILABLE, f"The native front cannot run here: {reason}. Choose --front=python.")
     return NativeFront(config)

