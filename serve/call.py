@@ -1,6 +1,6 @@
 """Call: what is known of one request on its way through the server. Logs, metrics and traces read it."""
 
-import secrets
+import random
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -46,7 +46,8 @@ class Call:
     @property
     def request_id(self) -> str:
         """The client's request id if it is fit to be printed and sent back, else one of our own."""
-        self._request_id = self._request_id or secrets.token_hex(8)
+        # To be found again in a log, not to be kept secret: the kernel need not be asked.
+        self._request_id = self._request_id or f"{random.getrandbits(64):016x}"
         return self._request_id
 
     @property

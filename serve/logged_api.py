@@ -1,6 +1,7 @@
 """LoggedApi: the operations of the server, a sample of them written to the request log."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from serve.inference import Classification, Regression
 from serve.lifecycle.lease import Lease
 from serve.lifecycle.manager import Manager
 from serve.peers import Peers
-from serve.request_log import RequestLog
+from serve.request_log import RequestLog, Rule
 from serve.results import fill_classification, fill_regression
 from serve.running import Runner
 from tfx_export import wire
@@ -29,15 +30,27 @@ class LoggedApi(Api):
         super().__init__(manager, catalog, runner, config, peers)
         self._log = log
 
-    async def predict(
+    def predict(
         self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+    ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
+        work = super().predict(lease, signature, inputs, outputs)
+        rule = self._log.sample(lease.name)
+        return work if rule is None else self._logged(work, rule, lease, signature, inputs, outputs)
+
+    async def _logged(
+        self,
+        work: Coroutine[Any, Any, dict[str, np.ndarray]],
+        rule: Rule,
+        lease: Lease,
+        signature: str,
+        inputs: Mapping[str, np.ndarray],
+        outputs: Sequence[str],
     ) -> dict[str, np.ndarray]:
-        answer = await super().predict(lease, signature, inputs, outputs)
-        if rule := self._log.sample(lease.name):
-            found = lease.model.signatures[signature or DEFAULT_SIGNATURE]
-            spec = _spec(lease, signature)
-            asked = dict(inputs)
-            self._log.put(rule, spec, _size(asked, answer), _predict_log(found, spec, asked, answer, tuple(outputs)))
+        answer = await work
+        found = lease.model.signatures[signature or DEFAULT_SIGNATURE]
+        spec = _spec(lease, signature)
+        asked = dict(inputs)
+        self._log.put(rule, spec, _size(asked, answer), _predict_log(found, spec, asked, answer, tuple(outputs)))
         return answer
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:

@@ -1,7 +1,8 @@
 """Numeric arrays straight from simdjson's tape, which flattens nested lists without asking whether they are ragged.
 
 Whether they are is told by the skeleton of the body, what is left of it without numbers and white space: it must be
-that of lists of the shape the first elements show. Both sides of the comparison are made at memory speed.
+that of lists of the shape the first elements show. Both sides of the comparison are made at memory speed. A single row
+of numbers needs none: its only list of them has been looked at.
 """
 
 import math
@@ -65,9 +66,17 @@ def read_numbers(body: bytes, document: Any, specs: Mapping[str, TensorSpec]) ->
             members.append(_squeeze(orjson.dumps(name)) + b":" + skeleton)
     except (_UnusualError, TypeError, ValueError, IndexError, ServeError):
         return None
-    if arrays.keys() != specs.keys() or b"{" + b",".join(members) + b"}" != _squeeze(body):
+    if arrays.keys() != specs.keys():
         return None
-    return arrays
+    return arrays if _is_one_row(body, arrays) or b"{" + b",".join(members) + b"}" == _squeeze(body) else None
+
+
+def _is_one_row(body: bytes, arrays: Mapping[str, Array]) -> bool:
+    """Whether the body holds no list but one of numbers and those around it, each with one element."""
+    if len(arrays) > 1:
+        return False
+    (array,) = arrays.values()
+    return array.ndim > 0 and array.size == array.shape[-1] and body.count(b"[") == array.ndim
 
 
 def _read_rows(rows: simdjson.Array, specs: Mapping[str, TensorSpec], arrays: dict[str, Array]) -> bytes:

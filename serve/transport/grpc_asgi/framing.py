@@ -39,13 +39,15 @@ async def read_message(receive: Receive, encoding: str, limit: int) -> bytes:
     body: bytes = _body(event)
     # Nearly every request: the whole message in the first event.
     if event["more_body"] or len(body) <= HEADER:
-        body = await _rest_of_message(receive, event, body, limit)
-    size = int.from_bytes(body[1:HEADER], "big")
-    if len(body) != HEADER + size:
-        raise ServeError(Code.INTERNAL, _broken(len(body), size))
+        header, message = await _rest_of_message(receive, event, body, limit)
+    else:
+        header, message = body[:HEADER], body[HEADER:]
+    size = int.from_bytes(header[1:], "big")
+    if len(message) != size:
+        raise ServeError(Code.INTERNAL, f"The message's header announces {size} bytes; {len(message)} came.")
     if size > limit:
         raise _too_large(size, limit)
-    return _unpack(body[0], body[HEADER:], encoding, limit)
+    return _unpack(header[0], message, encoding, limit)
 
 
 async def read_messages(receive: Receive, encoding: str, limit: int) -> AsyncIterator[bytes]:
@@ -69,27 +71,24 @@ async def read_messages(receive: Receive, encoding: str, limit: int) -> AsyncIte
         raise ServeError(Code.INTERNAL, "The request ends inside a message.")
 
 
-async def _rest_of_message(receive: Receive, event: Any, body: bytes, limit: int) -> bytes:
-    chunks = [body]
-    have = len(body)
-    start = body
-    while True:
-        if have >= HEADER:
-            if len(start) < HEADER:
-                start = b"".join(chunks)
-                chunks = [start]
-            size = int.from_bytes(start[1:HEADER], "big")
-            if size > limit:
-                raise _too_large(size, limit)
-            if have >= HEADER + size:
-                return b"".join(chunks)
-        if not event["more_body"]:
-            if have < HEADER:
-                raise ServeError(Code.INTERNAL, "The request holds no message.")
-            return b"".join(chunks)
+async def _rest_of_message(receive: Receive, event: Any, body: bytes, limit: int) -> tuple[bytes, bytes]:
+    """The header, and what came of the message after it."""
+    while len(body) < HEADER and event["more_body"]:
+        event = await receive()
+        body += _body(event)
+    if len(body) < HEADER:
+        raise ServeError(Code.INTERNAL, "The request holds no message.")
+    size = int.from_bytes(body[1:HEADER], "big")
+    if size > limit:
+        raise _too_large(size, limit)
+    # The header is cut off before the chunks become one: a large message is copied once.
+    chunks = [body[HEADER:]]
+    have = len(chunks[0])
+    while have < size and event["more_body"]:
         event = await receive()
         chunks.append(_body(event))
         have += len(chunks[-1])
+    return body[:HEADER], b"".join(chunks)
 
 
 def _body(event: Any) -> bytes:
@@ -118,7 +117,3 @@ def _unpack(flag: int, message: bytes, encoding: str, limit: int) -> bytes:
 
 def _too_large(size: int, limit: int) -> ServeError:
     return ServeError(Code.RESOURCE_EXHAUSTED, f"Received message larger than max ({size} vs. {limit})")
-
-
-def _broken(length: int, size: int) -> str:
-    return f"The message's header announces {size} bytes; {length - HEADER} came."
