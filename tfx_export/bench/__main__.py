@@ -1,5 +1,6 @@
 """`python -m tfx_export.bench`: every bar, as a table and as JSON. `make bench` runs it."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, outpu
     """Measure what is promised about speed, side by side with what it is measured against."""
     console = Console(stderr=True)
     folder.mkdir(parents=True, exist_ok=True)
+    _keep_bytecode(folder.absolute())
     shop = Workshop(folder.absolute(), seconds=seconds, rounds=rounds, say=console.print)
     chosen = {name: measure for name, measure in {**BARS, **PEER_BARS}.items() if not only or name in only}
     if environment() is None:
@@ -41,6 +43,12 @@ def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, outpu
         # After each: who stops it half-way keeps what there is.
         output.write_text(as_json(comparisons))
     print_table(comparisons)
+
+
+def _keep_bytecode(folder: Path) -> None:
+    """Programs start as installed ones do, also from a checkout that keeps no bytecode: ours and all others."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
 
 
 if __name__ == "__main__":

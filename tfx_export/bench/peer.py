@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tfx_export.bench import peers
 from tfx_export.bench.load import LoadError
-from tfx_export.bench.workshop import QUIET
+from tfx_export.bench.workshop import quiet
 
 # A checkout's .venv-peers; elsewhere this variable names the environment.
 VARIABLE = "TFX_EXPORT_PEERS"
@@ -54,7 +54,7 @@ def running_peer(name: str, model: Path, body: bytes, folder: Path) -> Iterator[
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(home / "bin" / program), *arguments],
-            env={**QUIET, **settings, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+            env={**quiet(), **settings, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"},
             cwd=programs,
             stdout=output,
             stderr=subprocess.STDOUT,

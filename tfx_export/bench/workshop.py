@@ -19,7 +19,10 @@ from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.server_program import Server, running_server
 
-QUIET = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+def quiet() -> dict[str, str]:
+    """The environment of programs that are to say nothing but what was asked."""
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 class Workshop:
@@ -95,7 +98,7 @@ class Workshop:
 
 def run(*command: str) -> str:
     """What the program prints; CalledProcessError if it fails."""
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=QUIET).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=quiet()).stdout
 
 
 @contextmanager
