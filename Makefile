@@ -11,9 +11,9 @@ PEERS := .venv-peers
 demo: $(STAMP)  ## train, export, show, serve, ask, stop
 	$(BIN)/python examples/digits/run.py
 
-# Real servers under deadlines on a machine that others use: a failure is looked at twice, and the report counts it.
+# Real servers under deadlines on a machine that others use: a failure is looked at twice, and the report tells of both.
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --reruns 1
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --reruns 1 --rerun-show-tracebacks
 
 check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import tfx_export
-from tests.support.server import wait_until
+from tests.support.server import PATIENCE, wait_until
 
 
 def entrypoint(dockerfile: str) -> list[str]:
@@ -36,13 +36,13 @@ def test_container_serves_what_its_environment_names_and_stops_on_sigterm(served
     command = [*entrypoint((tmp_path / "Dockerfile").read_text()), *arguments]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_until(lambda: ready.exists() or process.poll() is not None, 90)
+        wait_until(lambda: ready.exists() or process.poll() is not None)
         rest = json.loads(ready.read_text())["addresses"]["rest"]
         body = json.dumps({"instances": [[2.0]]}).encode()
         with urllib.request.urlopen(f"{rest}/v1/models/half_plus_two:predict", body) as response:
             assert json.load(response) == {"predictions": [[3.0]]}
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
     finally:
         if process.poll() is None:
             process.kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.examples.readme import assert_typed
-from tests.support.server import wait_until
+from tests.support.server import PATIENCE, wait_until
 
 ANSWERS = r"{}: 300 digits, error rate (\d+\.\d+)%, median latency \d+\.\d+ ms"
 
@@ -79,9 +79,9 @@ def test_nothing_is_left_running(examples: Path, served_models: Path, how: str) 
         started.update(children(process.pid))
         return (examples / "work" / "asking").exists() or process.poll() is not None
 
-    wait_until(asking, 120)
+    wait_until(asking)
     if how != "failure":
         process.send_signal(getattr(signal, how))
-    assert process.wait(60) != 0
+    assert process.wait(PATIENCE) != 0
     assert started, "no server was started"
     wait_until(lambda: not any(alive(pid) for pid in started))

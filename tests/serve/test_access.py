@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import trustme
 
-from tests.support.server import RunningServer, running, starting, wait_until
+from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.tls import ssl_config
 from tfx_export import wire
 from tfx_export.client import Client, ServerError, calls
@@ -239,6 +239,6 @@ def test_a_request_may_take_so_long_and_no_longer(guarded: Guarded) -> None:
 def test_a_bad_file_or_flag_ends_the_start(tmp_path: Path, flag: str, content: str, message: str) -> None:
     (tmp_path / "file").write_text(content)
     with starting(tmp_path, "--model_base_path=/nonexistent", flag.format(tmp_path / "file")) as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
     assert message in log.read_text()
     assert "Traceback" not in log.read_text()

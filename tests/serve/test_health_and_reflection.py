@@ -12,7 +12,7 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.support.server import RunningServer, publish, wait_for_cpu
+from tests.support.server import PATIENCE, RunningServer, publish, wait_for_cpu
 from tfx_export import wire
 from tfx_export.wire import HealthCheckRequest, HealthCheckResponse
 
@@ -79,7 +79,7 @@ def test_health_follows_the_model_and_flips_while_draining(
         server.process.send_signal(signal.SIGTERM)
         assert next(whole) == "NOT_SERVING"
         thread.join()
-    assert server.process.wait(30) == 0
+    assert server.process.wait(PATIENCE) == 0
     assert len(answers) == 1
 
 

@@ -46,14 +46,14 @@ def test_a_model_that_is_unloaded_gives_its_memory_back(
         assert client.predict("small", x)["y"].tolist() == [3.0]
         before = resident(server)
         publish(original, models / "weighty")
-        wait_until(lambda: server.states("weighty") == {1: "AVAILABLE"}, 60)
+        wait_until(lambda: server.states("weighty") == {1: "AVAILABLE"})
         np.testing.assert_allclose(client.predict("weighty", x)["y"], x["x"], rtol=1e-3)
         assert resident(server) > before + 90 * megabyte
         shutil.rmtree(models / "weighty")
         wait_until(lambda: server.states("weighty") == {1: "END"})
         # What the model brought in that stays: code of the runtime that had not run before, and its pools. The native
         # front gives back little by little.
-        wait_until(lambda: resident(server) < before + 15 * megabyte, 60)
+        wait_until(lambda: resident(server) < before + 15 * megabyte)
         assert client.predict("small", x)["y"].tolist() == [3.0]
 
 

@@ -8,7 +8,7 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.support.server import RunningServer, publish, starting, wait_until
+from tests.support.server import PATIENCE, RunningServer, publish, starting, wait_until
 from tfx_export import wire
 from tfx_export.client import Model, ServerError
 
@@ -69,7 +69,7 @@ def test_policies_and_labels_of_a_config_file(
     )
     flags = (f"--model_config_file={file}", "--num_load_threads=2")
     with starting(tmp_path, *flags) as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         assert (
             "Request to assign label to version 3 of model chosen, which is not currently available for inference"
             in log.read_text()
@@ -166,7 +166,7 @@ def test_a_bad_config_file_ends_the_start(tmp_path: Path, text: str) -> None:
     file = tmp_path / "models.config"
     file.write_text(text)
     with starting(tmp_path, f"--model_config_file={file}") as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:" in log.read_text()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.server import RunningServer, publish, starting, wait_for_cpu, wait_until
+from tests.support.server import PATIENCE, RunningServer, publish, starting, wait_for_cpu, wait_until
 from tfx_export.client import Client, ServerError
 
 SLOW = {"loops": np.int32(300_000)}
@@ -62,7 +62,7 @@ def test_a_second_signal_ends_at_once(served_models: Path, start_server: Callabl
 def test_a_missing_base_path_is_waited_for(served_models: Path, tmp_path: Path, front: str) -> None:
     with starting(tmp_path, f"--front={front}", str(tmp_path / "later" / "plus")) as (process, ready, _):
         publish(served_models / "plus" / "1", tmp_path / "later" / "plus")
-        wait_until(lambda: ready.exists() or process.poll() is not None, 60)
+        wait_until(lambda: ready.exists() or process.poll() is not None)
         assert ready.exists()
 
 
@@ -70,14 +70,14 @@ def test_waiting_for_a_model_ends_with_a_signal(tmp_path: Path, front: str) -> N
     with starting(tmp_path, f"--front={front}", str(tmp_path / "never")) as (process, ready, log):
         wait_until(lambda: "Waiting for" in log.read_text())
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(PATIENCE) == 0
         assert not ready.exists()
 
 
 def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path, front: str) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
     with starting(tmp_path, f"--front={front}", str(tmp_path / "m")) as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         text = log.read_text()
         assert (
             "Failed to start server. Error: UNKNOWN: 1 model(s) did not become available: {name: m version: 1}" in text
@@ -89,7 +89,7 @@ def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with starting(tmp_path, f"--front={front}", str(served_models / "plus"), f"--port={port}") as (process, _, log):
-            assert process.wait(60) == 1
+            assert process.wait(PATIENCE) == 1
             assert f"Cannot listen for gRPC on 127.0.0.1:{port}. Choose another --port." in log.read_text()
 
 
@@ -166,7 +166,7 @@ def test_an_operator_that_is_not_registered_is_named_with_the_flag_that_loads_it
     file = tmp_path / "words" / "1" / "saved_model.pbtxt"
     file.write_text(file.read_text().replace('op: "LookupTableFindV2"', 'op: "NoSuchOp"'))
     with starting(tmp_path, str(tmp_path / "words")) as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         text = log.read_text()
         assert "NoSuchOp" in text
         assert "--op_library" in text

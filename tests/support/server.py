@@ -13,7 +13,8 @@ from typing import Any
 
 from tfx_export.client import Client, ServerError
 
-START_SECONDS = 90.0
+# Of any one wait: a busy machine is slow, and what never comes is rare.
+PATIENCE = 180.0
 
 
 class RunningServer:
@@ -41,7 +42,7 @@ class RunningServer:
                     raise
                 return {}
 
-    def stop(self, number: int = signal.SIGTERM, seconds: float = 60.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
         """Send a signal, wait for the end, and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
@@ -70,12 +71,12 @@ def running(folder: Path, *flags: str) -> Iterator[RunningServer]:
     `folder` takes its log and ready file.
     """
     with starting(folder, *flags) as (process, ready, log):
-        wait_until(lambda: ready.exists() or process.poll() is not None, START_SECONDS)
+        wait_until(lambda: ready.exists() or process.poll() is not None)
         assert process.poll() is None, f"exit code {process.returncode}\n{log.read_text()}"
         yield RunningServer(process, json.loads(ready.read_text()), log)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Return once `condition` holds; AssertionError if it never does."""
     deadline = time.monotonic() + seconds
     while not condition():

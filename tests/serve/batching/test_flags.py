@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.serve.batching.conftest import PATIENT
-from tests.support.server import RunningServer, starting, wait_until
+from tests.support.server import PATIENCE, RunningServer, starting, wait_until
 from tfx_export.client import ServerError
 
 
@@ -60,6 +60,6 @@ def test_what_cannot_be_used_ends_the_start(
         file.write_text(text)
     arguments = [f"--model_base_path={batched_model.parent}", *flags, f"--batching_parameters_file={file}"]
     with starting(tmp_path, *arguments) as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         assert message in log.read_text()
         assert "Traceback" not in log.read_text()

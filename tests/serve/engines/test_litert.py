@@ -16,7 +16,7 @@ from serve.config import Config
 from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
 from tests.support import three_signatures
-from tests.support.server import starting, wait_until
+from tests.support.server import PATIENCE, starting, wait_until
 from tfx_export.savedmodel.record import TFLITE
 from tfx_export.savedmodel.signature import PREDICT, REGRESS, Signature
 
@@ -252,14 +252,14 @@ def test_a_load_that_fails_for_a_passing_reason_is_tried_again(accelerated: Path
     file.mkdir(parents=True)  # a folder in its place cannot be read, for now
     flags = "--engine=litert", "--front=python", "--load_retry_interval_micros=200000", str(tmp_path / "model")
     with starting(tmp_path, *flags, "--max_num_load_retries=2") as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         assert log.read_text().count("version 1: LOADING, UNAVAILABLE") == 2
         assert "version 1: END, UNAVAILABLE" in log.read_text()
     with starting(tmp_path, *flags, "--max_num_load_retries=1000") as (process, ready, log):
-        wait_until(lambda: "LOADING, UNAVAILABLE" in log.read_text(), 60)
+        wait_until(lambda: "LOADING, UNAVAILABLE" in log.read_text())
         file.rmdir()
         file.write_bytes((accelerated / TFLITE).read_bytes())
-        wait_until(ready.exists, 60)
+        wait_until(ready.exists)
         assert process.poll() is None
 
 

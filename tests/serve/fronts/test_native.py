@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from serve.fronts.native import interpreter
-from tests.support.server import RunningServer, running, starting, wait_until
+from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.tls import ssl_config
 from tfx_export.client import Client, ServerError
 
@@ -72,7 +72,7 @@ def test_a_worker_that_dies_is_replaced_and_one_whose_server_is_killed_ends(plus
     with running(tmp_path, "--front=native", "--model_name=plus", plus) as server:
         first = worker(server)
         os.kill(first, signal.SIGKILL)
-        wait_until(lambda: answers(server), 60)
+        wait_until(lambda: answers(server))
         second = worker(server)
         assert second != first
         assert "The worker was ended by SIGKILL. Starting another." in server.log.read_text()
@@ -97,7 +97,7 @@ def test_a_second_server_on_the_same_ports_does_not_start(server: RunningServer,
         (f"--grpc_socket_path={tmp_path}", "Cannot listen for gRPC on the Unix socket "),
     ):
         with starting(tmp_path, "--front=native", plus, flag) as (process, _, log):
-            assert process.wait(60) == 1
+            assert process.wait(PATIENCE) == 1
             assert message in log.read_text()
     assert answers(server)
 
@@ -132,9 +132,9 @@ def test_a_users_modules_and_relative_paths_mean_what_they_mean_elsewhere(plus: 
     (tmp_path / "model").symlink_to(plus)
     command = [sys.executable, "-P", "-m", "serve", "model", "--front=native", "--port=auto", "--rest_api_port=auto"]
     with subprocess.Popen([*command, "--ready_file=ready.json"], cwd=tmp_path) as process:
-        wait_until(lambda: (tmp_path / "ready.json").exists() or process.poll() is not None, 60)
+        wait_until(lambda: (tmp_path / "ready.json").exists() or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:
         for thread in threads:
             thread.start()
         for _ in range(100):
-            assert answered.acquire(timeout=60)
+            assert answered.acquire(timeout=PATIENCE)
         assert server.stop() == 0
         for thread in threads:
             thread.join()

@@ -10,7 +10,7 @@ import pytest
 from serve.fronts.native import interpreter
 from tests.serve.test_model_config import config_of, entry, reload
 from tests.support.rest import ask, post
-from tests.support.server import RunningServer, cpu_ticks, publish, running, starting, wait_until
+from tests.support.server import PATIENCE, RunningServer, cpu_ticks, publish, running, starting, wait_until
 
 pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
 
@@ -18,15 +18,15 @@ pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(in
 MANY = 40
 
 
-@pytest.fixture(scope="module")
-def base(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def base(served_models: Path, tmp_path: Path) -> Path:
     """The folder of a model with its first version."""
-    base = tmp_path_factory.mktemp("workers") / "plus"
+    base = tmp_path / "plus"
     publish(served_models / "plus" / "1", base)
     return base
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def server(base: Path) -> Iterator[RunningServer]:
     flags = "--front=native", "--workers=2", "--file_system_poll_wait_seconds=0.1"
     with running(base.parent, *flags, "--model_name=plus", f"--model_base_path={base}") as started:
@@ -84,7 +84,7 @@ def test_a_reload_reaches_all_and_one_who_comes_later(server: RunningServer, ser
 
     first = workers(server)[0]
     first.kill()
-    wait_until(lambda: "The new worker serves" in server.log.read_text(), 60)
+    wait_until(lambda: "The new worker serves" in server.log.read_text())
     assert len(workers(server)) == 2
     assert statuses(server, "two") == {200}
     assert answers(server) == {5.0}
@@ -97,7 +97,6 @@ def test_a_reload_reaches_all_and_one_who_comes_later(server: RunningServer, ser
 
 
 def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
-    """The last test of this server."""
     lost: list[str] = []
     answered = threading.Semaphore(0)
 
@@ -116,7 +115,7 @@ def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
     for thread in threads:
         thread.start()
     for _ in range(MANY):
-        assert answered.acquire(timeout=60)
+        assert answered.acquire(timeout=PATIENCE)
     assert server.stop() == 0
     for thread in threads:
         thread.join()
@@ -128,5 +127,5 @@ def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
 def test_the_python_front_says_that_it_is_one_process(served_models: Path, tmp_path: Path) -> None:
     flags = "--front=python", "--workers=2", str(served_models / "plus")
     with starting(tmp_path, *flags) as (process, _, log):
-        assert process.wait(60) == 1
+        assert process.wait(PATIENCE) == 1
         assert "--workers needs the native front" in log.read_text()

@@ -1,5 +1,6 @@
 """A Ray cluster of two nodes, and the server on it."""
 
+import contextlib
 import importlib.util
 import os
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.server import RunningServer, publish, running
+from tests.support.server import PATIENCE, RunningServer, publish, running
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,40 @@ class Cluster:
         return [process for process in nodes if "ServeReplica" in _title(process)]
 
 
+class Application:
+    """The server on `cluster`: shared by the tests, started again for the one that finds it ended."""
+
+    def __init__(self, cluster: Cluster, model: Path, folders: pytest.TempPathFactory) -> None:
+        self._flags = (
+            str(model),
+            "--on=ray",
+            f"--ray_address={cluster.address}",
+            "--min_replicas=2",
+            "--max_replicas=2",
+        )
+        self._folders = folders
+        self._stack = contextlib.ExitStack()
+        self._server: RunningServer | None = None
+
+    def running(self) -> RunningServer:
+        if self._server is None or self._server.process.poll() is not None:
+            self.end()
+            self._server = self._stack.enter_context(running(self._folders.mktemp("server"), *self._flags))
+        return self._server
+
+    def end(self) -> None:
+        """By a signal, so that nothing of it stays on the cluster."""
+        if self._server is not None and self._server.process.poll() is None:
+            self._server.stop()
+        self._stack.close()
+        self._server = None
+
+
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed (pip install 'tfx-export[ray]')")
-    grpc, rest = _free_ports()
+    grpc, rest = free_ports()
     # Ray's sockets lie in this folder, and their paths must be short.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         environment = {
@@ -59,7 +89,7 @@ def cluster() -> Iterator[Cluster]:
             finally:
                 started = psutil.Process(process.pid).children(recursive=True)
                 process.stdin.close()
-                process.wait(60)
+                process.wait(PATIENCE)
                 for left in psutil.wait_procs(started, timeout=20)[1]:
                     left.kill()
 
@@ -73,14 +103,26 @@ def model(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 @pytest.fixture(scope="package")
-def server(cluster: Cluster, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def application(cluster: Cluster, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
     """Two replicas, one a node."""
-    flags = "--on=ray", f"--ray_address={cluster.address}", "--min_replicas=2", "--max_replicas=2"
-    with running(tmp_path_factory.mktemp("server"), str(model), *flags) as started:
-        yield started
+    shared = Application(cluster, model, tmp_path_factory)
+    yield shared
+    shared.end()
 
 
-def _free_ports() -> tuple[int, int]:
+@pytest.fixture
+def server(application: Application) -> RunningServer:
+    return application.running()
+
+
+@pytest.fixture
+def idle(application: Application, cluster: Cluster) -> Cluster:
+    """The cluster with nothing on it."""
+    application.end()
+    return cluster
+
+
+def free_ports() -> tuple[int, int]:
     with socket.socket() as one, socket.socket() as other:
         one.bind(("", 0))
         other.bind(("", 0))

@@ -1,10 +1,14 @@
-"""The server on a Ray cluster of two nodes, asked as any other server is: the tests share it and run in this order."""
+"""The server on a Ray cluster of two nodes, asked as any other server is."""
 
+import contextlib
+import http.client
 import json
+import shutil
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +19,14 @@ import yaml
 from click.testing import CliRunner
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tests.serve.on_ray.conftest import Cluster
+from tests.serve.on_ray.conftest import Cluster, free_ports
 from tests.support.rest import ask, post
-from tests.support.server import RunningServer, publish, wait_until
+from tests.support.server import PATIENCE, RunningServer, publish, wait_until
 from tfx_export import wire
 from tfx_export.cli import cli
 from tfx_export.client import Client, ServerError
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(5 * PATIENCE)]
 
 X = {"x": np.array([1.0, 2.0], np.float32)}
 
@@ -131,7 +135,11 @@ class Load:
     def wait_for_more(self) -> None:
         """Until ten more answers came over each way."""
         before = {way: len(answers) for way, answers in self.answers.items()}
-        wait_until(lambda: all(len(self.answers[way]) > count + 10 for way, count in before.items()), 60)
+        self.wait_until(lambda: all(len(self.answers[way]) > count + 10 for way, count in before.items()))
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        wait_until(lambda: bool(self.failures) or condition())
+        assert self.failures == []
 
     def _run(self, way: str, answer: Callable[[], float]) -> None:
         while not self._stop.is_set():
@@ -139,7 +147,7 @@ class Load:
                 try:
                     self.answers[way].append(answer())
                     break
-                except (AssertionError, OSError, ServerError) as error:
+                except (AssertionError, OSError, http.client.HTTPException, ServerError) as error:
                     if attempt == 3:
                         self.failures.append(error)
 
@@ -159,25 +167,31 @@ def rest_answer(url: str) -> float:
 def test_a_killed_replica_is_replaced_and_no_request_fails_after_a_retry(
     server: RunningServer, cluster: Cluster, node: int
 ) -> None:
+    wait_until(lambda: len(cluster.replicas()) == 2)
     before = sorted(cluster.replicas(), key=lambda process: process.ppid())
     with Load(server, cluster) as load:
         load.wait_for_more()
         before[node].kill()
-        before[node].wait(30)
+        before[node].wait(PATIENCE)
         load.wait_for_more()
-        wait_until(lambda: len(cluster.replicas()) == 2, 60)
+        load.wait_until(lambda: len(cluster.replicas()) == 2)
         load.wait_for_more()
     assert load.failures == []
     assert {answer for answers in load.answers.values() for answer in answers} == {2.0}
 
 
-def test_a_new_version_swaps_in_every_replica_without_a_failed_request(
+def test_a_version_comes_and_goes_in_every_replica_without_a_failed_request(
     server: RunningServer, cluster: Cluster, model: Path, served_models: Path
 ) -> None:
     with Load(server, cluster) as load:
         load.wait_for_more()
         publish(served_models / "plus" / "2", model)
-        wait_until(lambda: all(answers[-1] == 3.0 for answers in load.answers.values()), 60)
+        try:
+            load.wait_until(lambda: all(answers[-1] == 3.0 for answers in load.answers.values()))
+            load.wait_for_more()
+        finally:
+            shutil.rmtree(model / "2")
+        load.wait_until(lambda: all(answers[-1] == 2.0 for answers in load.answers.values()))
         load.wait_for_more()
     assert load.failures == []
     assert {answer for answers in load.answers.values() for answer in answers} == {2.0, 3.0}
@@ -188,53 +202,56 @@ def test_a_signal_takes_the_application_away(server: RunningServer, cluster: Clu
     assert cluster.replicas() == []
 
 
-def test_the_written_config_serves_and_scales_with_the_load(
-    server: RunningServer, cluster: Cluster, served_models: Path, tmp_path: Path
-) -> None:
+def test_the_written_config_serves_and_scales_with_the_load(idle: Cluster, served_models: Path, tmp_path: Path) -> None:
     """What `tfx-export deploy ray` writes, started by Ray's own `serve run`."""
-    assert server.process.poll() == 0
     slow = served_models / "slow"
     assert CliRunner().invoke(cli, ["deploy", "ray", str(slow), "--out", str(tmp_path / "out")]).exit_code == 0
     written = tmp_path / "out" / "serve_config.yaml"
     config = yaml.safe_load(written.read_text())
-    config["http_options"]["port"] = int(server.rest.rpartition(":")[2])
-    config["grpc_options"]["port"] = int(server.grpc.rpartition(":")[2])
+    grpc_port, config["http_options"]["port"] = free_ports()
+    config["grpc_options"]["port"] = grpc_port
     scaling = config["applications"][0]["deployments"][0]["autoscaling_config"]
     scaling |= {"max_replicas": 2, "upscale_delay_s": 0.5, "metrics_interval_s": 0.5, "look_back_period_s": 1.0}
     written.write_text(json.dumps(config))
-    program = [sys.executable, "-W", "ignore", "-m", "ray.serve.scripts", "run", "--address", cluster.address]
+    program = [sys.executable, "-W", "ignore", "-m", "ray.serve.scripts", "run", "--address", idle.address]
     log = tmp_path / "log"
     with log.open("wb") as output:
         process = subprocess.Popen([*program, str(written)], stdout=output, stderr=subprocess.STDOUT)
     try:
-        wait_until(lambda: answers(server) or process.poll() is not None, 90)
-        assert process.poll() is None, log.read_text()
-        assert len(cluster.replicas()) == 1
-        stop = threading.Event()
-        threads = [threading.Thread(target=keep_busy, args=(server, stop)) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        try:
-            wait_until(lambda: len(cluster.replicas()) == 2, 60)
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        with Client(f"127.0.0.1:{grpc_port}") as client:
+            wait_until(lambda: answers(client, loops=1) or process.poll() is not None)
+            assert process.poll() is None, log.read_text()
+            assert len(idle.replicas()) == 1
+            with kept_busy(client):
+                wait_until(lambda: len(idle.replicas()) == 2)
     finally:
-        process.terminate()
-        process.wait(60)
+        process.send_signal(signal.SIGINT)
+        process.wait(PATIENCE)
 
 
-def answers(server: RunningServer) -> bool:
+def answers(client: Client, loops: int) -> bool:
     try:
-        with server.client as client:
-            client.predict("slow", {"loops": np.int32(1)})
+        client.predict("slow", {"loops": np.int32(loops)})
     except ServerError:
         return False
     return True
 
 
-def keep_busy(server: RunningServer, stop: threading.Event) -> None:
-    with server.client as client:
+@contextlib.contextmanager
+def kept_busy(client: Client) -> Iterator[None]:
+    """Six requests at a time until the `with` ends; one that fails is followed by another all the same."""
+    stop = threading.Event()
+
+    def ask() -> None:
         while not stop.is_set():
-            client.predict("slow", {"loops": np.int32(50_000)})
+            answers(client, loops=50_000)
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.command_line import tfx_export
-from tests.support.server import RunningServer, publish, running
+from tests.support.server import PATIENCE, RunningServer, publish, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -71,6 +71,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, page_server: RunningServer) -> Iterator[Any]:
     """The page, loaded, with a model chosen; it must not have logged an error."""
     opened = browser.new_page()
+    opened.set_default_timeout(1000 * PATIENCE)
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)

@@ -149,9 +149,11 @@ def test_a_new_version_takes_over_while_the_page_is_open(page: Any, page_models:
     page.focus("canvas.pad")
     page.keyboard.press("Space")
     drawn = answer(page)
-    publish(page_models / "quarters" / "1", page_folder / "quarters", 2)
-    page.wait_for_function("() => document.getElementById('version').value === '2'", timeout=30_000)
-    assert "version 1END" in page.text_content("#models")
+    newest = max(int(version.name) for version in (page_folder / "quarters").iterdir())
+    publish(page_models / "quarters" / "1", page_folder / "quarters", newest + 1)
+    page.wait_for_function(f"() => document.getElementById('version').value === '{newest + 1}'")
+    left = f"version {newest}END"
+    page.wait_for_function("text => document.getElementById('models').textContent.includes(text)", arg=left)
     page.evaluate("document.getElementById('answer').replaceChildren()")
     assert answer(page) == drawn, "the drawing is lost"
 
