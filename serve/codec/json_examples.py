@@ -60,7 +60,7 @@ def _fill(feature: wire.Message, name: str, values: list[Any]) -> None:
             feature.float_list.value.extend(values)
             return
         try:
-            feature.int64_list.value.extend(values)
+            feature.int64_list.value.extend(map(int, values))  # protobuf takes no bool
         except ValueError:
             raise _invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.") from None
         return

@@ -27,7 +27,7 @@ def test_examples_feed_a_classifier_and_its_strings_are_written_without_pickle(
 ) -> None:
     done = tfx_export(
         *("run", "--dir", saved_models / "tf1_tag_sets", "--tag_set", "serve", "--outdir", tmp_path, "--json"),
-        *("--input_examples", "inputs=[{'x': [1.0, 2.0]}, {'x': [0.0, 1.0]}]"),
+        *("--input_examples", "inputs=[{'x': [1.0, 2.0]}, {'x': [False, 1.0]}]"),
     )
     assert json.loads(done.stdout) == {"classes": [["5.000000"], ["2.000000"]], "scores": [[5.0], [2.0]]}
     assert np.load(tmp_path / "classes.npy", allow_pickle=False).tolist() == [[b"5.000000"], [b"2.000000"]]

@@ -105,9 +105,9 @@ def _example(features: dict[Any, Any]) -> bytes:
         if all(isinstance(value, (str, bytes)) for value in values):
             feature.bytes_list.value.extend(value.encode() if isinstance(value, str) else value for value in values)
         elif all(isinstance(value, int) for value in values):
-            feature.int64_list.value.extend(values)
+            feature.int64_list.value.extend(map(int, values))  # protobuf takes no bool
         elif all(isinstance(value, (int, float)) for value in values):
-            feature.float_list.value.extend(values)
+            feature.float_list.value.extend(map(float, values))
         else:
             raise SpecError(f"The feature {name!r} mixes numbers and strings: {values!r}")
     return bytes(example.SerializeToString())

@@ -136,6 +136,7 @@ NAMED = '"signature_name": "regress"'
         ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"a": [18446744073709551615]}}]}}', 400,
          "Feature: a has uint64_t element. Only int64_t is supported."),
         ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"word": "apple", "times": 2}}]}}', 400, "int64"),
+        ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"word": "apple", "times": true}}]}}', 400, "int64"),
     ],
 )  # fmt: skip
 def test_refusals(server: RunningServer, method: str, path: str, body: str, status: int, text: str) -> None:
