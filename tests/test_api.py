@@ -41,3 +41,13 @@ def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
     command = [sys.executable, "-c", INSPECTING, str(saved_models / "tf2_polymorphic"), str(tmp_path)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("program", "imported"), [("process_is_ours(); ", False), ("", True)])
+def test_programs_of_ours_do_without_scikit_learn_until_the_users_code_wants_it(program: str, imported: bool) -> None:
+    code = (
+        f"import sys; from tfx_export.quiet import import_tensorflow, process_is_ours; {program}import_tensorflow();"
+        "found = 'sklearn' in sys.modules; import sklearn.base; print(found)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{imported}\n"

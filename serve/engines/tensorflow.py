@@ -17,13 +17,14 @@ from google.protobuf import text_format
 
 from serve.config import Config
 from serve.errors import Code, ServeError
-from tfx_export.quiet import import_tensorflow
+from tfx_export.quiet import import_tensorflow, process_is_ours
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
 
 # Without it the first session decides with how many threads those after it compute (common_runtime/local_device.cc).
 os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
 # Its own start-up lines belong in nobody's log.
+process_is_ours()
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402

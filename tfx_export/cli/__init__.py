@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tfx_export.errors import TfxExportError
+from tfx_export.quiet import process_is_ours
 
 # Command -> (module, first line of its help). A test holds the two together.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -94,6 +95,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Run the command line. What the library raises becomes one message on stderr and a documented exit code."""
+    process_is_ours()
     try:
         return cli.main(args=args, prog_name="tfx-export", standalone_mode=True)
     except TfxExportError as error:

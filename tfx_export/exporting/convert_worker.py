@@ -15,13 +15,18 @@ from typing import Any
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-import numpy as np
-import tensorflow as tf
+from tfx_export.quiet import import_tensorflow, process_is_ours
 
-from tfx_export import wire
-from tfx_export.savedmodel import reader, tensor
-from tfx_export.savedmodel.record import TFLITE
-from tfx_export.wire.tfrecord import read_records
+process_is_ours()
+import_tensorflow()
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from tfx_export import wire  # noqa: E402
+from tfx_export.savedmodel import reader, tensor  # noqa: E402
+from tfx_export.savedmodel.record import TFLITE  # noqa: E402
+from tfx_export.wire.tfrecord import read_records  # noqa: E402
 
 _INIT_SIGNATURE = "__saved_model_init_op"
 _INITIALISERS = {"saved_model_main_op", "legacy_init_op", "table_initializer", "saved_model_assets", "asset_filepaths"}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfx_export.exporting.replay import Arrays
+from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.record import TFLITE
 
 
@@ -15,6 +16,7 @@ class SessionModel:
     """The SavedModel in `folder`, loaded as TensorFlow Serving does. Leaving it, a context manager, frees it."""
 
     def __init__(self, folder: Path, tags: Sequence[str]) -> None:
+        import_tensorflow()
         import tensorflow as tf
 
         from tfx_export.exporting.graph import new_session

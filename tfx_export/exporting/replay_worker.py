@@ -1,4 +1,4 @@
-"""The fresh process of `replay`: imports what its arguments name, then reads the name of a folder on stdin.
+"""The fresh process of `replay`: imports TensorFlow if its argument says so, then reads the name of a folder on stdin.
 
 It takes job.json and requests from there, and leaves answers and report.json.
 """
@@ -6,7 +6,6 @@ It takes job.json and requests from there, and leaves answers and report.json.
 import json
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -14,6 +13,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 from tfx_export import wire
 from tfx_export.exporting.loaded import SessionModel, lite_model
 from tfx_export.exporting.tf_errors import reason
+from tfx_export.quiet import import_tensorflow, process_is_ours
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.wire.tfrecord import read_records, write_records
@@ -41,7 +41,8 @@ def main(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    for library in sys.argv[1:]:
-        import_module(library)
+    process_is_ours()
+    if "tensorflow" in sys.argv[1:]:
+        import_tensorflow()
     if folder := sys.stdin.readline().strip():  # nothing: who started it has ended
         main(Path(folder))
