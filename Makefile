@@ -13,7 +13,7 @@ demo: $(STAMP)  ## train, export, show, serve, ask, stop
 
 # Real servers under deadlines on a machine that others use: a failure is looked at twice, and the report tells of both.
 test: $(STAMP)  ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --reruns 1 --rerun-show-tracebacks
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --reruns 1 --rerun-show-tracebacks
 
 check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/ruff format --check .

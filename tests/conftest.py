@@ -12,17 +12,29 @@ from serve.fronts.native import interpreter
 from tests.support.server import RunningServer, running
 
 
+# First: xdist reads the groups in a hook of the same name.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For runs in parallel: a worker for each front, so that servers are shared; all else goes by files.
+    """For runs in parallel: a worker for each front, so that servers are shared; all else by files, examples singly.
 
-    The fronts come first: they are the largest pieces.
+    The largest pieces come first, so that no worker has a long one left when the others are done.
     """
-    groups: dict[str, str] = {}
-    for item in items:
-        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        groups[item.nodeid] = str(parameters.get("front", item.nodeid.partition("::")[0]))
-        item.add_marker(pytest.mark.xdist_group(groups[item.nodeid]))
-    items.sort(key=lambda item: groups[item.nodeid] not in ("python", "native"))
+    groups = {item: _group(item) for item in items}
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+    slow = {group for item, group in groups.items() if item.get_closest_marker("slow")}
+
+    def rank(item: pytest.Item) -> int:
+        front, heavy = groups[item] in ("python", "native"), item.nodeid.startswith(("tests/export/", "tests/cli/"))
+        return 0 if front else 1 if groups[item] in slow else 2 if heavy else 3
+
+    items.sort(key=rank)
+
+
+def _group(item: pytest.Item) -> str:
+    parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    file = item.nodeid.partition("::")[0]
+    return str(parameters.get("front") or (item.nodeid if file.startswith("tests/examples/") else file))
 
 
 @pytest.fixture(scope="session")
