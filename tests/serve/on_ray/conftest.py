@@ -72,6 +72,9 @@ def cluster() -> Iterator[Cluster]:
             "RAY_TMPDIR": folder,
             "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(grpc),
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(rest),
+            # Ray replaces a proxy that is not ready within 5 s: on a busy machine none is, and nothing ever serves.
+            "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(PATIENCE),
+            "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": str(PATIENCE),
         }
         program = [sys.executable, "-W", "ignore", "-m", "tests.support.ray_cluster"]
         with (
