@@ -21,9 +21,10 @@ QUICK_SECONDS = 0.0005
 SLOW_SECONDS = 0.03
 # So many quick runs in a row, off the loop, before the first one on it.
 PROBATION = 5
-# So many slow runs in a row before it is run off the loop again, and so many more quick ones before it may come back.
+# So many slow runs in a row before it is run off the loop again, and so many more quick ones before it may come back:
+# the first time, and at the most.
 PATIENCE = 8
-RELEGATION = 100
+RELEGATION, MAX_RELEGATION = 100, 100_000
 
 R = TypeVar("R")
 
@@ -45,42 +46,56 @@ class Runner(Protocol):
 class _Pace:
     """How quick one signature has been lately, and on how many elements."""
 
-    __slots__ = ("_doubtful", "elements", "quick_runs", "slow_runs")
+    __slots__ = ("_doubtful", "_elements", "_exile", "_quick_runs", "_slow_runs")
 
     def __init__(self) -> None:
-        self.quick_runs = 0
-        self.slow_runs = 0
-        self.elements = 0
+        self._quick_runs = 0
+        self._slow_runs = 0
+        self._elements = 0
+        # Quick runs before it may come back to the loop, once it has been slow there.
+        self._exile = RELEGATION
         # Whether the last run was long on the wall's clock, and nothing else is known of it.
         self._doubtful = False
 
     def is_quick(self, elements: int) -> bool:
-        return self.quick_runs >= PROBATION and elements <= self.elements
+        return self._quick_runs >= PROBATION and elements <= self._elements
 
-    def timed(self, elements: int, function: Callable[[], R]) -> R:
-        """Call `function`, and remember how long it took."""
+    def on_the_loop(self, elements: int, function: Callable[[], R]) -> R:
+        """Call `function` here, and remember how long it took."""
         # What a quick run takes is not worth asking the kernel for.
-        watch = Stopwatch(exact=self._doubtful or self.slow_runs > 0)
+        watch = Stopwatch(exact=self._doubtful)
         try:
             return function()
         finally:
-            self._record(elements, watch.seconds(), watch.exact)
+            seconds = watch.seconds()
+            self._doubtful = seconds > QUICK_SECONDS
+            if watch.exact or not self._doubtful:
+                self._record(elements, seconds)
 
-    def _record(self, elements: int, seconds: float, exact: bool) -> None:
-        self._doubtful = False
+    def in_the_pool(self, elements: int, function: Callable[[], R]) -> R:
+        """The same in another thread, which also waits for the interpreter's lock: on the loop it would not."""
+        watch = Stopwatch()
+        try:
+            return function()
+        finally:
+            seconds = watch.seconds()
+            self._record(elements, seconds if seconds > SLOW_SECONDS else watch.cpu_seconds())
+
+    def _record(self, elements: int, seconds: float) -> None:
         if seconds <= QUICK_SECONDS:
-            self.quick_runs += 1
-            self.slow_runs = 0
-            self.elements = max(self.elements, elements)
-            return
-        if not exact and seconds <= SLOW_SECONDS:
-            self._doubtful = True
+            self._quick_runs += 1
+            self._slow_runs = 0
+            self._elements = max(self._elements, elements)
             return
         # One slow run among quick ones was the machine's doing, unless it was slower than that explains.
-        self.slow_runs += PATIENCE if seconds > SLOW_SECONDS else 1
-        if self.slow_runs >= PATIENCE:
-            self.quick_runs = -RELEGATION if self.quick_runs >= PROBATION else min(self.quick_runs, 0)
-            self.elements = min(self.elements, elements // 2)
+        self._slow_runs += PATIENCE if seconds > SLOW_SECONDS else 1
+        if self._slow_runs >= PATIENCE:
+            if self._quick_runs >= PROBATION:
+                self._quick_runs = -self._exile
+                # What waits for something else than the processor seems quick in the pool: tried ever more rarely.
+                self._exile = min(2 * self._exile, MAX_RELEGATION)
+            self._quick_runs = min(self._quick_runs, 0)
+            self._elements = min(self._elements, elements // 2)
 
 
 class DirectRunner:
@@ -101,10 +116,10 @@ class DirectRunner:
         """Call `function`, which runs `signature` of the leased model on inputs of so many `elements`."""
         pace = self._pace(lease.model, signature.name)
         if pace.is_quick(elements):
-            return pace.timed(elements, function)
+            return pace.on_the_loop(elements, function)
         # A client may cancel and its lease end while the model still runs: this one lasts as long as the run.
         held = lease.share()
-        future = self._pool.submit(pace.timed, elements, function)
+        future = self._pool.submit(pace.in_the_pool, elements, function)
         future.add_done_callback(lambda _: held.release())
         return await asyncio.wrap_future(future)
 

@@ -36,7 +36,15 @@ class Stopwatch:
         elapsed = time.perf_counter() - self._began
         if elapsed <= SLICE_SECONDS or self._usage is None or _THREAD is None:
             return elapsed
-        usage, before = resource.getrusage(_THREAD), self._usage
-        if usage.ru_nvcsw != before.ru_nvcsw:
-            return elapsed
-        return usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
+        usage = resource.getrusage(_THREAD)
+        return elapsed if usage.ru_nvcsw != self._usage.ru_nvcsw else _cpu(usage) - _cpu(self._usage)
+
+    def cpu_seconds(self) -> float:
+        """What the thread has worked since, whatever it waited for; an `exact` watch only."""
+        if self._usage is None or _THREAD is None:
+            return time.perf_counter() - self._began
+        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage)
+
+
+def _cpu(usage: "resource.struct_rusage") -> float:
+    return usage.ru_utime + usage.ru_stime
