@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 import ray
 from ray import serve as ray_serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 import serve
 from serve.config import ANY_PORT, Config
@@ -47,10 +49,11 @@ def run(config: Config) -> int:
 
 
 def _start(config: Config, bound: Any) -> None:
-    ray_serve.start(proxy_location="EveryNode", http_options=http_options(config), grpc_options=grpc_options(config))
+    http, grpc = http_options(config), grpc_options(config)
     try:
+        ray_serve.start(proxy_location="EveryNode", http_options=http, grpc_options=grpc)
         handle = ray_serve.run(bound, name=NAME, route_prefix="/")
-    except RuntimeError as error:
+    except (RuntimeError, TimeoutError, RayError, RayServeException) as error:
         raise ServeError(Code.UNKNOWN, f"{error} The log above says why.") from None
     addresses = {"rest": f"http://{config.host}:{config.rest_api_port}"}
     if config.port:
