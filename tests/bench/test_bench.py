@@ -78,5 +78,5 @@ def test_make_bench_measures_its_bars(tmp_path: Path) -> None:
     chosen = ["--only=grpc_rate", "--only=start", "--only=swap"]
     subprocess.run([sys.executable, "-m", "tfx_export.bench", *options, *chosen], check=True)
     comparisons = json.loads((tmp_path / "bench.json").read_text())["comparisons"]
-    assert len(comparisons) == 5
+    assert len(comparisons) == 6
     assert all(each["ratio"] > 0 and each["bar"] for each in comparisons)

@@ -1,8 +1,7 @@
 """predict, classify and regress over HTTP: JSON as upstream, and arrays without JSON for those who want speed."""
 
 import asyncio
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from functools import partial
 
 from google.protobuf.message import DecodeError
 
@@ -29,9 +28,6 @@ NPY = "application/x-npy"
 # What takes longer than a hop to a thread and back should not hold up the event loop.
 _LONG = 1 << 20
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 class Inference:
     def __init__(self, api: Api, config: Config) -> None:
@@ -52,16 +48,19 @@ class Inference:
     async def _predict_json(self, route: Route, body: bytes) -> Answer:
         # One span for both halves; what cannot be decoded is told by the request's own.
         decoding = begin("decode")
-        document = await _offloaded_if_long(len(body), JsonRequest, body)
+        is_long = len(body) >= _LONG
+        document = await asyncio.to_thread(JsonRequest, body) if is_long else JsonRequest(body)
         name = document.signature_name
         with self._api.lease(route.ref) as lease:
             signature = _signature(lease, name)
-            inputs = await _offloaded_if_long(len(body), document.inputs, signature, self._depth)
+            read = partial(document.inputs, signature, self._depth)
+            inputs = await asyncio.to_thread(read) if is_long else read()
             decoding.end()
             outputs = await self._api.predict(lease, name, inputs)
         with span("encode"):
-            size = sum(array.nbytes for array in outputs.values())
-            return Answer(await _offloaded_if_long(size, json_answer.predictions, outputs, document.is_row_format))
+            is_long = sum([array.nbytes for array in outputs.values()]) >= _LONG
+            write = partial(json_answer.predictions, outputs, document.is_row_format)
+            return Answer(await asyncio.to_thread(write) if is_long else write())
 
     async def _predict_protobuf(self, route: Route, body: bytes) -> Answer:
         """A PredictRequest, whose model the path names; answered with a PredictResponse."""
@@ -107,9 +106,10 @@ class Inference:
 
     async def _examples(self, route: Route, body: bytes) -> Answer:
         with span("decode"):
-            document = await _offloaded_if_long(len(body), JsonRequest, body)
+            is_long = len(body) >= _LONG
+            document = await asyncio.to_thread(JsonRequest, body) if is_long else JsonRequest(body)
             name = document.signature_name
-            examples = await _offloaded_if_long(len(body), read_examples, document)
+            examples = await asyncio.to_thread(read_examples, document) if is_long else read_examples(document)
         with self._api.lease(route.ref) as lease:
             if route.verb == "classify":
                 found = await self._api.classify(lease, name, examples)
@@ -131,10 +131,3 @@ def _signature(lease: Lease, name: str) -> Signature:
             f'Serving signature name: "{wanted}" not found in signature def. Signatures of the model: {existing}',
         )
     return signature
-
-
-async def _offloaded_if_long(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call `function`, off the event loop if there is much to do."""
-    if size < _LONG:
-        return function(*args, **kwargs)
-    return await asyncio.to_thread(function, *args, **kwargs)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import unquote
 
 from serve.errors import Code, ServeError
@@ -24,6 +25,8 @@ class Route:
     ref: ModelRef
 
 
+# A few paths are asked for again and again.
+@lru_cache(1024)
 def find_route(method: str, path: str) -> Route:
     """The route of a request below /v1; `path` is as it was sent, without the query string.
 
