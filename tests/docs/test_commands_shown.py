@@ -22,13 +22,14 @@ PRELUDE = f"""
 set -eo pipefail
 tfx-export() {{
     if [ "$1" = serve ]; then
-        exec tfx-export serve --port=$GRPC --rest_api_port=$REST "${{@:2}}"
+        exec tfx-export serve --port=$GRPC --rest_api_port=$REST --ready_file=ready.json "${{@:2}}"
     fi
     command tfx-export "$@"
 }}
 curl() {{ command curl --silent --show-error "$@"; }}
-wait_for_server() {{
-    until command curl --silent --output /dev/null http://localhost:$REST/healthz; do kill -0 $!; sleep 0.1; done
+wait_for_server() {{  # until it has said where it listens, which it does last
+    until [ -e ready.json ]; do kill -0 $!; sleep 0.1; done
+    rm ready.json
 }}
 end_block() {{ echo "{BLOCK_ENDS}"; }}
 stop_servers() {{ for job in $(jobs -p); do kill "$job" 2> /dev/null || true; wait "$job" || true; done; }}
@@ -53,7 +54,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def after_readme(folder: Path) -> Path:
-    """The folder with what the README's commands leave there."""
+    """The folder with what the README's commands leave there, were they typed there before or not."""
+    shutil.rmtree(folder / "models", ignore_errors=True)
     follow(README, folder)
     return folder
 
