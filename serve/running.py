@@ -87,6 +87,8 @@ class _Pace:
             self._slow_runs = 0
             self._elements = max(self._elements, elements)
             return
+        if self._quick_runs >= PROBATION and elements > self._elements:
+            return  # larger than any that was quick: it tells nothing of those that are run on the loop
         # One slow run among quick ones was the machine's doing, unless it was slower than that explains.
         self._slow_runs += PATIENCE if seconds > SLOW_SECONDS else 1
         if self._slow_runs >= PATIENCE:

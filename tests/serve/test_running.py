@@ -85,6 +85,16 @@ def test_larger_inputs_have_a_probation_of_their_own(runner: DirectRunner) -> No
     assert run(runner, model, 2, elements=1000) == [False, True]
 
 
+def test_large_inputs_that_are_slow_leave_small_ones_on_the_loop(runner: DirectRunner) -> None:
+    pause = [0.0]
+    model = Model(lambda: time.sleep(pause[0]))
+    run(runner, model, PROBATION)
+    pause[0] = 2 * SLOW_SECONDS
+    assert run(runner, model, 2, elements=1000) == [False, False]
+    pause[0] = 0.0
+    assert run(runner, model, 2) == [True, True]
+
+
 def test_a_model_that_computes_long_stays_in_the_pool(runner: DirectRunner) -> None:
     def compute() -> None:
         until = time.thread_time() + 0.002
