@@ -2,6 +2,8 @@
 
 import time
 
+from serve.elsewhere import seconds_elsewhere
+
 try:
     import resource
 
@@ -16,11 +18,12 @@ SLICE_SECONDS = 0.0005
 class Stopwatch:
     """Started when it is made, in the thread that is to be watched."""
 
-    __slots__ = ("_began", "_usage")
+    __slots__ = ("_began", "_elsewhere", "_usage")
 
     def __init__(self, *, exact: bool = True) -> None:
         """Not `exact`: the wall's clock, and no system call."""
         self._usage = resource.getrusage(_THREAD) if exact and _THREAD is not None else None
+        self._elsewhere = seconds_elsewhere()
         self._began = time.perf_counter()
 
     @property
@@ -40,10 +43,10 @@ class Stopwatch:
         return elapsed if usage.ru_nvcsw != self._usage.ru_nvcsw else _cpu(usage) - _cpu(self._usage)
 
     def cpu_seconds(self) -> float:
-        """What the thread has worked since, whatever it waited for; an `exact` watch only."""
+        """What the thread and those that it asked have worked since, whatever it waited for; an `exact` watch only."""
         if self._usage is None or _THREAD is None:
             return time.perf_counter() - self._began
-        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage)
+        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage) + seconds_elsewhere() - self._elsewhere
 
 
 def _cpu(usage: "resource.struct_rusage") -> float:

@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from serve.config import Config
 from serve.engines.litert_metadata import signatures_in
-from serve.engines.width import MAX_NARROW_BYTES, Width
+from serve.engines.width import Width
 from serve.errors import Code, ServeError
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
@@ -18,6 +19,8 @@ from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.record import TFLITE
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, PREDICT, Shape, Signature, TensorSpec
 
+# Up to this size a model is held twice: once more for runs on a single thread.
+MAX_NARROW_BYTES = 4 << 20
 # So many different combinations of shapes are known to fit before they are looked at anew.
 MAX_REMEMBERED = 4096
 
@@ -57,7 +60,7 @@ class LiteRtModel:
         self._pool = _Pool(content, size, config.tensorflow_intra_op_parallelism or cores)
         small = len(content) <= MAX_NARROW_BYTES and not config.tensorflow_intra_op_parallelism
         self._narrow = _Pool(content, size, 1) if small else None
-        self._width = Width()
+        self._width = Width(cores)
         first = self._narrow or self._pool
         program = first.borrow("", [])
         first.give_back(program)
@@ -85,13 +88,16 @@ class LiteRtModel:
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(key)
-        narrow = self._narrow if self._width.is_narrow(signature, elements) else None
-        pool = narrow or self._pool
+        narrow = self._narrow is not None and self._width.is_narrow(signature, elements)
+        pool = self._narrow if self._narrow is not None and narrow else self._pool
         interpreter = pool.borrow(signature, shapes)
-        prepared, clock = interpreter.is_prepared(signature, shapes), self._width.clock(signature)
-        began = clock()
+        prepared = interpreter.is_prepared(signature, shapes)
+        compute = partial(interpreter.run, signature, shapes, arrays, outputs, prepared=prepared)
         try:
-            answer = interpreter.run(signature, shapes, arrays, outputs, prepared=prepared)
+            if self._narrow is not None and prepared:
+                answer = self._width.run(signature, elements, narrow=narrow, compute=compute)
+            else:
+                answer = compute()
         except (RuntimeError, ValueError) as error:
             # What a failed preparation leaves behind is not worth finding out: this interpreter is not used again.
             pool.drop()
@@ -99,8 +105,6 @@ class LiteRtModel:
         except BaseException:
             pool.drop()
             raise
-        if narrow and prepared:
-            self._width.narrow_run(signature, elements, clock() - began)
         pool.give_back(interpreter)
         return answer
 

@@ -4,10 +4,11 @@ import ctypes
 import gc
 import logging
 import os
+import platform
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,17 @@ import numpy as np
 from google.protobuf import text_format
 
 from serve.config import Config
+from serve.elsewhere import Elsewhere
 from serve.errors import Code, ServeError
 from tfx_export.quiet import import_tensorflow, process_is_ours
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
 
+# TensorFlow uses oneDNN by itself only where the processor has instructions made for neural networks. On others
+# convolutions gain too: MobileNetV2 takes half the time for eight images, ResNet50 three quarters for one image on one
+# thread. A run of 40 us becomes 10 us longer.
+if platform.machine() in ("x86_64", "AMD64"):
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 # Without it the first session decides with how many threads those after it compute (common_runtime/local_device.cc).
 os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
 # Its own start-up lines belong in nobody's log.
@@ -33,7 +40,7 @@ from tensorflow.core.protobuf import config_pb2  # noqa: E402
 from serve.engines.tensorflow_graph import Program, optimised_program  # noqa: E402
 from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
-from serve.engines.width import MAX_NARROW_BYTES, Width  # noqa: E402
+from serve.engines.width import Width  # noqa: E402
 from tfx_export import wire  # noqa: E402
 
 # TensorFlow's own objects live as long as the process. Looked through again and again, they would cost every request
@@ -44,6 +51,8 @@ gc.freeze()
 logger = logging.getLogger("serve")
 tf.get_logger().setLevel(logging.ERROR)
 
+# Up to this size a program is held twice: once more for runs on a single thread.
+MAX_NARROW_BYTES = 32 << 20
 # A client chooses the output filter: so many different ones are kept compiled for a model.
 MAX_CALLS = 256
 
@@ -89,7 +98,11 @@ class TensorFlowModel:
         program = optimised_program(session, meta_graph, path, self._session_config)
         self._session = _start(session, program, self._session_config)
         self._narrow = _start_narrow(program, self._session_config)
-        self._width = Width()
+        cores = max(1, (os.cpu_count() or 1) // config.workers)
+        self._width = Width(cores)
+        # With oneDNN each thread remembers how an operator is computed for a shape, and on how many threads that is:
+        # one that has computed on its own would not hand parts to others later.
+        self._wide = Elsewhere(cores)
         self._ranks = RankGuard(program.skeleton)
         self._expected = {
             name: [(alias, spec.tensor, spec.dtype, spec.shape) for alias, spec in signature.inputs.items()]
@@ -105,20 +118,19 @@ class TensorFlowModel:
         key = signature, tuple(outputs), narrow
         try:
             call = self._calls.get(key)
+            known = call is not None
             if call is None:
-                return self._compile(key)(inputs)
-            if not narrow:
+                call = self._compile(key)
+            if self._narrow is None:
                 return call(inputs)
-            clock = self._width.clock(signature)
-            began = clock()
-            answer = call(inputs)
-            self._width.narrow_run(signature, elements, clock() - began)
-            return answer
+            compute = partial(call, inputs) if narrow else partial(self._wide.run, call, inputs)
+            return self._width.run(signature, elements, narrow=narrow, compute=compute) if known else compute()
         except tf.errors.OpError as error:
             raise _serve_error(error) from None
 
     def close(self) -> None:
         self._calls.clear()
+        self._wide.close()
         self._session.close()
         if self._narrow is not None:
             self._narrow.close()

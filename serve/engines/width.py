@@ -3,42 +3,86 @@
 import sys
 import time
 from collections.abc import Callable
+from statistics import median
+from typing import TypeVar
 
-# Up to this size a model is held twice: once more for runs on a single thread.
-MAX_NARROW_BYTES = 4 << 20
 # Computing for less than this is not worth handing parts of it to other threads: that would cost more than it saves.
 NARROW_SECONDS = 0.001
 # So many in a row: one alone may have met a machine that was slow for a moment.
 PATIENCE = 4
+# So many runs of each width, in turn, decide for runs that take longer.
+TRIALS = 9
 
-Clock = Callable[[], float]
+R = TypeVar("R")
 
 
 class Width:
-    """Of one model. Every run is narrow until some have taken too long; then those as large as they are wide."""
+    """Of one model. Every run is narrow until some have taken too long; for those as large, both widths are tried.
 
-    def __init__(self) -> None:
+    Handing parts of many small operators to other threads can cost more than it saves, however long they all take.
+    """
+
+    def __init__(self, cores: int) -> None:
+        self._cores = cores
         self._wide_from: dict[str, int] = {}
         # Signatures whose last run took long on the wall's clock, and how many in a row have taken long since.
         self._long_runs: dict[str, int] = {}
+        self._trials: dict[tuple[str, int], _Trial] = {}
+        # One entry a run that goes on: threads add and take entries without a lock.
+        self._running: list[None] = []
 
     def is_narrow(self, signature: str, elements: int) -> bool:
         """Whether `signature` on inputs of so many elements is to be run on the thread that asks and no other."""
-        return elements < self._wide_from.get(signature, sys.maxsize)
+        if elements < self._wide_from.get(signature, sys.maxsize):
+            return True
+        # While others keep the cores busy there is nobody to hand parts to.
+        return len(self._running) + 1 >= self._cores or self._trial(signature, elements).is_narrow
 
-    def clock(self, signature: str) -> Clock:
-        """What to measure the next run with.
+    def run(self, signature: str, elements: int, *, narrow: bool, compute: Callable[[], R]) -> R:
+        """`compute()`, which `is_narrow` says how to do; not a first run, which tells nothing about the next."""
+        small = elements < self._wide_from.get(signature, sys.maxsize)
+        alone = not self._running
+        # For a small run the CPU time of the thread is what counts: it may have had to wait for a core. To ask for it
+        # costs a system call, so it is asked for only after a run that was long on the wall's clock.
+        clock = time.thread_time if small and signature in self._long_runs else time.perf_counter
+        self._running.append(None)
+        began = clock()
+        try:
+            answer = compute()
+        finally:
+            self._running.pop()
+        seconds = clock() - began
+        if small:
+            self._record(signature, elements, seconds)
+        elif alone and not self._running:
+            self._trial(signature, elements).record(seconds, narrow=narrow)
+        return answer
 
-        The CPU time of the thread is what counts: it may have had to wait for a core. To ask for it costs a system
-        call, so it is asked for only after a run that was long on the wall's clock.
-        """
-        return time.thread_time if signature in self._long_runs else time.perf_counter
-
-    def narrow_run(self, signature: str, elements: int, seconds: float) -> None:
-        """One took so long by `clock`; not a first one, which tells nothing about the next."""
+    def _record(self, signature: str, elements: int, seconds: float) -> None:
         if seconds <= NARROW_SECONDS:
             self._long_runs.pop(signature, None)
             return
         long_runs = self._long_runs[signature] = self._long_runs.get(signature, -1) + 1
         if long_runs >= PATIENCE:
             self._wide_from[signature] = elements
+
+    def _trial(self, signature: str, elements: int) -> "_Trial":
+        key = signature, elements.bit_length()
+        return self._trials.get(key) or self._trials.setdefault(key, _Trial())
+
+
+class _Trial:
+    """Which width is quicker for one signature on inputs of about one size."""
+
+    def __init__(self) -> None:
+        self.is_narrow = False
+        self._seconds: dict[bool, list[float]] = {False: [], True: []}
+
+    def record(self, seconds: float, *, narrow: bool) -> None:
+        taken = self._seconds[narrow]
+        if len(taken) == TRIALS:
+            return
+        taken.append(seconds)
+        wide, slim = self._seconds[False], self._seconds[True]
+        decided = len(wide) == len(slim) == TRIALS
+        self.is_narrow = median(slim) < median(wide) if decided else len(slim) < len(wide)
