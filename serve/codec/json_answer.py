@@ -84,7 +84,7 @@ def _json(name: str, value: Any) -> Any:
     if kind in "OSU":
         write = _base64 if name.endswith("_bytes") else _text
         return _nested(write, array.tolist(), array.ndim)
-    if array.dtype.name == "bfloat16":
+    if kind == "V" and array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
         kind = "f"
     if kind not in "biuf":

@@ -75,17 +75,23 @@ def large_json(shop: Workshop) -> Iterator[Comparison]:
 
 
 def batching(shop: Workshop) -> Iterator[Comparison]:
-    """32 clients with single images, with batching and without."""
+    """32 clients with single images, with batching and without: what gains from it depends on the model."""
+    yield batching_of(shop, "mobilenet", "MobileNetV2")
+    yield batching_of(shop, "dense", "784-4096-4096-10")
+
+
+def batching_of(shop: Workshop, model: str, title: str) -> Comparison:
+    """For one model of `models.py`."""
     parameters = shop.folder / "batching.txt"
     parameters.write_text("max_batch_size { value: 32 } batch_timeout_micros { value: 1000 }")
     flags = "--enable_batching", f"--batching_parameters_file={parameters}"
-    with shop.server("mobilenet", TENSORFLOW, *flags) as merged, shop.server("mobilenet", TENSORFLOW) as single:
+    with shop.server(model, TENSORFLOW, *flags) as merged, shop.server(model, TENSORFLOW) as single:
         ours, theirs = in_turn(
             shop.rounds,
-            lambda: shop.grpc(merged.grpc, "mobilenet").rate,
-            lambda: shop.grpc(single.grpc, "mobilenet").rate,
+            lambda: shop.grpc(merged.grpc, model).rate,
+            lambda: shop.grpc(single.grpc, model).rate,
         )
-    yield Comparison("MobileNetV2, 32 clients, batching", "without batching", RATE, ours, theirs, 1.5)
+    return Comparison(f"{title}, 32 clients, batching", "without batching", RATE, ours, theirs, 1.5)
 
 
 def workers(shop: Workshop) -> Iterator[Comparison]:
