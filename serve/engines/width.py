@@ -11,7 +11,7 @@ NARROW_SECONDS = 0.001
 # So many in a row: one alone may have met a machine that was slow for a moment.
 PATIENCE = 4
 # So many runs of each width, in turn, decide for runs that take longer.
-TRIALS = 9
+TRIALS = 5
 
 R = TypeVar("R")
 

@@ -14,6 +14,8 @@ from tfx_export.bench.http1 import Http1Connection
 from tfx_export.bench.http2 import Http2Connection
 from tfx_export.errors import TfxExportError
 
+# How long the first answer may take.
+FIRST_SECONDS = 30.0
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
@@ -62,9 +64,12 @@ async def _measure(load: Load) -> Measured:
     seconds: list[float] = []
     failures = 0
     counting = False
+    # A server may prepare what it runs when it is first asked: that is no part of any measurement.
+    first = asyncio.Event()
 
     def answered(took: float, good: bool) -> None:
         nonlocal failures
+        first.set()
         if counting:
             if good:
                 seconds.append(took)
@@ -78,6 +83,8 @@ async def _measure(load: Load) -> Measured:
 
     loop = asyncio.get_running_loop()
     open_ones = [(await loop.create_connection(connection, host, int(port)))[1] for _ in range(load.connections)]
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(first.wait(), FIRST_SECONDS)
     await asyncio.sleep(load.seconds / 4)
     counting, began = True, time.perf_counter()
     await asyncio.sleep(load.seconds)
