@@ -96,7 +96,9 @@ def test_100_swaps_under_light_load_leave_no_memory_behind(
     finally:
         done.set()
         client.join()
-    told = f"{MEGABYTES} MB: {sizes[SETTLED - 1] >> 20} MB after {SETTLED} swaps, {sizes[-1] >> 20} MB after {SWAPS}\n"
+    # The largest of the first ones: a single look may find memory given back that is taken again the next moment.
+    settled = max(sizes[:SETTLED])
+    told = f"{MEGABYTES} MB: {settled >> 20} MB after {SETTLED} swaps, {sizes[-1] >> 20} MB after {SWAPS}\n"
     sys.stdout.write(told)
     assert not failures
-    assert sizes[-1] <= 1.1 * sizes[SETTLED - 1], [size >> 20 for size in sizes]
+    assert sizes[-1] <= 1.1 * settled, [size >> 20 for size in sizes]
