@@ -190,6 +190,8 @@ def check_sizes(inputs: Mapping[str, NDArray[Any]], limit: int) -> None:
 
 def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ...]:
     """The outputs to run for: those named, or all. INVALID_ARGUMENT for unknown or repeated names."""
+    if not outputs:
+        return tuple(signature.outputs)
     for position, name in enumerate(outputs):
         if name not in signature.outputs:
             raise ServeError(
@@ -199,7 +201,7 @@ def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ..
             )
         if name in outputs[:position]:
             raise ServeError(Code.INVALID_ARGUMENT, f"duplicate output tensor alias: {name}")
-    return tuple(outputs) or tuple(signature.outputs)
+    return tuple(outputs)
 
 
 def _braced(names: Sequence[str]) -> str:

@@ -23,7 +23,7 @@ class Stopwatch:
     def __init__(self, *, exact: bool = True) -> None:
         """Not `exact`: the wall's clock, and no system call."""
         self._usage = resource.getrusage(_THREAD) if exact and _THREAD is not None else None
-        self._elsewhere = seconds_elsewhere()
+        self._elsewhere = seconds_elsewhere() if exact else 0.0
         self._began = time.perf_counter()
 
     @property
