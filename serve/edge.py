@@ -48,7 +48,7 @@ class Edge:
 
     def admit(self) -> None:
         """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. Called inside `passing`."""
-        if self._limit and sum(cell.value for cell in self._cells.values()) > self._limit:
+        if self._limit and sum([cell.value for cell in self._cells.values()]) > self._limit:
             raise ServeError(
                 Code.RESOURCE_EXHAUSTED,
                 f"{self._limit} requests are being answered already (--max_concurrent_requests); try again later",

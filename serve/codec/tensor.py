@@ -19,9 +19,10 @@ def decode(proto: wire.Message, *, max_elements: int = MAX_ELEMENTS) -> Array:
 def decode_all(protos: Mapping[str, wire.Message], *, max_elements: int = MAX_ELEMENTS) -> dict[str, Array]:
     """The arrays of a request by input name. The ServeError of a bad one names it as TensorFlow Serving does."""
     arrays = {}
-    for name, proto in protos.items():
+    # Not over items(): those of a map in a message are slow.
+    for name in protos:
         try:
-            arrays[name] = tensor.decode(proto, max_elements=max_elements)
+            arrays[name] = tensor.decode(protos[name], max_elements=max_elements)
         except ValueError as error:
             raise ServeError(Code.INVALID_ARGUMENT, f"tensor parsing error: {name} ({error})") from None
     return arrays

@@ -230,11 +230,13 @@ class _Pool:
         self._idle: list[_Interpreter] = []
         self._made = 0
         self._waiting = 0
-        self._changed = threading.Condition(threading.Lock())
+        # Taken by itself where nobody waits: a condition's own `with` costs more.
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def borrow(self, signature: str, shapes: _Shapes) -> _Interpreter:
         """An interpreter nobody else uses; waits while all are in use."""
-        with self._changed:
+        with self._lock:
             while not self._idle and self._made >= self._size:
                 self._waiting += 1
                 self._changed.wait()
@@ -253,19 +255,19 @@ class _Pool:
             raise
 
     def give_back(self, interpreter: _Interpreter) -> None:
-        with self._changed:
+        with self._lock:
             self._idle.append(interpreter)
             if self._waiting:
                 self._changed.notify()
 
     def drop(self) -> None:
         """A borrowed interpreter does not come back: room for a new one."""
-        with self._changed:
+        with self._lock:
             self._made -= 1
             self._changed.notify()
 
     def close(self) -> None:
-        with self._changed:
+        with self._lock:
             self._idle.clear()
             self._content = b""
 

@@ -1,10 +1,9 @@
 """ModelRef: which version of which model a request means."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class ModelRef:
+class ModelRef(NamedTuple):
     """A model by name and, if the request is particular about it, a version number or a label; else the newest."""
 
     name: str

@@ -148,7 +148,7 @@ def _shape(proto: wire.Message) -> tuple[int, ...]:
     shape = tuple([dim.size for dim in proto.dim])
     if len(shape) > MAX_RANK:
         raise ValueError(f"{len(shape)} dimensions, at most {MAX_RANK} are allowed")
-    if any(size < 0 for size in shape):
+    if shape and min(shape) < 0:
         raise ValueError(f"shape {list(shape)} has a negative dimension")
     return shape
 

@@ -1,5 +1,7 @@
 """Protobuf's variable-length integers, many at a time."""
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +30,9 @@ def encode_varints(values: NDArray[np.generic]) -> bytes:
     return groups[used].tobytes()
 
 
+@lru_cache(4096)
 def length_prefix(length: int) -> bytes:
-    """One varint, without an array."""
+    """One varint, without an array; the same ones come again and again."""
     prefix = bytearray()
     while length > 0x7F:
         prefix.append(length & 0x7F | 0x80)
