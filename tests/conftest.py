@@ -1,6 +1,7 @@
 """Fixtures that many test modules share."""
 
 import contextlib
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,12 @@ import pytest
 
 from serve.fronts.native import interpreter
 from tests.support.server import RunningServer, running
+
+
+def pytest_configure() -> None:
+    """What a shell without job control starts in the background ignores Ctrl-C, and so would what tests start."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 # First: xdist reads the groups in a hook of the same name.
