@@ -62,11 +62,12 @@ class Call:
 
     def record(self, counted: bool) -> None:
         """Enter the finished call into the metrics. `counted`: upstream counts calls of this kind."""
+        succeeded = self.code is Code.OK
         # An enumeration's member takes long to tell its name.
-        code = _OK if self.code is Code.OK else self.code.name
+        code = _OK if succeeded else self.code.name
         if counted:
             metrics.request_count.add(self.model, code)
-        if code is not _OK:
+        if not succeeded:
             metrics.errors.add(self.model, self.signature, self.api, self.entrypoint, code)
         elif counted:
             metrics.request_latency.observe(self.model, self.api, self.entrypoint, amount=self.micros)

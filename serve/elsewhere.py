@@ -18,10 +18,10 @@ def seconds_elsewhere() -> float:
 
 
 class Elsewhere:
-    """So many threads, made when they are needed."""
+    """So many threads called `name`, made when they are needed."""
 
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="wide")
+    def __init__(self, threads: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     def run(self, function: Callable[..., R], *arguments: Any) -> R:
         """`function(*arguments)` in one of them."""

@@ -76,7 +76,7 @@ def _is_one_row(body: bytes, arrays: Mapping[str, Array]) -> bool:
     if len(arrays) > 1:
         return False
     (array,) = arrays.values()
-    # Every bracket stands before the numbers, and to look for the last one from the end takes next to no time.
+    # Counted as far as the last one, found from the end at memory speed: not through all the numbers behind it.
     return array.ndim > 0 and array.size == array.shape[-1] and body.count(b"[", 0, body.rfind(b"[") + 1) == array.ndim
 
 

@@ -88,14 +88,14 @@ class LiteRtModel:
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(key)
-        narrow = self._narrow is not None and self._width.is_narrow(signature, elements)
-        pool = self._narrow if self._narrow is not None and narrow else self._pool
+        narrow = self._narrow if self._narrow and self._width.is_narrow(signature, elements) else None
+        pool = narrow or self._pool
         interpreter = pool.borrow(signature, shapes)
         prepared = interpreter.is_prepared(signature, shapes)
         compute = partial(interpreter.run, signature, shapes, arrays, outputs, prepared=prepared)
         try:
-            if self._narrow is not None and prepared:
-                answer = self._width.run(signature, elements, narrow=narrow, compute=compute)
+            if self._narrow and prepared:
+                answer = self._width.run(signature, elements, narrow=narrow is not None, compute=compute)
             else:
                 answer = compute()
         except (RuntimeError, ValueError) as error:

@@ -104,7 +104,7 @@ class TensorFlowModel:
         self._width = Width(cores)
         # With oneDNN each thread remembers how an operator is computed for a shape, and on how many threads that is:
         # one that has computed on its own would not hand parts to others later.
-        self._wide = Elsewhere(cores)
+        self._wide = Elsewhere(cores, "wide")
         self._ranks = RankGuard(program.skeleton)
         self._expected = {
             name: [(alias, spec.tensor, spec.dtype, spec.shape) for alias, spec in signature.inputs.items()]

@@ -1,7 +1,5 @@
 """Protobuf's variable-length integers, many at a time."""
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,9 +28,13 @@ def encode_varints(values: NDArray[np.generic]) -> bytes:
     return groups[used].tobytes()
 
 
-@lru_cache(4096)
+_ONE_BYTE = [bytes((length,)) for length in range(0x80)]
+
+
 def length_prefix(length: int) -> bytes:
-    """One varint, without an array; the same ones come again and again."""
+    """One varint, without an array."""
+    if length < 0x80:
+        return _ONE_BYTE[length]
     prefix = bytearray()
     while length > 0x7F:
         prefix.append(length & 0x7F | 0x80)
