@@ -14,6 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.export import custom_layers
+from tests.export.keras_answers import Inputs, answers, floats, save
 from tests.support import keras_models
 from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import export_keras
@@ -22,28 +23,10 @@ from tfx_export.exporting import keras as keras_source
 from tfx_export.exporting import signatures
 from tfx_export.exporting.extras import Extras
 from tfx_export.exporting.keras_file import inspect_keras_file
-from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.keras_options import KerasOptions
 from tfx_export.exporting.spec import ExportSpec
 
-Inputs = dict[str, Any]
 WORDS = np.array([["a"], ["b"], ["zz"]], object)
-
-
-def answers(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
-    """What the Predict signature of the file answers, computed as a server would."""
-    with keras_source.open_file(inspect_keras_file(path, options)) as source:
-        signed = signatures.sign(source, ExportSpec())[0]
-        feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
-        fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
-        found: dict[str, np.ndarray] = source.session.run(fetch, feeds)
-        return found
-
-
-def save(model: Any, path: Path) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.save(path)
-    return path
 
 
 def functional(name: str, shape: tuple[int | None, ...], build: Callable[[Any, Any], Any], **more: Any) -> Any:
@@ -86,10 +69,6 @@ def operations_behind_a_mask(keras: Any) -> Any:
     tokens = keras.Input((5,), dtype="int32", name="tokens")
     state = keras.layers.LSTM(3)(keras.layers.Embedding(9, 4, mask_zero=True)(tokens))
     return keras.Model(tokens, keras.ops.mean(state, axis=-1, keepdims=True) * 2.0)
-
-
-def floats(*shape: int) -> np.ndarray:
-    return np.random.default_rng(2).uniform(-1, 1, shape).astype(np.float32)
 
 
 MODELS: dict[str, tuple[Callable[[Any], Any], Inputs]] = {
@@ -240,79 +219,6 @@ def test_a_file_written_on_another_backend(tmp_path: Path) -> None:
     assert answers(path, {"pixels": floats(2, 8)})["scores"].shape == (2, 4)
 
 
-def lambda_file(library: str, path: Path) -> Path:
-    keras = keras_models.library(library)
-    given = keras.Input((2,), name="x")
-    return save(keras.Model(given, keras.layers.Lambda(lambda x: x * 2.0, name="twice")(given)), path)
-
-
-LAMBDAS = [("keras", ".keras"), ("keras", ".h5"), ("tf_keras", ".h5"), ("tf_keras", ".keras")]
-
-
-@pytest.mark.parametrize(("library", "suffix"), LAMBDAS)
-def test_code_in_a_file_is_run_only_when_trusted(tmp_path: Path, library: str, suffix: str) -> None:
-    path = lambda_file(library, tmp_path / f"m{suffix}")
-    with pytest.raises(SourceError, match=r"holds Python code, in the Lambda layers twice"):
-        inspect_keras_file(path)
-    rows = np.ones((1, 2), np.float32)
-    assert answers(path, {"x": rows}, KerasOptions(trust_lambda=True))["twice"].tolist() == [[2, 2]]
-
-
-@pytest.mark.parametrize("by", ["Scale", "times_three"])
-@pytest.mark.parametrize(("library", "suffix"), LAMBDAS)
-def test_a_layer_can_be_replaced(tmp_path: Path, library: str, suffix: str, by: str) -> None:
-    path = lambda_file(library, tmp_path / f"m{suffix}")
-    by = "Scale2" if by == "Scale" and library == "tf_keras" else by
-    options = KerasOptions(replace_layers={"twice": f"{custom_layers.__name__}:{by}"})
-    before = path.read_bytes()
-    assert answers(path, {"x": np.ones((1, 2), np.float32)}, options)["twice"].tolist() == [[3, 3]]
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("reference", ["OBJECTS", "Scale"])
-def test_custom_objects(tmp_path: Path, reference: str) -> None:
-    keras = keras_models.library("keras")
-    given = keras.Input((2,), name="x")
-    path = save(keras.Model(given, custom_layers.Scale(name="scaled")(given)), tmp_path / "m.keras")
-    _forget_module(path)
-    with pytest.raises(SourceError, match="--custom-objects"):
-        keras_source.open_file(inspect_keras_file(path))
-    options = KerasOptions(custom_objects=(f"{custom_layers.__name__}:{reference}",))
-    assert answers(path, {"x": np.ones((1, 2), np.float32)}, options)["scaled"].tolist() == [[3, 3]]
-
-
-def _forget_module(path: Path) -> None:
-    """Make the file one of another machine, where the layer stood in a script."""
-    with zipfile.ZipFile(path) as archive:
-        content = {item: archive.read(item) for item in archive.namelist()}
-    content["config.json"] = content["config.json"].replace(custom_layers.__name__.encode(), b"script")
-    with zipfile.ZipFile(path, "w") as archive:
-        for item, data in content.items():
-            archive.writestr(item, data)
-
-
-def test_a_model_that_is_a_class_of_its_own(tmp_path: Path) -> None:
-    keras_models.library("keras")
-    model = custom_layers.Doubler()
-    rows = floats(3, 4)
-    expected = model(rows)
-    path = save(model, tmp_path / "m.keras")
-    options = KerasOptions(custom_objects=(f"{custom_layers.__name__}:Doubler",))
-    np.testing.assert_allclose(answers(path, {"rows": rows}, options)["output"], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("places", "names"), [("ab", ["a", "b"]), ((0, 1), ["pair_0", "pair_1"])])
-def test_a_class_of_its_own_that_takes_several(tmp_path: Path, places: Any, names: list[str]) -> None:
-    rows = floats(2, 3), floats(2, 3)
-    model = custom_layers.Pair()
-    given = dict(zip(places, rows, strict=True)) if places == "ab" else list(rows)
-    expected = model(given)
-    path = save(model, tmp_path / "m.keras")
-    options = KerasOptions(custom_objects=(f"{custom_layers.__name__}:Pair",))
-    found = answers(path, dict(zip(names, rows, strict=True)), options)
-    np.testing.assert_allclose(found["output"], expected, rtol=1e-5)
-
-
 def pairs_only() -> Any:
     model = custom_layers.PairsOnly()
     model(floats(2, 3))
@@ -377,23 +283,6 @@ def test_a_vocabulary_file_that_is_gone_is_named(tmp_path: Path) -> None:
     vocabulary.unlink()
     with pytest.raises(SourceError, match=r"words\.txt does not exist"):
         keras_source.open_file(inspect_keras_file(path))
-
-
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no such layer": ({"replace_layers": {"thrice": "m:C"}}, "has no layer 'thrice' to replace.\nIts layers: "),
-    "no such module": ({"replace_layers": {"twice": "nonsense:C"}}, "There is no module 'nonsense'"),
-    "no such class": ({"replace_layers": {"twice": "json:C"}}, "json has no 'C'"),
-    "no such architecture": ({"architecture": Path("no.json")}, "no.json cannot be read"),
-    "architecture of nothing": ({"architecture": Path(__file__)}, "is no JSON"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_options_that_do_not_fit_the_file(tmp_path: Path, case: str) -> None:
-    values, message = REFUSED[case]
-    path = lambda_file("keras", tmp_path / "m.h5")
-    with pytest.raises(SourceError, match=message):
-        keras_source.open_file(inspect_keras_file(path, KerasOptions(**values)))
 
 
 def test_a_file_of_a_newer_keras_says_which(tmp_path: Path) -> None:

@@ -1,0 +1,36 @@
+"""What the Predict signature of a Keras file answers, for tests of its sources."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfx_export.exporting import keras as keras_source
+from tfx_export.exporting import signatures
+from tfx_export.exporting.keras_file import inspect_keras_file
+from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.spec import ExportSpec
+
+Inputs = dict[str, Any]
+
+
+def answers(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
+    """What the Predict signature of the file answers, computed as a server would."""
+    with keras_source.open_file(inspect_keras_file(path, options)) as source:
+        signed = signatures.sign(source, ExportSpec())[0]
+        feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
+        fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
+        found: dict[str, np.ndarray] = source.session.run(fetch, feeds)
+        return found
+
+
+def save(model: Any, path: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.save(path)
+    return path
+
+
+def floats(*shape: int) -> np.ndarray:
+    return np.random.default_rng(2).uniform(-1, 1, shape).astype(np.float32)
