@@ -175,7 +175,8 @@ def _inner_cluster(runtime: Path) -> Json:
 
 
 def _pyvoy(app: str, module: str) -> Json:
-    setting = {"app": app, "interface": "asgi", "root_path": "", "lifespan": True}
+    # The worker sets what asyncio's loop is.
+    setting = {"app": app, "interface": "asgi", "root_path": "", "lifespan": True, "loop": "asyncio"}
     value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(setting)}
     return _filter(
         "pyvoy",

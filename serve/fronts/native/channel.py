@@ -7,9 +7,10 @@ from serve.config import Config
 from serve.errors import ServeError
 from serve.overview import ServedVersion
 
-# In a worker's environment: the pipe's file descriptor, and the working folder to go to.
+# In a worker's environment: the pipe's file descriptor, the working folder to go to, and the one processor to run on.
 DESCRIPTOR_VARIABLE = "TFX_EXPORT_CHANNEL"
 FOLDER_VARIABLE = "TFX_EXPORT_FOLDER"
+PROCESSOR_VARIABLE = "TFX_EXPORT_PROCESSOR"
 
 
 @dataclass(frozen=True)

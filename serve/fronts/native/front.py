@@ -1,6 +1,8 @@
 """The native front, in the server's own process: it opens the ports and keeps the workers behind them."""
 
 import asyncio
+import os
+import sys
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -31,8 +33,8 @@ class NativeFront:
             # A Unix socket has one listener only.
             shared = [door for door in doors if any(isinstance(address, tuple) for address in door.addresses)]
             switchboard = Switchboard()
-            for number in range(self._config.workers):
-                self._keepers.append(Keeper(self._config, shared if number else doors, switchboard))
+            for number, processor in enumerate(_processors(self._config)):
+                self._keepers.append(Keeper(self._config, shared if number else doors, switchboard, processor))
             versions = await _all_or_none(*(keeper.start() for keeper in self._keepers))
         except BaseException:
             await self.stop()
@@ -72,6 +74,17 @@ class NativeFront:
             doors.append(door)
             addresses["rest"] = f"{'https' if rest_tls else 'http'}://{joined(config.host, door.port)}"
         return doors
+
+
+def _processors(config: Config) -> list[int | None]:
+    """The processor that each worker keeps to, if there is one for each and they compute on one thread.
+
+    Left to the system, two workers share a processor from time to time, and each of them is spread over several.
+    """
+    usable = sorted(os.sched_getaffinity(0)) if sys.platform == "linux" else []
+    if len(usable) == config.workers > 1 and config.tensorflow_intra_op_parallelism <= 1:
+        return [*usable]
+    return [None] * config.workers
 
 
 async def _all_or_none(*starts: Coroutine[Any, Any, T]) -> list[T]:

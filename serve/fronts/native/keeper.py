@@ -29,11 +29,14 @@ SHORT_LIFE_SECONDS = 5.0
 
 
 class Keeper:
-    """One worker at a time behind `doors`, which it may share with others."""
+    """One worker at a time behind `doors`, which it may share with others; on `processor` only, if one is given."""
 
-    def __init__(self, config: Config, doors: Sequence[Door], switchboard: Switchboard) -> None:
+    def __init__(
+        self, config: Config, doors: Sequence[Door], switchboard: Switchboard, processor: int | None = None
+    ) -> None:
         self._config = config
         self._switchboard = switchboard
+        self._processor = processor
         self._runtime = Path(tempfile.mkdtemp(prefix="tfx-export-front-"))
         self._configuration = bootstrap(
             doors, config=config, app=APP, module=interpreter.module(), runtime=self._runtime
@@ -77,7 +80,7 @@ class Keeper:
         ours, theirs = Pipe()
         self._channel = ours
         with theirs:
-            self._envoy = await Envoy.start(self._configuration, theirs, self._runtime)
+            self._envoy = await Envoy.start(self._configuration, theirs, self._runtime, self._processor)
         try:
             ours.send(Start(self._config, self._switchboard.in_force))
             message = await _receive(ours)

@@ -12,7 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -24,6 +24,7 @@ from serve.fronts.native import interpreter
 from serve.fronts.native.channel import (
     DESCRIPTOR_VARIABLE,
     FOLDER_VARIABLE,
+    PROCESSOR_VARIABLE,
     Answer,
     Answers,
     Drain,
@@ -33,6 +34,7 @@ from serve.fronts.native.channel import (
     Start,
 )
 from serve.fronts.native.channel_peers import ChannelPeers
+from serve.fronts.native.loop import Loop, Policy
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.guard import Guard
@@ -59,11 +61,13 @@ class Worker:
         """Not a coroutine function, but what it returns is one's: a step less on every request."""
         if scope["type"] == "lifespan":
             return self._lifespan(receive, send)
+        self._loop.count_request()
         if scope["path"] in self._methods or _is_grpc(scope):
             return self._grpc(scope, receive, send)
         return self._rest(scope, receive, send)  # type: ignore[return-value]  # an application is a coroutine function
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
+        self._loop = cast("Loop", asyncio.get_running_loop())
         await receive()
         start: Start = self._channel.recv()
         config = start.config
@@ -141,6 +145,11 @@ def _started_by_pyvoy() -> Worker:
     os.chdir(os.environ.pop(FOLDER_VARIABLE))
     for variable in interpreter.VARIABLES:
         os.environ.pop(variable, None)
+    processor = os.environ.pop(PROCESSOR_VARIABLE, None)
+    if sys.platform == "linux" and processor:
+        # Envoy's main thread: all threads that matter are started by it later, and stay with it.
+        os.sched_setaffinity(0, {int(processor)})
+    asyncio.set_event_loop_policy(Policy())
     return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
 
 

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 from serve.fronts.native import interpreter
+from serve.fronts.native.loop import REQUESTS_PER_LOOK
 from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.tls import ssl_config
 from tfx_export.client import Client, ServerError
@@ -23,6 +24,10 @@ from tfx_export.client import Client, ServerError
 pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
 
 X = {"x": np.array([1.0], np.float32)}
+
+
+def not_movable() -> bool:
+    return sys.platform != "linux" or len(os.sched_getaffinity(0)) == 1
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +140,32 @@ def test_a_users_modules_and_relative_paths_mean_what_they_mean_elsewhere(plus: 
         wait_until(lambda: (tmp_path / "ready.json").exists() or process.poll() is not None)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
+
+
+@pytest.mark.skipif(not_movable(), reason="threads cannot be moved between processors")
+def test_the_thread_that_hands_requests_over_follows_the_event_loop(server: RunningServer) -> None:
+    threads = {int(path.name) for path in Path(f"/proc/{worker(server)}/task").iterdir()}
+
+    def bound() -> set[int]:
+        return {thread for thread in threads if len(os.sched_getaffinity(thread)) == 1}
+
+    def ask_enough() -> None:
+        with Client(server.grpc) as client:
+            for _ in range(REQUESTS_PER_LOOK):
+                client.predict("plus", X)
+
+    ask_enough()
+    (courier,) = bound()
+    everywhere = os.sched_getaffinity(0)
+    try:
+        for processor in [*everywhere, *everywhere]:
+            for thread in threads - {courier}:
+                os.sched_setaffinity(thread, {processor})
+            ask_enough()
+            assert os.sched_getaffinity(courier) == {processor}
+    finally:
+        for thread in threads - {courier}:
+            os.sched_setaffinity(thread, everywhere)
 
 
 def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """`--workers`: several processes on the same ports, which together behave as one server."""
 
+import os
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +71,25 @@ def test_all_listen_and_all_count_for_one(server: RunningServer) -> None:
         assert answers(server) == {2.0}
     assert requests_counted(server) == counted + 5 * MANY
     assert all(cpu_ticks(worker.pid) > ticks for worker, ticks in zip(both, before, strict=True))
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) != 2, reason="made for two processors")
+@pytest.mark.parametrize(
+    ("flags", "processors"), [((), {(0,), (1,)}), (("--tensorflow_intra_op_parallelism=2",), {(0, 1)})]
+)
+def test_workers_that_have_a_processor_each_keep_to_it(
+    base: Path, flags: tuple[str, ...], processors: set[tuple[int, ...]]
+) -> None:
+    usable = sorted(os.sched_getaffinity(0))
+    expected = {tuple(usable[number] for number in numbers) for numbers in processors}
+    with running(base.parent, "--front=native", "--workers=2", f"--model_base_path={base}", *flags) as server:
+        assert {tuple(worker.cpu_affinity()) for worker in workers(server)} == expected
+        for worker in workers(server):
+            # The threads of the network and of the event loop, and who brings it the requests.
+            bound = [
+                thread for thread in worker.threads() if os.sched_getaffinity(thread.id) == set(worker.cpu_affinity())
+            ]
+            assert len(bound) >= 4
 
 
 def test_a_version_is_available_once_all_have_it(server: RunningServer, served_models: Path, base: Path) -> None:
