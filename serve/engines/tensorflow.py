@@ -174,6 +174,9 @@ def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _C
 
     def call(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         values = dict(zip(fetched, compiled(*[inputs[alias] for alias in aliases]), strict=True))
+        for tensor, value in values.items():
+            if type(value) is bytes:  # what a session makes of a string tensor without dimensions
+                values[tensor] = np.array(value, np.object_)
         return {alias: values[tensor] if tensor in values else inputs[fed[tensor]] for alias, tensor in wanted.items()}
 
     return call

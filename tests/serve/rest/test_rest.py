@@ -145,6 +145,11 @@ def test_refusals(server: RunningServer, method: str, path: str, body: str, stat
     assert text in reply.error
 
 
+def test_one_string_without_a_list_around_it_is_answered_with_one(server: RunningServer) -> None:
+    reply = post(server.rest, "/v1/models/words:predict", {"inputs": "apple"})
+    assert reply.json == {"outputs": {"echo_bytes": {"b64": "YXBwbGU="}, "length": 5, "price": 1.0}}
+
+
 def test_bytes_that_are_no_utf8_survive(server: RunningServer) -> None:
     reply = ask(server.rest, "POST", "/v1/models/words:predict", b'{"instances": ["\xff\xfe"]}')
     assert reply.json["predictions"][0]["echo_bytes"] == {"b64": "//4="}
