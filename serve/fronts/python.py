@@ -170,7 +170,7 @@ def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
     if isinstance(method, Method):
         return grpc.unary_unary_rpc_method_handler(_edge(method), None, _serialize)
     if isinstance(method, StreamMethod):
-        parse = partial(parse_request, method.rpc)
+        parse = partial(parse_request, method)
         return grpc.unary_stream_rpc_method_handler(_stream_edge(method, parse), None, _serialize)
     return grpc.stream_stream_rpc_method_handler(
         _stream_edge(method, _as_it_is), method.rpc.request.FromString, _serialize
@@ -191,7 +191,7 @@ def _edge(method: Method) -> Callable[[bytes, Any], Awaitable[wire.Message]]:
 
     async def call(request: bytes, context: Any) -> wire.Message:
         try:
-            return await method.handler(parse_request(method.rpc, request), context)
+            return await method.handler(parse_request(method, request), context)
         except Exception as error:
             return await _abort(context, method.rpc.name, error)
 

@@ -94,7 +94,7 @@ class Replica:
                     Code.RESOURCE_EXHAUSTED,
                     f"The request is larger than {self._config.max_body_bytes} bytes (--max_body_bytes)",
                 )
-            return await method.handler(parse_request(method.rpc, message), call)
+            return await method.handler(parse_request(method, message), call)
         except ServeError as error:
             # Not raised: to Ray that is a fault of the program, told in the proxy's log with a traceback.
             call.fail(error)
@@ -109,7 +109,7 @@ class Replica:
         try:
             if not isinstance(method, StreamMethod):
                 raise ServeError(Code.UNIMPLEMENTED, f"Method not found: {path}")
-            async for response in method.handler(parse_request(method.rpc, message), call):
+            async for response in method.handler(parse_request(method, message), call):
                 yield response
         except ServeError as error:
             # The status travels with an answer, or, as here where there is none, with the exception.

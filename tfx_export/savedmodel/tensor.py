@@ -43,6 +43,10 @@ _REPEATED_FIELDS = {
 }
 
 
+# Those that protobuf packs as they lie in memory.
+_AS_IN_MEMORY = frozenset({"float_val", "double_val", "bool_val", "scomplex_val", "dcomplex_val"})
+
+
 @dataclass(frozen=True)
 class _Layout:
     """How values of one dtype lie in a message: in which field, of which type there, of which type here."""
@@ -109,21 +113,36 @@ def serialize(array: Array, *, as_content: bool = False, dtype: str | None = Non
     dtype for. Made of bytes: a message in between, and a Python number for each value, would cost more than the rest.
     """
     try:
-        number = dtype_number(dtype or from_numpy(array.dtype))
-        layout = _LAYOUTS[number]
+        name = dtype or from_numpy(array.dtype)
+        before = before_values(name, array.shape, array.nbytes, as_content=as_content)
     except KeyError:
         raise TypeError(f"No tensor can hold values of type {dtype or array.dtype}.") from None
-    header = _header(number, array.shape)
+    if before is not None:
+        return before + array.tobytes()
+    number = dtype_number(name)
+    header, layout = _header(number, array.shape), _LAYOUTS[number]
     if layout.field == "string_val":
         strings = [_as_bytes(value) for value in array.ravel().tolist()]
         if not as_content:
             return b"".join((header, *(_field(layout.tag, string) for string in strings)))
         values = encode_varints(np.array([len(s) for s in strings], np.int64)) + b"".join(strings)
-    elif as_content:
-        values = array.tobytes()
     else:
         values = _packed(np.ascontiguousarray(array).ravel(), layout)
     return header + _field(_CONTENT_TAG if as_content else layout.tag, values) if values else header
+
+
+@lru_cache(4096)
+def before_values(dtype: str, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes | None:
+    """What a serialized TensorProto is up to the `size` bytes of its values, if they are those in memory and end it.
+
+    None for other tensors, and for those without values. KeyError for a dtype that no tensor can hold.
+    """
+    number = dtype_number(dtype)
+    layout = _LAYOUTS[number]
+    in_memory = layout.field != "string_val" if as_content else layout.field in _AS_IN_MEMORY
+    if not in_memory or not size:
+        return None
+    return b"".join((_header(number, shape), _CONTENT_TAG if as_content else layout.tag, length_prefix(size)))
 
 
 @lru_cache(4096)
@@ -198,11 +217,9 @@ def _strings(content: bytes, count: int) -> Array:
 
 
 def _packed(values: Array, layout: _Layout) -> bytes:
-    """The bytes protobuf packs `values` into."""
+    """The bytes protobuf packs integers into."""
     if layout.field == "half_val":
         values = values.view(np.uint16)
-    if layout.stored.kind in "fb":
-        return values.tobytes()
     if values.size < _SHORT:
         return b"".join([length_prefix(value & _UNSIGNED) for value in values.tolist()])
     return encode_varints(values)

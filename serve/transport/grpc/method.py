@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from google.protobuf.message import DecodeError
 
@@ -50,10 +50,14 @@ BidiHandler: TypeAlias = Callable[[AsyncIterator[wire.Message], CallContext], As
 
 @dataclass(frozen=True)
 class Method:
-    """An rpc with its handler: `async def handler(request, context) -> response`."""
+    """An rpc with its handler: `async def handler(request, context) -> response`.
+
+    `read`: makes a request for it of the bytes that came, if that is not to be the rpc's message. Raises DecodeError.
+    """
 
     rpc: wire.Rpc
     handler: Handler
+    read: Callable[[bytes], Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,10 @@ class BidiMethod:
 AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
 
 
-def parse_request(rpc: wire.Rpc, message: bytes) -> wire.Message:
+def parse_request(method: AnyMethod, message: bytes) -> Any:
     """The request in `message`. INTERNAL, gRPC's own code for it, if there is none."""
+    kind = method.rpc.request
     try:
-        return rpc.request.FromString(message)
+        return method.read(message) if isinstance(method, Method) and method.read else kind.FromString(message)
     except DecodeError as error:
-        raise ServeError(Code.INTERNAL, f"The message is no {rpc.request.DESCRIPTOR.full_name}: {error}") from None
+        raise ServeError(Code.INTERNAL, f"The message is no {kind.DESCRIPTOR.full_name}: {error}") from None

@@ -1,14 +1,17 @@
 """tensorflow.serving.PredictionService."""
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from serve.api import Api, predict_signature
 from serve.codec.example import decode_input
+from serve.codec.predict_request import PredictReader, PredictRequest
 from serve.codec.predict_response import predict_response
-from serve.codec.tensor import decode_all
+from serve.codec.tensor import decode
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.inference import Classification, Task
@@ -23,6 +26,11 @@ SERVICE = "tensorflow.serving.PredictionService"
 
 # The one field of GetModelMetadata.
 SIGNATURE_DEF = "signature_def"
+
+
+def readers(config: Config) -> dict[str, Callable[[bytes], Any]]:
+    """Path -> what makes requests of bytes, where that is not the message's own class."""
+    return {f"/{SERVICE}/Predict": PredictReader(config.max_tensor_elements or sys.maxsize).read}
 
 
 def handlers(api: Api, config: Config) -> dict[str, Handler]:
@@ -40,18 +48,19 @@ def handlers(api: Api, config: Config) -> dict[str, Handler]:
 class PredictionService:
     def __init__(self, api: Api, config: Config) -> None:
         self._api = api
-        self._max_elements = config.max_tensor_elements or sys.maxsize
         self._as_content = config.enable_serialization_as_tensor_content
 
-    async def predict(self, request: wire.Message, context: CallContext) -> Serialized:
-        spec = spec_of(request)
+    async def predict(self, request: PredictRequest, context: CallContext) -> Serialized:
+        spec = spec_of(request.head)
         with self._api.lease(model_ref(spec)) as lease:
             signature = predict_signature(lease, spec.signature_name)
-            # Defaults are gRPC's only: REST knows none, here as upstream.
-            protos = {**signature.defaults, **request.inputs} if signature.defaults else request.inputs
             with span("decode"):
-                inputs = decode_all(protos, max_elements=self._max_elements)
-            outputs = await self._api.predict(lease, spec.signature_name, inputs, request.output_filter)
+                inputs = request.inputs()
+                # Defaults are gRPC's only: REST knows none, here as upstream.
+                for name, proto in signature.defaults.items():
+                    if name not in inputs:
+                        inputs[name] = decode(proto)
+            outputs = await self._api.predict(lease, spec.signature_name, inputs, request.head.output_filter)
             with span("encode"):
                 return Serialized(
                     predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)

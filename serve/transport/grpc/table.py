@@ -23,7 +23,10 @@ def method_table(api: Api, config: Config, edge: Edge) -> dict[str, AnyMethod]:
         handlers |= health_service.handlers(api.health)
         streams |= health_service.stream_handlers(api.health)
     rpcs = {f"/{service}/{rpc.name}": rpc for service, rpcs in wire.SERVICES.items() for rpc in rpcs}
-    table: dict[str, AnyMethod] = {path: Method(rpcs[path], handler) for path, handler in handlers.items()}
+    readers = prediction_service.readers(config)
+    table: dict[str, AnyMethod] = {
+        path: Method(rpcs[path], handler, readers.get(path)) for path, handler in handlers.items()
+    }
     table |= {path: StreamMethod(rpcs[path], handler) for path, handler in streams.items()}
     if config.enable_profiler:
         table |= profiler_service.methods()

@@ -90,11 +90,11 @@ class GrpcApp:
             if method is None:
                 raise self._unknown(scope["path"])
             if isinstance(method, BidiMethod):
-                requests = self._requests(method.rpc, receive, call.encoding)
+                requests = self._requests(method, receive, call.encoding)
                 await _stream(method.handler(requests, call), answer)
                 await answer.end(Code.OK)
                 return
-            request = parse_request(method.rpc, await read_message(receive, call.encoding, self._limit))
+            request = parse_request(method, await read_message(receive, call.encoding, self._limit))
             if call.time_remaining() == 0.0:
                 raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
             if isinstance(method, Method):
@@ -111,9 +111,9 @@ class GrpcApp:
             logger.exception("%s failed unexpectedly", scope["path"])
             await answer.end(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
 
-    async def _requests(self, rpc: wire.Rpc, receive: Receive, encoding: str) -> AsyncIterator[wire.Message]:
+    async def _requests(self, method: BidiMethod, receive: Receive, encoding: str) -> AsyncIterator[wire.Message]:
         async for message in read_messages(receive, encoding, self._limit):
-            yield parse_request(rpc, message)
+            yield parse_request(method, message)
 
     def _unknown(self, path: str) -> ServeError:
         service, _, name = path.lstrip("/").rpartition("/")
