@@ -1,8 +1,9 @@
 """Loop: uvloop's event loop, with pyvoy's courier on the same processor.
 
 The courier is the thread of pyvoy's that hands requests to the loop. Both need the interpreter's lock: on two
-processors each handing over of it wakes the other one, and what both touch travels between their caches. On one the
-courier runs when the loop lets it, and then finds several requests.
+processors each handing over of it wakes the other one, and what both touch travels between their caches. On one, and as
+a batch thread, which does not interrupt another when it wakes, the courier runs when the loop has nothing left to do,
+and then finds several requests.
 """
 
 import asyncio
@@ -53,6 +54,7 @@ class Loop(uvloop.Loop):
             self._processor = processor
             try:
                 os.sched_setaffinity(courier, {processor})
+                os.sched_setscheduler(courier, os.SCHED_BATCH, os.sched_param(0))
             except OSError:
                 # A sandbox may forbid it: then it runs where the system puts it, as the loop does.
                 self._courier = None
