@@ -147,8 +147,10 @@ def _started_by_pyvoy() -> Worker:
         os.environ.pop(variable, None)
     processor = os.environ.pop(PROCESSOR_VARIABLE, None)
     if sys.platform == "linux" and processor:
-        # Envoy's main thread: all threads that matter are started by it later, and stay with it.
+        # Envoy's main thread: all threads that matter are started by it later, stay with it, and do not interrupt one
+        # another when they wake.
         os.sched_setaffinity(0, {int(processor)})
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     asyncio.set_event_loop_policy(Policy())
     return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
 

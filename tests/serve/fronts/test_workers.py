@@ -90,6 +90,8 @@ def test_workers_that_have_a_processor_each_keep_to_it(
                 thread for thread in worker.threads() if os.sched_getaffinity(thread.id) == set(worker.cpu_affinity())
             ]
             assert len(bound) >= 4
+            policy = os.SCHED_BATCH if len(worker.cpu_affinity()) == 1 else os.SCHED_OTHER
+            assert os.sched_getscheduler(worker.pid) == policy
 
 
 def test_a_version_is_available_once_all_have_it(server: RunningServer, served_models: Path, base: Path) -> None:
