@@ -89,9 +89,13 @@ def _json(name: str, value: Any) -> Any:
         kind = "f"
     if kind not in "biuf":
         raise _invalid(f"Failed to write JSON value for tensor type: {type_string(from_numpy(array.dtype))}")
-    if kind == "f" and not np.isfinite(array).all():
-        return _with_bare_words(array.astype(array.dtype, copy=False))
-    return _native(array) if array.ndim else array[()]
+    if not array.ndim:
+        return array[()] if kind != "f" or np.isfinite(array) else orjson.Fragment(json_text.number(array.item()))
+    if kind != "f":
+        return _native(array)
+    written = orjson.dumps(_native(array), option=_OPTIONS)
+    # orjson writes NaN and the infinities of an array, and nothing else, as null.
+    return orjson.Fragment(_with_bare_words(written, array) if b"null" in written else written)
 
 
 def _native(array: Array) -> Array:
@@ -104,14 +108,11 @@ def _scalar(value: bytes) -> Array:
     return array
 
 
-def _with_bare_words(array: NDArray[np.floating]) -> orjson.Fragment:
-    """orjson writes NaN and the infinities of an array, and nothing else, as null: put the words in their place."""
-    if not array.ndim:
-        return orjson.Fragment(json_text.number(array.item()))
-    pieces = orjson.dumps(_native(array), option=_OPTIONS).split(b"null")
+def _with_bare_words(written: bytes, array: Any) -> bytes:
+    """`written` with the words for what of `array` is not finite in place of each null."""
     odd = array[~np.isfinite(array)]
     words = np.where(np.isnan(odd), b"NaN", np.where(odd > 0, b"Infinity", b"-Infinity")).tolist()
-    return orjson.Fragment(b"".join(part for pair in zip(pieces, [*words, b""], strict=True) for part in pair))
+    return b"".join(part for pair in zip(written.split(b"null"), [*words, b""], strict=True) for part in pair)
 
 
 def _nested(write: Any, value: Any, depth: int) -> Any:

@@ -34,7 +34,7 @@ _TAPE: dict[str, tuple[Literal["d", "i", "u"], str, range | None]] = {
 }
 
 
-class _UnusualError(Exception):
+class UnusualError(Exception):
     """Not for this road: let the thorough one decide what is to be said about it."""
 
 
@@ -64,14 +64,14 @@ def read_numbers(body: bytes, document: Any, specs: Mapping[str, TensorSpec]) ->
             else:
                 return None
             members.append(_squeeze(orjson.dumps(name)) + b":" + skeleton)
-    except (_UnusualError, TypeError, ValueError, IndexError, ServeError):
+    except (UnusualError, TypeError, ValueError, IndexError, ServeError):
         return None
     if arrays.keys() != specs.keys():
         return None
-    return arrays if _is_one_row(body, arrays) or b"{" + b",".join(members) + b"}" == _squeeze(body) else None
+    return arrays if is_one_row(body, arrays) or b"{" + b",".join(members) + b"}" == _squeeze(body) else None
 
 
-def _is_one_row(body: bytes, arrays: Mapping[str, Array]) -> bool:
+def is_one_row(body: bytes, arrays: Mapping[str, Array]) -> bool:
     """Whether the body holds no list but one of numbers and those around it, each with one element."""
     if len(arrays) > 1:
         return False
@@ -85,12 +85,12 @@ def _read_rows(rows: simdjson.Array, specs: Mapping[str, TensorSpec], arrays: di
     skeletons = []
     for row in rows:
         if not isinstance(row, simdjson.Object):
-            raise _UnusualError
+            raise UnusualError
         values: dict[str, Array] = {}
         skeletons.append(_read_object(row, specs, values))
         for name, column in columns.items():
             if name not in values:
-                raise _UnusualError
+                raise UnusualError
             column.append(values[name])
     for name, column in columns.items():
         arrays[name] = np.stack(column)  # ValueError if shapes differ
@@ -101,7 +101,7 @@ def _read_object(value: simdjson.Object, specs: Mapping[str, TensorSpec], arrays
     members = []
     for name in value.keys():  # noqa: SIM118
         if name not in specs or name in arrays:
-            raise _UnusualError
+            raise UnusualError
         arrays[name], skeleton = _read(value[name], specs[name].dtype)
         members.append(_squeeze(orjson.dumps(name)) + b":" + skeleton)
     return b"{" + b",".join(members) + b"}"
@@ -112,20 +112,30 @@ def _read(value: Any, dtype: str) -> tuple[Array, bytes]:
     if dtype not in _TAPE or not isinstance(value, simdjson.Array):
         plain = as_python(value)
         return dense(plain, dtype), _squeeze(orjson.dumps(plain))
-    tape_type, stored_type, fitting = _TAPE[dtype]
-    stored = np.frombuffer(value.as_buffer(of_type=tape_type), stored_type)
+    numbers = read_list(value, dtype)
     shape = []
     level = value
     while isinstance(level, simdjson.Array):
         shape.append(len(level))
         level = level[0]
-    if math.prod(shape) != stored.size or len(shape) > MAX_RANK:
-        raise _UnusualError
-    if fitting and not (int(stored.min()) in fitting and int(stored.max()) in fitting):
-        raise _UnusualError
+    if math.prod(shape) != numbers.size or len(shape) > MAX_RANK:
+        raise UnusualError
+    return numbers.reshape(shape), _skeleton(shape)
+
+
+def read_list(value: simdjson.Array, dtype: str) -> Array:
+    """All numbers in a list and the lists in it, one after the other.
+
+    TypeError or ValueError for what is no number, UnusualError for one that the dtype cannot hold.
+    """
+    if dtype not in _TAPE:
+        raise UnusualError
+    tape_type, stored_type, fitting = _TAPE[dtype]
+    stored = np.frombuffer(value.as_buffer(of_type=tape_type), stored_type)
+    if fitting and stored.size and not (int(stored.min()) in fitting and int(stored.max()) in fitting):
+        raise UnusualError
     with np.errstate(over="ignore"):
-        array: Array = stored.astype(numpy_dtype(dtype), copy=False).reshape(shape)
-    return array, _skeleton(shape)
+        return stored.astype(numpy_dtype(dtype), copy=False)
 
 
 def _skeleton(shape: list[int]) -> bytes:

@@ -21,7 +21,7 @@ class JsonRequest:
     """
 
     def __init__(self, body: bytes) -> None:
-        self._body = body
+        self.body = body
         self.document = parse(body)
         if not isinstance(self.document, dict | simdjson.Object):
             self.fail("Is not object")
@@ -53,7 +53,7 @@ class JsonRequest:
             raise _invalid("Missing 'inputs' or 'instances' key")
         if "instances" in self and "inputs" in self:
             self.fail("Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist ")
-        arrays = read_numbers(self._body, self.document, specs)
+        arrays = read_numbers(self.body, self.document, specs)
         # What may be too deep is left to those who count the levels and say so.
         if arrays is not None and max(array.ndim for array in arrays.values()) <= max_depth:
             return arrays

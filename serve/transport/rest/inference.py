@@ -9,6 +9,7 @@ from serve.api import Api, predict_signature
 from serve.codec import json_answer
 from serve.codec.json_examples import read_examples
 from serve.codec.json_predict import JsonRequest
+from serve.codec.json_row import read_request
 from serve.codec.npy import read_npy, write_npy
 from serve.codec.predict_response import predict_response
 from serve.codec.tensor import decode_all
@@ -49,7 +50,7 @@ class Inference:
         # One span for both halves; what cannot be decoded is told by the request's own.
         decoding = begin("decode")
         is_long = len(body) >= _LONG
-        document = await asyncio.to_thread(JsonRequest, body) if is_long else JsonRequest(body)
+        document = await asyncio.to_thread(JsonRequest, body) if is_long else read_request(body)
         name = document.signature_name
         with self._api.lease(route.ref) as lease:
             signature = _signature(lease, name)
