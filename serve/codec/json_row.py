@@ -1,7 +1,7 @@
 """One row of numbers, in a text around it that was seen before: only the numbers are read."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, TypeAlias
 
 import simdjson
 
@@ -24,7 +24,25 @@ class _Around(NamedTuple):
     ndim: int
 
 
-_known: dict[tuple[bytes, bytes], _Around] = {}
+_Key: TypeAlias = tuple[bytes, bytes]
+
+
+class RowReader:
+    """Reads requests, and remembers what was around the numbers of those with a single row."""
+
+    def __init__(self) -> None:
+        self._known: dict[_Key, _Around] = {}
+
+    def read(self, body: bytes) -> "JsonRequest | JsonRow":
+        """The request in `body`. Raises ServeError INVALID_ARGUMENT, here or when its parts are asked for."""
+        key, row = _parted(body)
+        around = self._known.get(key)
+        return JsonRow(body, around, row) if around else _NewRequest(body, self._remember)
+
+    def _remember(self, key: _Key, around: _Around) -> None:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[key] = around
 
 
 class JsonRow:
@@ -61,31 +79,22 @@ class JsonRow:
 class _NewRequest(JsonRequest):
     """A request whose surroundings may be worth remembering."""
 
+    def __init__(self, body: bytes, remember: Callable[[_Key, _Around], None]) -> None:
+        super().__init__(body)
+        self._remember = remember
+
     def inputs(self, signature: Signature, max_depth: int = MAX_DEPTH) -> dict[str, Array]:
         arrays = super().inputs(signature, max_depth)
-        if is_one_row(self.body, arrays):
-            self._remember(arrays)
+        key, _ = _parted(self.body)
+        if sum(map(len, key)) <= MAX_AROUND_BYTES and is_one_row(self.body, arrays):
+            ((name, array),) = arrays.items()
+            is_named = key[0].count(b"{") > 1
+            around = _Around(self.signature_name, self.is_row_format, name if is_named else None, array.ndim)
+            self._remember(key, around)
         return arrays
 
-    def _remember(self, arrays: Mapping[str, Array]) -> None:
-        key, _ = _parted(self.body)
-        if len(key[0]) + len(key[1]) > MAX_AROUND_BYTES:
-            return
-        ((name, array),) = arrays.items()
-        if len(_known) >= MAX_KNOWN:
-            _known.clear()
-        is_named = key[0].count(b"{") > 1
-        _known[key] = _Around(self.signature_name, self.is_row_format, name if is_named else None, array.ndim)
 
-
-def read_request(body: bytes) -> JsonRequest | JsonRow:
-    """The request in `body`. Raises ServeError INVALID_ARGUMENT, here or when its parts are asked for."""
-    key, row = _parted(body)
-    around = _known.get(key)
-    return JsonRow(body, around, row) if around else _NewRequest(body)
-
-
-def _parted(body: bytes) -> tuple[tuple[bytes, bytes], bytes]:
+def _parted(body: bytes) -> tuple[_Key, bytes]:
     """What is around the last list, and the list."""
     start = body.rfind(b"[")
     end = body.find(b"]", start) + 1

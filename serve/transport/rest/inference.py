@@ -9,7 +9,7 @@ from serve.api import Api, predict_signature
 from serve.codec import json_answer
 from serve.codec.json_examples import read_examples
 from serve.codec.json_predict import JsonRequest
-from serve.codec.json_row import read_request
+from serve.codec.json_row import RowReader
 from serve.codec.npy import read_npy, write_npy
 from serve.codec.predict_response import predict_response
 from serve.codec.tensor import decode_all
@@ -33,6 +33,7 @@ _LONG = 1 << 20
 class Inference:
     def __init__(self, api: Api, config: Config) -> None:
         self._api = api
+        self._rows = RowReader()
         self._depth = config.max_json_depth or MAX_RANK
         self._max_elements = config.max_tensor_elements
         self._as_content = config.enable_serialization_as_tensor_content
@@ -50,7 +51,7 @@ class Inference:
         # One span for both halves; what cannot be decoded is told by the request's own.
         decoding = begin("decode")
         is_long = len(body) >= _LONG
-        document = await asyncio.to_thread(JsonRequest, body) if is_long else read_request(body)
+        document = await asyncio.to_thread(JsonRequest, body) if is_long else self._rows.read(body)
         name = document.signature_name
         with self._api.lease(route.ref) as lease:
             signature = _signature(lease, name)

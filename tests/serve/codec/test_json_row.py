@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from serve.codec import json_row
 from serve.codec.json_predict import JsonRequest
-from serve.codec.json_row import JsonRow, read_request
+from serve.codec.json_row import MAX_AROUND_BYTES, MAX_KNOWN, JsonRow, RowReader
 from serve.errors import ServeError
 from tfx_export.savedmodel.signature import PREDICT, Signature, TensorSpec
 
@@ -49,11 +48,6 @@ def outcome(make: Any, body: bytes, wanted: Signature, depth: int = 254) -> obje
     return found, request.signature_name, request.is_row_format
 
 
-@pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_row, "_known", {})
-
-
 @pytest.mark.parametrize(
     "wanted",
     [*map(signature, DTYPES), signature("DT_FLOAT", "DT_FLOAT")],
@@ -61,25 +55,31 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.parametrize(("before", "behind"), AROUND)
 def test_it_is_read_as_if_it_were_new(before: str, behind: str, wanted: Signature) -> None:
+    reader = RowReader()
     bodies = [f"{before}{row}{behind}".encode() for row in [*ROWS, *ROWS]]
     for body in bodies:
-        assert outcome(read_request, body, wanted) == outcome(JsonRequest, body, wanted), body
-        assert outcome(read_request, body, wanted, 1) == outcome(JsonRequest, body, wanted, 1), body
+        assert outcome(reader.read, body, wanted) == outcome(JsonRequest, body, wanted), body
+        assert outcome(reader.read, body, wanted, 1) == outcome(JsonRequest, body, wanted, 1), body
 
 
 @pytest.mark.parametrize(("before", "behind"), AROUND[:6])
 def test_known_surroundings_are_not_parsed_again(before: str, behind: str) -> None:
+    reader = RowReader()
     numbers = ", 1" * 1000  # rows of objects are read at once from some size on
-    outcome(read_request, f"{before}[2{numbers}]{behind}".encode(), signature("DT_FLOAT"))
-    request = read_request(f"{before}[3{numbers}]{behind}".encode())
+    outcome(reader.read, f"{before}[2{numbers}]{behind}".encode(), signature("DT_FLOAT"))
+    request = reader.read(f"{before}[3{numbers}]{behind}".encode())
     assert isinstance(request, JsonRow)
     assert request.inputs(signature("DT_FLOAT"))["x"].ravel()[0] == 3.0
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    for number in range(2 * json_row.MAX_KNOWN):
-        outcome(read_request, b'{"instances": [[1]], "unread": %d}' % number, signature("DT_FLOAT"))
-    assert len(json_row._known) <= json_row.MAX_KNOWN
-    body = b'{"instances": [[1]], "unread": "%s"}' % (b"a" * json_row.MAX_AROUND_BYTES)
-    outcome(read_request, body, signature("DT_FLOAT"))
-    assert not isinstance(read_request(body), JsonRow)
+    reader = RowReader()
+
+    def known(body: bytes) -> bool:
+        outcome(reader.read, body, signature("DT_FLOAT"))
+        return isinstance(reader.read(body), JsonRow)
+
+    bodies = [b'{"instances": [[1]], "unread": %d}' % number for number in range(MAX_KNOWN + 1)]
+    assert all(known(body) for body in bodies)
+    assert not isinstance(reader.read(bodies[0]), JsonRow)
+    assert not known(b'{"instances": [[1]], "unread": "%s"}' % (b"a" * MAX_AROUND_BYTES))
