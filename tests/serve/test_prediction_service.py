@@ -103,13 +103,6 @@ def test_predict_with_strings_a_vocabulary_and_ref_variables(predictions: Any) -
     assert list(outputs["echo_bytes"].string_val) == [b"apple", b"cherry", b"\xff"]
 
 
-def test_predict_with_one_string_of_no_dimension(predictions: Any) -> None:
-    word = 'dtype: DT_STRING tensor_shape {} string_val: "apple"'
-    outputs = predictions.Predict(predict('name: "words"', {"word": word})).outputs
-    assert list(outputs["echo_bytes"].string_val) == [b"apple"]
-    assert all(output.tensor_shape.dim == [] for output in outputs.values())
-
-
 def test_a_model_that_assigns_keeps_its_state(predictions: Any) -> None:
     request = predict('name: "counter"', {"by": "dtype: DT_INT32 tensor_shape {} int_val: 2"})
     first = predictions.Predict(request).outputs["n"].int_val[0]

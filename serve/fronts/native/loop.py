@@ -8,13 +8,14 @@ and then finds several requests.
 
 import asyncio
 import ctypes
-import os
 import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import uvloop
+
+from serve.fronts.native.processor import keep_to
 
 # Requests between two looks at where the loop's thread runs.
 REQUESTS_PER_LOOK = 64
@@ -52,11 +53,7 @@ class Loop(uvloop.Loop):
         processor = ctypes.CDLL(None).sched_getcpu()
         if processor != self._processor:
             self._processor = processor
-            try:
-                os.sched_setaffinity(courier, {processor})
-                os.sched_setscheduler(courier, os.SCHED_BATCH, os.sched_param(0))
-            except OSError:
-                # A sandbox may forbid it: then it runs where the system puts it, as the loop does.
+            if not keep_to(processor, courier):
                 self._courier = None
 
 

@@ -35,6 +35,7 @@ from serve.fronts.native.channel import (
 )
 from serve.fronts.native.channel_peers import ChannelPeers
 from serve.fronts.native.loop import Loop, Policy
+from serve.fronts.native.processor import keep_to
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.guard import Guard
@@ -146,11 +147,9 @@ def _started_by_pyvoy() -> Worker:
     for variable in interpreter.VARIABLES:
         os.environ.pop(variable, None)
     processor = os.environ.pop(PROCESSOR_VARIABLE, None)
-    if sys.platform == "linux" and processor:
-        # Envoy's main thread: all threads that matter are started by it later, stay with it, and do not interrupt one
-        # another when they wake.
-        os.sched_setaffinity(0, {int(processor)})
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if processor:
+        # Envoy's main thread, which starts all threads that matter.
+        keep_to(int(processor))
     asyncio.set_event_loop_policy(Policy())
     return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
 

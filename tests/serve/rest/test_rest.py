@@ -148,6 +148,13 @@ def test_refusals(server: RunningServer, method: str, path: str, body: str, stat
 def test_one_string_without_a_list_around_it_is_answered_with_one(server: RunningServer) -> None:
     reply = post(server.rest, "/v1/models/words:predict", {"inputs": "apple"})
     assert reply.json == {"outputs": {"echo_bytes": {"b64": "YXBwbGU="}, "length": 5, "price": 1.0}}
+    with server.client as client:
+        answer = client.predict("words", {"word": np.array(b"apple", object)})
+    assert {name: array.tolist() for name, array in answer.items()} == {
+        "echo_bytes": b"apple",
+        "length": 5,
+        "price": 1.0,
+    }
 
 
 def test_bytes_that_are_no_utf8_survive(server: RunningServer) -> None:
