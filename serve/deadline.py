@@ -16,29 +16,29 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._running: dict[Deadline, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        # Deadlines enter themselves, and leave: a step less for each.
+        self.running: dict[Deadline, None] = {}
+        self.ticking = False
 
-    def add(self, deadline: "Deadline") -> None:
-        self._running[deadline] = None
-        if self._timer is None:
-            self._timer = deadline.loop.call_later(TICK_SECONDS, self._tick, deadline.loop)
-
-    def remove(self, deadline: "Deadline") -> None:
-        self._running.pop(deadline, None)
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.ticking = True
+        loop.call_later(TICK_SECONDS, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
-        for deadline in [each for each in self._running if each.at <= now]:
-            self.remove(deadline)
+        for deadline in [each for each in self.running if each.at <= now]:
+            del self.running[deadline]
             deadline.expire()
-        self._timer = loop.call_later(TICK_SECONDS, self._tick, loop) if self._running else None
+        if self.running:
+            self.start(loop)
+        else:
+            self.ticking = False
 
 
 class Deadline:
     """A context around what the current task awaits. DEADLINE_EXCEEDED if that takes too long."""
 
-    __slots__ = ("_clock", "_expired", "_message", "_seconds", "_task", "at", "loop")
+    __slots__ = ("_clock", "_expired", "_loop", "_message", "_seconds", "_task", "at")
 
     def __init__(self, clock: Clock, seconds: float, message: str = "") -> None:
         """`seconds`: 0 waits without limit."""
@@ -47,21 +47,29 @@ class Deadline:
         self._message = message
         self._expired = False
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> "Deadline":
         if self._seconds:
-            self.loop = asyncio.get_running_loop()
-            self._task = asyncio.current_task()
-            self.at = self.loop.time() + self._seconds
-            self._clock.add(self)
+            loop = self._loop = asyncio.get_running_loop()
+            self._task = asyncio.current_task(loop)
+            self.at = loop.time() + self._seconds
+            self._clock.running[self] = None
+            if not self._clock.ticking:
+                self._clock.start(loop)
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._seconds:
-            self._clock.remove(self)
+            self._clock.running.pop(self, None)
         if self._expired and isinstance(error, asyncio.CancelledError):
             message = self._message or f"Timed out waiting for notification: no answer within {self._seconds:g} s"
             raise ServeError(Code.DEADLINE_EXCEEDED, message) from None
+
+    def restart(self) -> None:
+        """As much time from now on."""
+        if self._seconds:
+            self.at = self._loop.time() + self._seconds
 
     def expire(self) -> None:
         self._expired = True

@@ -21,7 +21,7 @@ from serve.overview import Overview
 from serve.security import Tls
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.status import status_message
-from serve.transport.rest.app import make_app
+from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard
 from tfx_export import wire
 
@@ -100,7 +100,7 @@ class PythonFront:
     async def _open_rest(self, addresses: dict[str, str]) -> None:
         if not self._config.rest_api_port:
             return
-        app = Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
+        app = Guard(RestApp(self._core.api, self._config), self._core.edge, self._config)
         listener = _listen(self._config.host, self._config.rest_api_port)
         self._rest = _RestServer(app, listener, self._config)
         await self._rest.start()

@@ -13,7 +13,7 @@ from serve.errors import Code, ServeError
 from serve.on_ray.call import RayCall
 from serve.overview import ServedVersion
 from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
-from serve.transport.rest.app import make_app
+from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard
 from tfx_export import wire
 
@@ -66,7 +66,7 @@ class Replica:
         self._core.flush()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return Guard(make_app(self._core.api, self._config), self._core.edge, self._config)
+        return Guard(RestApp(self._core.api, self._config), self._core.edge, self._config)
 
     def check_health(self) -> None:
         """Ray replaces a replica that raises a few times: one with nothing to serve."""

@@ -8,8 +8,6 @@ import signal
 import sys
 import threading
 from collections.abc import Coroutine, Mapping
-from importlib import import_module
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
@@ -38,6 +36,7 @@ from serve.fronts.native.loop import Loop, Policy
 from serve.fronts.native.processor import keep_to
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
+from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard
 
 logger = logging.getLogger("serve")
@@ -94,9 +93,8 @@ class Worker:
         if config.port or config.grpc_socket_path:
             self._methods = method_table(core.api, config, core.edge)
             self._grpc = GrpcApp(self._methods, max_message_bytes=config.max_body_bytes or 2**32)
-        if (config.rest_api_port or config.one_port) and find_spec("serve.transport.rest.app"):
-            make_app = import_module("serve.transport.rest.app").make_app
-            self._rest = Guard(make_app(core.api, config), core.edge, config)
+        if config.rest_api_port or config.one_port:
+            self._rest = Guard(RestApp(core.api, config), core.edge, config)
 
     def _listen(self, core: Core) -> None:
         try:

@@ -1,6 +1,5 @@
 """GrpcApp: an ASGI application that answers gRPC calls from a table of methods."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
@@ -9,7 +8,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from serve.eager import eager
+from serve.eager import eager, next_turn
 from serve.errors import Code, ServeError
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
 from serve.transport.grpc.status import status_message
@@ -40,7 +39,7 @@ class Answer:
         encoding = self._call.answer_encoding
         # What else is ready is computed first: Envoy's thread then finds many answers when it is woken, and is woken
         # once; woken for each, it took half of the CPU time of a small request.
-        await asyncio.sleep(0)
+        await next_turn()
         await self._events(
             _START if encoding == "identity" else _start(encoding),
             {"type": "http.response.body", "body": frame(message, encoding)},

@@ -1,20 +1,23 @@
-"""Guard: the edge as ASGI middleware. Outermost around the REST application, in every front.
+"""Guard: the edge as an ASGI application around the REST application, in every front.
 
-It reads the body before the application is called: what is too large, too slow or not allowed costs nothing further in.
+It reads the body before the application is asked: what is too large, too slow or not allowed costs nothing further in.
 """
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, MutableMapping
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+from urllib.parse import unquote
 
-import orjson
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from serve.call import Call
+from serve.codec import json_text
 from serve.config import Config
-from serve.eager import eager
+from serve.eager import eager, next_turn
 from serve.edge import Edge
 from serve.errors import Code, ServeError
+from serve.transport.rest.app import RestApp, failure
+from serve.transport.rest.message import Answer, Request
 from serve.transport.rest.status import HTTP_STATUS
 
 # Probes carry no token and must be answered under load.
@@ -26,169 +29,143 @@ ACTIONS = frozenset({"predict", "classify", "regress"})
 TOO_LARGE, TOO_SLOW, HEADERS_TOO_LARGE = 413, 408, 431
 
 
+CORS = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"POST, GET"),
+    (b"access-control-allow-headers", b"Content-Type"),
+)
+
+
 class RefusedError(Exception):
     """A request that is answered before the application sees it."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: Code = Code.RESOURCE_EXHAUSTED) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code
 
 
 class Guard:
     """Tokens, limits, deadline, metrics, logs and `x-request-id` for the application it wraps."""
 
-    def __init__(self, app: ASGIApp, edge: Edge, config: Config) -> None:
+    def __init__(self, app: RestApp, edge: Edge, config: Config) -> None:
         self._app = app
         self._edge = edge
         self._config = config
         timeouts = [config.rest_api_timeout_in_ms / 1e3, config.max_request_seconds]
-        self._seconds = min((timeout for timeout in timeouts if timeout > 0), default=0.0)
+        seconds = min((timeout for timeout in timeouts if timeout > 0), default=0.0)
+        self._deadline = partial(edge.deadline, seconds)
+        self._headers = CORS if config.rest_api_enable_cors_support else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
             return
-        headers = Headers(scope)
-        path = scope["path"]
-        call = Call("REST", action(path), headers.request_id, lambda: peer(scope))
-        call.model = model(path)
-        answer = Answer(send, call)
+        request = Request(scope)
+        asked = what_is_asked(request.path)
+        call = Call("REST", asked.action, request.header(b"x-request-id"), partial(peer, scope))
+        call.model = asked.model
+        answered = False
         try:
-            with self._edge.passing(call, counted=path.startswith(MODELS), traceparent=headers.traceparent):
-                await self._answer(scope, headers, receive, answer)
+            with self._edge.passing(call, counted=asked.counted, traceparent=request.header(b"traceparent")):
+                answer = await self._answer(request, receive, call)
+                events = await request.answered(answer, call.request_id, self._headers)
+                # What else is ready is answered first: the front finds many answers at once, not one after the other.
+                await next_turn()
+                answered = True
+                await eager(_send(send, events), self._deadline)
         except ServeError as error:
-            if answer.started:
+            if answered:
                 raise
-            await answer.error(HTTP_STATUS[error.code], error.message)
+            answer = refused(HTTP_STATUS[error.code], error.message)
+            await _send(send, await request.answered(answer, call.request_id, self._headers))
 
-    async def _answer(self, scope: Scope, headers: "Headers", receive: Receive, answer: "Answer") -> None:
+    async def _answer(self, request: Request, receive: Receive, call: Call) -> Answer:
         try:
-            if self._config.max_header_bytes and headers.size > self._config.max_header_bytes:
-                raise RefusedError(
-                    HEADERS_TOO_LARGE, f"The headers are larger than {self._config.max_header_bytes} bytes"
-                )
-            if scope["path"] not in OPEN_PATHS:
-                # A browser sends no token with the question whether it may send one.
-                if scope["method"] != "OPTIONS":
-                    self._edge.authorize(headers.authorization)
-                self._edge.admit()
-            body = await self._body(headers, receive)
+            request.body = await self._admitted(request, receive)
+            return await eager(self._app.answer(request), self._deadline)
+        except ServeError as error:
+            call.failed(error.code, error.message)
+            return failure(error)
         except RefusedError as refusal:
-            answer.call.failed(Code.RESOURCE_EXHAUSTED, refusal.message)
-            await answer.error(refusal.status, refusal.message)
-            return
-        await eager(self._app(scope, once(body, receive), answer), partial(self._edge.deadline, self._seconds))
+            call.failed(refusal.code, refusal.message)
+            return refused(refusal.status, refusal.message)
 
-    async def _body(self, headers: "Headers", receive: Receive) -> bytes:
+    async def _admitted(self, request: Request, receive: Receive) -> bytes:
+        """The body of a request that may be answered."""
+        limit = self._config.max_header_bytes
+        if limit and request.header_bytes > limit:
+            raise RefusedError(HEADERS_TOO_LARGE, f"The headers are larger than {limit} bytes")
+        try:
+            if request.path not in OPEN_PATHS:
+                # A browser sends no token with the question whether it may send one.
+                if request.method != "OPTIONS":
+                    self._edge.authorize(request.header(b"authorization"))
+                self._edge.admit()
+        except ServeError as error:
+            raise RefusedError(HTTP_STATUS[error.code], error.message, error.code) from None
+        return await self._body(request, receive)
+
+    async def _body(self, request: Request, receive: Receive) -> bytes:
         limit = self._config.max_body_bytes
-        if limit and headers.content_length > limit:
+        announced = request.headers.get(b"content-length", b"")
+        if limit and announced.isdigit() and int(announced) > limit:
             raise too_large(limit)
         chunks: list[bytes] = []
         size = 0
-        while True:
-            event = await self._within_idle(receive)
-            if event["type"] == "http.disconnect":
-                raise ServeError(Code.CANCELLED, "The client went away")
-            chunk = event.get("body", b"")
-            size += len(chunk)
-            if limit and size > limit:
-                raise too_large(limit)
-            if not event.get("more_body", False):
-                return b"".join([*chunks, chunk]) if chunks else chunk
-            chunks.append(chunk)
-
-    async def _within_idle(self, receive: Receive) -> Any:
         seconds = self._config.max_idle_seconds
         try:
-            with self._edge.deadline(seconds):
-                return await receive()
+            with self._edge.deadline(seconds) as patience:
+                while True:
+                    event = await receive()
+                    if event["type"] == "http.disconnect":
+                        raise RefusedError(HTTP_STATUS[Code.CANCELLED], "The client went away", Code.CANCELLED)
+                    chunk: bytes = event.get("body", b"")
+                    size += len(chunk)
+                    if limit and size > limit:
+                        raise too_large(limit)
+                    if not event.get("more_body", False):
+                        return b"".join([*chunks, chunk]) if chunks else chunk
+                    chunks.append(chunk)
+                    patience.restart()
         except ServeError:
             raise RefusedError(TOO_SLOW, f"Nothing more of the request came for {seconds:g} s") from None
 
 
-class Headers:
-    """The request headers that the guard reads, found in one pass."""
+class Asked(NamedTuple):
+    """What a path says to those who count."""
 
-    __slots__ = ("authorization", "content_length", "request_id", "size", "traceparent")
-
-    def __init__(self, scope: Scope) -> None:
-        self.authorization: str | None = None
-        self.request_id: str | None = None
-        self.traceparent: str | None = None
-        self.content_length = 0
-        self.size = 0
-        for name, value in scope["headers"]:
-            self.size += len(name) + len(value)
-            if name == b"x-request-id":
-                self.request_id = value.decode("latin-1")
-            elif name == b"authorization":
-                self.authorization = value.decode("latin-1")
-            elif name == b"traceparent":
-                self.traceparent = value.decode("latin-1")
-            elif name == b"content-length" and value.isdigit():
-                self.content_length = int(value)
+    # predict, classify or regress; empty for anything else, as upstream labels it
+    action: str
+    # Empty if none is named.
+    model: str
+    # Whether upstream counts requests of this kind.
+    counted: bool
 
 
-class Answer:
-    """`send`, with the request id added to the headers."""
-
-    __slots__ = ("_send", "call", "started")
-
-    def __init__(self, send: Send, call: Call) -> None:
-        self._send = send
-        self.call = call
-        self.started = False
-
-    async def __call__(self, event: Any) -> None:
-        if event["type"] == "http.response.start":
-            self.started = True
-            event = {**event, "headers": [*event.get("headers", ()), (b"x-request-id", self.call.request_id.encode())]}
-        await self._send(event)
-
-    async def error(self, status: int, message: str) -> None:
-        """An answer without the application. The connection ends with it: the body may not have been read."""
-        body = orjson.dumps({"error": message})
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        if status == 401:
-            headers.append((b"www-authenticate", b"Bearer"))
-        await self({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})
+# A few paths are asked for again and again.
+@lru_cache(1024)
+def what_is_asked(path: str) -> Asked:
+    """Of a path as it was sent."""
+    last = path.rpartition(":")[2]
+    counted = path.startswith(MODELS)
+    model = unquote(path[len(MODELS) :].partition("/")[0].partition(":")[0]) if counted else ""
+    return Asked(last if last in ACTIONS else "", model, counted)
 
 
-def once(body: bytes, receive: Receive) -> Callable[[], Awaitable[Any]]:
-    """A `receive` that gives the whole body first; then what the server says, i.e. that the client has left."""
-    event: dict[str, Any] | None = {"type": "http.request", "body": body, "more_body": False}
+async def _send(send: Send, events: Iterable[MutableMapping[str, Any]]) -> None:
+    for event in events:
+        await send(event)
 
-    async def next_event() -> Any:
-        nonlocal event
-        if event is None:
-            return await receive()
-        first, event = event, None
-        return first
 
-    return next_event
+def refused(status: int, message: str) -> Answer:
+    """An answer without the application. The connection ends with it: the body may not have been read."""
+    headers = {"connection": "close", **({"www-authenticate": "Bearer"} if status == 401 else {})}
+    return Answer(json_text.error(message), status=status, headers=headers)
 
 
 def too_large(limit: int) -> RefusedError:
     return RefusedError(TOO_LARGE, f"The request body is larger than {limit} bytes (--max_body_bytes)")
-
-
-def action(path: str) -> str:
-    """`predict`, `classify` or `regress`; empty for anything else, as upstream labels it."""
-    last = path.rpartition(":")[2]
-    return last if last in ACTIONS else ""
-
-
-def model(path: str) -> str:
-    """The model a path names; empty if it names none."""
-    if not path.startswith(MODELS):
-        return ""
-    return path[len(MODELS) :].partition("/")[0].partition(":")[0]
 
 
 def peer(scope: Scope) -> str:

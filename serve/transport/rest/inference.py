@@ -38,14 +38,15 @@ class Inference:
         self._max_elements = config.max_tensor_elements
         self._as_content = config.enable_serialization_as_tensor_content
 
-    async def answer(self, route: Route, request: Request, body: bytes) -> Answer:
+    async def answer(self, route: Route, request: Request) -> Answer:
         if route.verb != "predict":
-            return await self._examples(route, body)
-        if request.media_type in PROTOBUF:
-            return await self._predict_protobuf(route, body)
-        if request.media_type == NPY:
-            return await self._predict_npy(route, request, body)
-        return await self._predict_json(route, body)
+            return await self._examples(route, request.body)
+        media_type = request.media_type
+        if media_type in PROTOBUF:
+            return await self._predict_protobuf(route, request.body)
+        if media_type == NPY:
+            return await self._predict_npy(route, request)
+        return await self._predict_json(route, request.body)
 
     async def _predict_json(self, route: Route, body: bytes) -> Answer:
         # One span for both halves; what cannot be decoded is told by the request's own.
@@ -81,7 +82,7 @@ class Inference:
                 response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
                 return Answer(response, "application/x-protobuf")
 
-    async def _predict_npy(self, route: Route, request: Request, body: bytes) -> Answer:
+    async def _predict_npy(self, route: Route, request: Request) -> Answer:
         """The array of the one input; answered with that of the one output, or the one that `?output=` names."""
         name = request.query.get("signature_name", "")
         with self._api.lease(route.ref) as lease:
@@ -101,7 +102,7 @@ class Inference:
                     f"name one, as in ?output={wanted[0]}",
                 )
             with span("decode"):
-                array = read_npy(body, spec.dtype)
+                array = read_npy(request.body, spec.dtype)
             outputs = await self._api.predict(lease, name, {alias: array}, wanted)
         with span("encode"):
             return Answer(write_npy(outputs[wanted[0]]), NPY)

@@ -3,8 +3,10 @@
 import asyncio
 import gzip
 import zlib
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Mapping
+from functools import cached_property, lru_cache
+from itertools import chain
+from typing import Any
 from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
@@ -22,31 +24,41 @@ _LONG = 64 << 10
 _ANY_FORMAT = zlib.MAX_WBITS | 32
 
 
-@dataclass(frozen=True)
 class Answer:
     """A body with its media type and status."""
 
-    body: bytes
-    media_type: str = JSON
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self, body: bytes, media_type: str = JSON, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.body = body
+        self.media_type = media_type
+        self.status = status
+        self.headers = headers
 
 
 class Request:
-    """Method, path and headers at once, the body when it is asked for."""
+    """Method, path and headers; the body once the guard has read it."""
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    body = b""
+
+    def __init__(self, scope: Scope) -> None:
         self.method: str = scope["method"]
         # As it was sent: in a model's name %2F is no separator. uvicorn and pyvoy both give it; ASGI makes it optional.
         self.path: str = (scope.get("raw_path") or scope["path"].encode()).partition(b"?")[0].decode("latin-1")
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._scope = scope
-        self._receive = receive
-        self._headers: dict[bytes, bytes] = dict(scope["headers"])
 
     def header(self, name: bytes) -> str | None:
         """The value of a header, by its name in lower case."""
-        value = self._headers.get(name)
+        value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def header_bytes(self) -> int:
+        """How long all names and values are together."""
+        return sum(map(len, chain.from_iterable(self._scope["headers"])))
 
     @cached_property
     def query(self) -> dict[str, str]:
@@ -56,40 +68,36 @@ class Request:
     @property
     def media_type(self) -> str:
         """The Content-Type without its parameters."""
-        return (self.header(b"content-type") or "").partition(";")[0].strip().lower()
+        return _media_type(self.headers.get(b"content-type", b""))
 
-    async def body(self, max_decompressed_bytes: int) -> bytes:
-        """The body, which the guard has read and bounded, unpacked. INVALID_ARGUMENT for what cannot be unpacked."""
-        message = await self._receive()
-        body: bytes = message.get("body", b"")
+    async def unpack(self, max_decompressed_bytes: int) -> None:
+        """Leave in `body` what was packed in it. INVALID_ARGUMENT for what cannot be unpacked."""
         encoding = (self.header(b"content-encoding") or "identity").strip().lower()
         if encoding == "identity":
-            return body
+            return
         if encoding not in ("gzip", "x-gzip", "deflate"):
             raise ServeError(
                 Code.INVALID_ARGUMENT, f"Content-Encoding {encoding} is not supported: use gzip, deflate or none"
             )
-        return await asyncio.to_thread(_unpack, body, encoding, max_decompressed_bytes)
+        self.body = await asyncio.to_thread(_unpack, self.body, encoding, max_decompressed_bytes)
 
-    async def respond(self, send: Send, answer: Answer, headers: dict[str, str]) -> None:
-        """Send `answer`, compressed if the client accepts that and it is worth it."""
+    async def answered(
+        self, answer: Answer, request_id: str, more_headers: Iterable[tuple[bytes, bytes]]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The events that send `answer`, compressed if the client accepts that and it is worth it."""
         body = answer.body
-        headers = {"content-type": answer.media_type, **answer.headers, **headers}
+        headers = [(b"content-type", _encoded(answer.media_type)), *more_headers]
+        if answer.headers:
+            headers += [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers.items()]
         if len(body) >= _COMPRESSED and self._accepts_gzip():
             body = await asyncio.to_thread(_pack, body) if len(body) > _LONG else _pack(body)
-            headers["content-encoding"] = "gzip"
-            headers["vary"] = "accept-encoding"
-        headers["content-length"] = str(len(body))
-        # What else is ready is answered first: the front then finds many answers at once, not one after the other.
-        await asyncio.sleep(0)
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": [(name.encode(), value.encode("latin-1", "replace")) for name, value in headers.items()],
-            }
+            headers += [(b"content-encoding", b"gzip"), (b"vary", b"accept-encoding")]
+        headers.append((b"content-length", b"%d" % len(body)))
+        headers.append((b"x-request-id", request_id.encode()))
+        return (
+            {"type": "http.response.start", "status": answer.status, "headers": headers},
+            {"type": "http.response.body", "body": b"" if self.method == "HEAD" else body},
         )
-        await send({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
 
     def _accepts_gzip(self) -> bool:
         accepted = self.header(b"accept-encoding")
@@ -100,6 +108,17 @@ class Request:
             if name == "gzip":
                 return quality.strip("0.") != "" or not quality
         return False
+
+
+# Nearly all requests and answers have one of a few media types.
+@lru_cache(64)
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+@lru_cache(64)
+def _encoded(media_type: str) -> bytes:
+    return media_type.encode()
 
 
 def _pack(body: bytes) -> bytes:

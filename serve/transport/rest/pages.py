@@ -5,6 +5,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from serve import metrics as measured
 from serve.api import Api
 from serve.errors import ServeError
 from serve.lifecycle.reference import ModelRef
@@ -42,6 +43,11 @@ def metadata(api: Api, ref: ModelRef) -> bytes:
         spec.version.value = lease.version
         signatures = signature_def_map(lease.model.signatures)
     return _page({"model_spec": _fields(spec), "metadata": {"signature_def": _fields(signatures)}})
+
+
+async def metrics(api: Api) -> Answer:
+    """What has been counted and measured, in Prometheus' text format."""
+    return Answer(measured.page(await api.metrics()), measured.CONTENT_TYPE, headers={"cache-control": "no-store"})
 
 
 def readiness(api: Api) -> Answer:
