@@ -15,6 +15,7 @@ from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.tensor import Array
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
+_NUMERIC = "biuf"
 
 
 def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
@@ -25,15 +26,20 @@ def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
     """
     if not outputs:
         raise _invalid("Cannot convert empty tensor map to JSON")
-    if not row_format:
-        values = {name: _json(name, array) for name, array in outputs.items()}
-        return _body(b"outputs", values if len(values) > 1 else next(iter(values.values())))
-    _check_rows(outputs)
+    key = b"predictions" if row_format else b"outputs"
     if len(outputs) == 1:
         ((name, array),) = outputs.items()
-        return _body(b"predictions", _json(name, array))
+        # Nearly every answer.
+        if array.ndim and array.dtype.kind in _NUMERIC:
+            return _wrapped(key, _numbers(array))
+    if row_format:
+        _check_rows(outputs)
+    if len(outputs) == 1:
+        return _body(key, _json(name, array))
+    if not row_format:
+        return _body(key, {name: _json(name, array) for name, array in outputs.items()})
     columns = [_rows(name, array) for name, array in outputs.items()]
-    return _body(b"predictions", [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)])
+    return _body(key, [dict(zip(outputs, row, strict=True)) for row in zip(*columns, strict=True)])
 
 
 def classification(labels: NDArray[np.object_] | None, scores: NDArray[np.float32] | None) -> bytes:
@@ -56,7 +62,11 @@ def regression(values: NDArray[np.float32]) -> bytes:
 
 
 def _body(key: bytes, value: Any) -> bytes:
-    return b'{\n    "' + key + b'": ' + orjson.dumps(value, option=_OPTIONS) + b"\n}"
+    return _wrapped(key, orjson.dumps(value, option=_OPTIONS))
+
+
+def _wrapped(key: bytes, written: bytes) -> bytes:
+    return b'{\n    "%b": %b\n}' % (key, written)
 
 
 def _check_rows(outputs: Mapping[str, Array]) -> None:
@@ -87,15 +97,21 @@ def _json(name: str, value: Any) -> Any:
     if kind == "V" and array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
         kind = "f"
-    if kind not in "biuf":
+    if kind not in _NUMERIC:
         raise _invalid(f"Failed to write JSON value for tensor type: {type_string(from_numpy(array.dtype))}")
     if not array.ndim:
         return array[()] if kind != "f" or np.isfinite(array) else orjson.Fragment(json_text.number(array.item()))
-    if kind != "f":
-        return _native(array)
-    written = orjson.dumps(_native(array), option=_OPTIONS)
+    return orjson.Fragment(_numbers(array))
+
+
+def _numbers(array: Array) -> bytes:
+    """The JSON of an array of numbers or truth values that has dimensions."""
+    try:
+        written = orjson.dumps(array, option=_OPTIONS)
+    except TypeError:  # of another byte order, or not in one piece
+        written = orjson.dumps(_native(array), option=_OPTIONS)
     # orjson writes NaN and the infinities of an array, and nothing else, as null.
-    return orjson.Fragment(_with_bare_words(written, array) if b"null" in written else written)
+    return _with_bare_words(written, array) if b"null" in written else written
 
 
 def _native(array: Array) -> Array:

@@ -5,6 +5,7 @@ that of lists of the shape the first elements show. Both sides of the comparison
 of numbers needs none: its only list of them has been looked at.
 """
 
+import contextvars
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -24,14 +25,19 @@ _NUMBERS_AND_SPACE = b"0123456789.eE+- \t\n\r"
 # Below this many bytes a row, rows of objects are quicker as Python values.
 _LARGE_ROW = 2048
 
-# dtype -> simdjson's and numpy's name of the type on the tape, and the integers that fit.
-_TAPE: dict[str, tuple[Literal["d", "i", "u"], str, range | None]] = {
-    **dict.fromkeys(("DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"), ("d", "f8", None)),
-    **dict.fromkeys(("DT_INT32", "DT_INT16", "DT_INT8", "DT_UINT8", "DT_UINT16"), ("i", "i8", range(-(2**31), 2**31))),
-    "DT_INT64": ("i", "i8", None),
-    "DT_UINT32": ("i", "i8", range(2**32)),
-    "DT_UINT64": ("u", "u8", None),
+# dtype -> simdjson's name of the type on the tape, and the integers that fit.
+_TAPE: dict[str, tuple[Literal["d", "i", "u"], range | None]] = {
+    **dict.fromkeys(("DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"), ("d", None)),
+    **dict.fromkeys(("DT_INT32", "DT_INT16", "DT_INT8", "DT_UINT8", "DT_UINT16"), ("i", range(-(2**31), 2**31))),
+    "DT_INT64": ("i", None),
+    "DT_UINT32": ("i", range(2**32)),
+    "DT_UINT64": ("u", None),
 }
+_STORED = {"d": np.dtype("f8"), "i": np.dtype("i8"), "u": np.dtype("u8")}
+
+# In which a number too large for its dtype becomes infinite without a word. A copy of it costs less than `np.errstate`.
+_QUIET = contextvars.copy_context()
+_QUIET.run(np.seterr, over="ignore")
 
 
 class UnusualError(Exception):
@@ -130,12 +136,12 @@ def read_list(value: simdjson.Array, dtype: str) -> Array:
     """
     if dtype not in _TAPE:
         raise UnusualError
-    tape_type, stored_type, fitting = _TAPE[dtype]
-    stored = np.frombuffer(value.as_buffer(of_type=tape_type), stored_type)
+    tape_type, fitting = _TAPE[dtype]
+    stored = np.frombuffer(value.as_buffer(of_type=tape_type), _STORED[tape_type])
     if fitting and stored.size and not (int(stored.min()) in fitting and int(stored.max()) in fitting):
         raise UnusualError
-    with np.errstate(over="ignore"):
-        return stored.astype(numpy_dtype(dtype), copy=False)
+    array: Array = _QUIET.copy().run(stored.astype, numpy_dtype(dtype), copy=False)
+    return array
 
 
 def _skeleton(shape: list[int]) -> bytes:

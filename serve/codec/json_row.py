@@ -1,6 +1,6 @@
 """One row of numbers, in a text around it that was seen before: only the numbers are read."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
 import simdjson
@@ -8,7 +8,7 @@ import simdjson
 from serve.codec.json_dense import MAX_DEPTH
 from serve.codec.json_numbers import UnusualError, is_one_row, read_list
 from serve.codec.json_predict import JsonRequest
-from tfx_export.savedmodel.signature import Signature, TensorSpec
+from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.tensor import Array
 
 # So many texts around a row are remembered, of so many bytes: a client decides what they are.
@@ -16,12 +16,15 @@ MAX_KNOWN, MAX_AROUND_BYTES = 1024, 512
 
 
 class _Around(NamedTuple):
-    """What the text around a row says. `name`: of the input, None if it leaves that to the signature."""
+    """What the text around a row says.
+
+    `name`: of the input, None if it leaves that to the signature. `shape`: of the input, -1 for the row's length.
+    """
 
     signature_name: str
     is_row_format: bool
     name: str | None
-    ndim: int
+    shape: tuple[int, ...]
 
 
 _Key: TypeAlias = tuple[bytes, bytes]
@@ -35,9 +38,12 @@ class RowReader:
 
     def read(self, body: bytes) -> "JsonRequest | JsonRow":
         """The request in `body`. Raises ServeError INVALID_ARGUMENT, here or when its parts are asked for."""
-        key, row = _parted(body)
+        # The last list, and what is around it.
+        start = body.rfind(b"[")
+        end = body.find(b"]", start) + 1
+        key = body[:start], body[end:]
         around = self._known.get(key)
-        return JsonRow(body, around, row) if around else _NewRequest(body, self._remember)
+        return JsonRow(body, around, body[start:end]) if around else _NewRequest(body, key, self._remember)
 
     def _remember(self, key: _Key, around: _Around) -> None:
         if len(self._known) >= MAX_KNOWN:
@@ -57,45 +63,33 @@ class JsonRow:
 
     def inputs(self, signature: Signature, max_depth: int = MAX_DEPTH) -> dict[str, Array]:
         """As of JsonRequest, which is left all that is not as simple as it looked."""
+        around, specs = self._around, signature.inputs
         try:
-            return self._inputs(signature.inputs, max_depth)
+            ((name, spec),) = specs.items()
+            if len(around.shape) > max_depth or around.name not in (None, name):
+                raise UnusualError
+            row = simdjson.Parser().parse(self._row)
+            if not isinstance(row, simdjson.Array) or not len(row):
+                raise UnusualError
+            return {name: read_list(row, spec.dtype).reshape(around.shape)}
         except (UnusualError, TypeError, ValueError, RuntimeError):
             return JsonRequest(self._body).inputs(signature, max_depth)
-
-    def _inputs(self, specs: Mapping[str, TensorSpec], max_depth: int) -> dict[str, Array]:
-        around = self._around
-        if len(specs) != 1 or around.ndim > max_depth:
-            raise UnusualError
-        ((name, spec),) = specs.items()
-        if around.name not in (None, name):
-            raise UnusualError
-        row = simdjson.Parser().parse(self._row)
-        if not isinstance(row, simdjson.Array) or not len(row):
-            raise UnusualError
-        numbers = read_list(row, spec.dtype)
-        return {name: numbers.reshape((1,) * (around.ndim - 1) + (-1,))}
 
 
 class _NewRequest(JsonRequest):
     """A request whose surroundings may be worth remembering."""
 
-    def __init__(self, body: bytes, remember: Callable[[_Key, _Around], None]) -> None:
+    def __init__(self, body: bytes, key: _Key, remember: Callable[[_Key, _Around], None]) -> None:
         super().__init__(body)
+        self._key = key
         self._remember = remember
 
     def inputs(self, signature: Signature, max_depth: int = MAX_DEPTH) -> dict[str, Array]:
         arrays = super().inputs(signature, max_depth)
-        key, _ = _parted(self.body)
-        if sum(map(len, key)) <= MAX_AROUND_BYTES and is_one_row(self.body, arrays):
+        if sum(map(len, self._key)) <= MAX_AROUND_BYTES and is_one_row(self.body, arrays):
             ((name, array),) = arrays.items()
-            is_named = key[0].count(b"{") > 1
-            around = _Around(self.signature_name, self.is_row_format, name if is_named else None, array.ndim)
-            self._remember(key, around)
+            is_named = self._key[0].count(b"{") > 1
+            shape = (1,) * (array.ndim - 1) + (-1,)
+            around = _Around(self.signature_name, self.is_row_format, name if is_named else None, shape)
+            self._remember(self._key, around)
         return arrays
-
-
-def _parted(body: bytes) -> tuple[_Key, bytes]:
-    """What is around the last list, and the list."""
-    start = body.rfind(b"[")
-    end = body.find(b"]", start) + 1
-    return (body[:start], body[end:]), body[start:end]

@@ -60,6 +60,7 @@ def dtype_number(name: str) -> int:
     return int(_ENUM.values_by_name[name].number)
 
 
+@cache
 def numpy_dtype(name: str) -> "np.dtype":
     """`DT_FLOAT` -> `float32`; strings are `object` (bytes). KeyError for resources and variants."""
     return _numpy_dtypes()[name.removesuffix("_REF")]
