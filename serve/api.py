@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,11 +48,11 @@ class Api:
         self._runner = runner
         self._config = config
         self._peers = peers
+        self._check_method = config.enable_signature_method_name_check
+        self._max_elements = config.max_tensor_elements
         self.health = Health(manager)
-
-    def lease(self, ref: ModelRef) -> Lease:
-        """Hold the version `ref` means for the length of a `with`. NOT_FOUND, naming what exists, if there is none."""
-        return self._manager.lease(ref)
+        # Hold the version a ModelRef means for the length of a `with`. NOT_FOUND, naming what exists, if there is none.
+        self.lease: Callable[[ModelRef], Lease] = manager.lease
 
     async def status(self, ref: ModelRef) -> list[VersionStatus]:
         """The state of every version, the largest first. Labels are ignored. NOT_FOUND for an unknown model."""
@@ -87,29 +86,32 @@ class Api:
         return metrics.combined([metrics.snapshot(), *await self._peers.ask("metrics")])
 
     async def predict(
-        self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+        self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
-        """Run `signature` (empty: `serving_default`) and return the outputs named, or all.
+        """Run `signature` of the leased model and return the outputs named, or all.
 
-        Raises FAILED_PRECONDITION for an unknown signature, INVALID_ARGUMENT for inputs or outputs that do not fit it.
+        Raises INVALID_ARGUMENT for inputs or outputs that do not fit it.
         """
-        found = predict_signature(lease, signature)
-        if self._config.enable_signature_method_name_check:
-            check_method_name(found)
-        check_inputs(found, inputs)
-        check_sizes(inputs, self._config.max_tensor_elements)
-        return await self._runner.run(lease, found, inputs, check_outputs(found, outputs))
+        if self._check_method:
+            check_method_name(signature)
+        if inputs.keys() != signature.inputs.keys():
+            raise misfit(signature, inputs)
+        limit = self._max_elements
+        for name, array in inputs.items():
+            if limit and array.size > limit:
+                raise too_large(name, array.shape, array.size, limit)
+        return await self._runner.run(lease, signature, inputs, check_outputs(signature, outputs))
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
         """Labels and scores of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot classify."""
         found = find_signature(lease.model, signature)
-        outputs = classify_outputs(found, check_method=self._config.enable_signature_method_name_check)
+        outputs = classify_outputs(found, check_method=self._check_method)
         return classification(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
 
     async def regress(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Regression:
         """Values of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot regress."""
         found = find_signature(lease.model, signature)
-        outputs = regress_outputs(found, check_method=self._config.enable_signature_method_name_check)
+        outputs = regress_outputs(found, check_method=self._check_method)
         return regression(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
 
     async def multi_inference(
@@ -156,36 +158,31 @@ def check_method_name(signature: Signature) -> None:
         )
 
 
-def check_inputs(signature: Signature, inputs: Mapping[str, object]) -> None:
-    """INVALID_ARGUMENT unless `inputs` are exactly the inputs of `signature`."""
-    if inputs.keys() == signature.inputs.keys():
-        return
+def misfit(signature: Signature, inputs: Mapping[str, object]) -> ServeError:
+    """What is wrong with inputs that are not exactly those of `signature`."""
     sent, required = sorted(inputs), sorted(signature.inputs)
     if len(sent) == len(required):
         unknown = next(name for name in sent if name not in signature.inputs)
-        raise ServeError(
+        return ServeError(
             Code.INVALID_ARGUMENT,
             f"input tensor alias not found in signature: {unknown}. "
             f"Inputs expected to be in the set {_braced(required)}.",
         )
     extra = [name for name in sent if name not in signature.inputs]
     missing = [name for name in required if name not in inputs]
-    raise ServeError(
+    return ServeError(
         Code.INVALID_ARGUMENT,
         f"input size does not match signature: {len(sent)}!={len(required)} len({_braced(sent)}) != "
         f"len({_braced(required)}). Sent extra: {_braced(extra)}. Missing but required: {_braced(missing)}.",
     )
 
 
-def check_sizes(inputs: Mapping[str, NDArray[Any]], limit: int) -> None:
-    """INVALID_ARGUMENT if an input has more than `limit` elements (0: any number), in whatever form it was sent."""
-    for name, array in inputs.items():
-        if limit and array.size > limit:
-            raise ServeError(
-                Code.INVALID_ARGUMENT,
-                f"input {name} of shape {list(array.shape)} has {array.size} values, "
-                f"at most {limit} are allowed (--max_tensor_elements)",
-            )
+def too_large(name: str, shape: Sequence[int], size: int, limit: int) -> ServeError:
+    """For an input with more elements than `limit`, in whatever form it was sent."""
+    return ServeError(
+        Code.INVALID_ARGUMENT,
+        f"input {name} of shape {list(shape)} has {size} values, at most {limit} are allowed (--max_tensor_elements)",
+    )
 
 
 def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ...]:

@@ -66,11 +66,11 @@ class Call:
         # An enumeration's member takes long to tell its name.
         code = _OK if succeeded else self.code.name
         if counted:
-            metrics.request_count.add(self.model, code)
+            metrics.request_count[self.model, code].add()
         if not succeeded:
             metrics.errors.add(self.model, self.signature, self.api, self.entrypoint, code)
         elif counted:
-            metrics.request_latency.observe(self.model, self.api, self.entrypoint, amount=self.micros)
+            metrics.request_latency[self.model, self.api, self.entrypoint].observe(self.micros)
 
 
 # The call being answered by the running task; None outside of requests.

@@ -5,18 +5,19 @@ Tokens, the limit on concurrent requests, the deadline; on the way out metrics, 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
-from serve import metrics
+from serve import metrics, tracing
 from serve.call import CURRENT, Call
 from serve.config import Config
 from serve.deadline import Clock, Deadline
 from serve.errors import Code, ServeError
 from serve.metrics.instruments import Value
 from serve.security import Tokens
-from serve.tracing import describe, request_span
 
 logger = logging.getLogger("serve.access")
 
@@ -24,6 +25,9 @@ logger = logging.getLogger("serve.access")
 MAX_LOGGED = 1000
 # Failures that are the server's, not the client's.
 _OURS = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
+
+# The value of one of the request's headers, by its name in lower case; None if it has none of that name.
+Header: TypeAlias = Callable[[str], str | None]
 
 
 class Edge:
@@ -35,31 +39,27 @@ class Edge:
         self._limit = config.max_concurrent_requests
         self._log_all = config.access_log
         self._clock = Clock()
-        self._cells = {entrypoint: metrics.in_flight.cell(entrypoint) for entrypoint in ("GRPC", "REST")}
+        self._grpc, self._rest = metrics.in_flight[("GRPC",)], metrics.in_flight[("REST",)]
+        # `with edge.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
+        self.deadline = partial(Deadline, self._clock)
 
-    def deadline(self, seconds: float, message: str = "") -> Deadline:
-        """`with edge.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit."""
-        return Deadline(self._clock, seconds, message)
-
-    def authorize(self, authorization: str | None) -> None:
-        """UNAUTHENTICATED unless the header's value is good, or no token is asked for."""
+    def authorize(self, header: Header) -> None:
+        """UNAUTHENTICATED unless the token is good, or none is asked for."""
         if self._tokens is not None:
-            self._tokens.check(authorization)
+            self._tokens.check(header("authorization"))
 
     def admit(self) -> None:
         """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. Called inside `passing`."""
-        if self._limit and sum([cell.value for cell in self._cells.values()]) > self._limit:
+        if self._limit and self._grpc.value + self._rest.value > self._limit:
             raise ServeError(
                 Code.RESOURCE_EXHAUSTED,
                 f"{self._limit} requests are being answered already (--max_concurrent_requests); try again later",
             )
 
-    def passing(self, call: Call, *, counted: bool, traceparent: str | None = None) -> "Passage":
-        """The time between a request and its answer, as a context.
-
-        `counted`: upstream counts calls of this kind. `traceparent`: the header of that name, for tracing.
-        """
-        return Passage(call, self._cells[call.entrypoint], counted, self._log_all, request_span(call, traceparent))
+    def passing(self, call: Call, header: Header, *, counted: bool) -> "Passage":
+        """The time between a request and its answer, as a context. `counted`: upstream counts calls of this kind."""
+        span = tracing.request_span(call, header("traceparent")) if tracing.tracer else None
+        return Passage(call, self._grpc if call.entrypoint == "GRPC" else self._rest, counted, self._log_all, span)
 
 
 class Passage:
@@ -103,7 +103,7 @@ class Passage:
             if self._log or self._call.code in _OURS:
                 _log(self._call)
             if self._span is not None:
-                describe(self._call)
+                tracing.describe(self._call)
                 self._span.__exit__(None, None, None)
             CURRENT.reset(self._token)
 

@@ -31,10 +31,10 @@ class LoggedApi(Api):
         self._log = log
 
     def predict(
-        self, lease: Lease, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
+        self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
     ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
         work = super().predict(lease, signature, inputs, outputs)
-        rule = self._log.sample(lease.name)
+        rule = self._log.sample(lease.name) if self._log.rules else None
         return work if rule is None else self._logged(work, rule, lease, signature, inputs, outputs)
 
     async def _logged(
@@ -42,15 +42,14 @@ class LoggedApi(Api):
         work: Coroutine[Any, Any, dict[str, np.ndarray]],
         rule: Rule,
         lease: Lease,
-        signature: str,
+        signature: Signature,
         inputs: Mapping[str, np.ndarray],
         outputs: Sequence[str],
     ) -> dict[str, np.ndarray]:
         answer = await work
-        found = lease.model.signatures[signature or DEFAULT_SIGNATURE]
-        spec = _spec(lease, signature)
+        spec = _spec(lease, signature.name)
         asked = dict(inputs)
-        self._log.put(rule, spec, _size(asked, answer), _predict_log(found, spec, asked, answer, tuple(outputs)))
+        self._log.put(rule, spec, _size(asked, answer), _predict_log(signature, spec, asked, answer, tuple(outputs)))
         return answer
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:

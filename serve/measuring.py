@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from serve import metrics
+from serve import metrics, tracing
 from serve.call import CURRENT
 from serve.inference import INPUTS
 from serve.lifecycle.lease import Lease
 from serve.running import Runner
-from serve.tracing import span
 from tfx_export.savedmodel.signature import Signature
 
 # What upstream calls its runtimes.
@@ -38,13 +37,13 @@ class MeasuredRunner:
             metrics.request_example_counts.observe(lease.name, amount=len(inputs[INPUTS]))
             metrics.request_example_count_total.add(lease.name, amount=len(inputs[INPUTS]))
         started = time.perf_counter()
-        with span("run"):
-            answer = await self._runner.run(lease, signature, inputs, outputs)
+        work = self._runner.run(lease, signature, inputs, outputs)
+        answer = await (tracing.within("run", work) if tracing.tracer else work)
         micros = (time.perf_counter() - started) * 1e6
         engine = lease.model.engine
         # REST's names of the APIs are in lower case; here upstream uses one for both.
         api = call.api[:1].upper() + call.api[1:]
-        metrics.runtime_latency.observe(lease.name, api, RUNTIMES.get(engine, engine), amount=micros)
+        metrics.runtime_latency[lease.name, api, RUNTIMES.get(engine, engine)].observe(micros)
         return answer
 
     def close(self) -> None:
@@ -56,13 +55,13 @@ class BatchingMetrics:
 
     def __init__(self, thread_pool_name: str) -> None:
         # Cells, for this is the way of every request.
-        self._queuing_latency = metrics.queuing_latency.cell(thread_pool_name)
-        self._runs = metrics.wrapped_run_count.cell()
-        self._input_size = metrics.input_batch_size.cell()
-        self._processed_size = metrics.processed_batch_size.cell()
+        self._queuing_latency = metrics.queuing_latency[(thread_pool_name,)]
+        self._runs = metrics.wrapped_run_count[()]
+        self._input_size = metrics.input_batch_size[()]
+        self._processed_size = metrics.processed_batch_size[()]
 
     def queue_length(self, model: str, change: int) -> None:
-        metrics.queue_length.cell(model).add(change)
+        metrics.queue_length[(model,)].add(change)
 
     def queued(self, model: str, rows: int, seconds: float) -> None:
         self._input_size.observe(rows)

@@ -89,7 +89,8 @@ class RequestLog:
         self._tags = [tag for tag in saved_model_tags.split(",") if tag]
         self._max_file_bytes = max_file_bytes
         self._max_files = max_files
-        self._rules: Mapping[str, Rule] = {}
+        # By model.
+        self.rules: Mapping[str, Rule] = {}
         self._files: dict[str, RecordFile] = {}
         self._pending: deque[_Entry] = deque()
         self._pending_bytes = 0
@@ -99,11 +100,11 @@ class RequestLog:
 
     def update(self, rules: Mapping[str, Rule]) -> None:
         """Log by these rules, by model, from now on."""
-        self._rules = dict(rules)
+        self.rules = dict(rules)
 
     def sample(self, model: str) -> Rule | None:
         """The rule by which this request of `model` is to be logged; None, mostly."""
-        found = self._rules.get(model)
+        found = self.rules.get(model)
         return found if found is not None and random.random() < found.rate else None  # noqa: S311
 
     def put(self, rule: Rule, spec: wire.Message, size: int, fill: Fill) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, Protocol, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import ref
 
 import numpy as np
 
@@ -46,9 +46,11 @@ class Runner(Protocol):
 class _Pace:
     """How quick one signature has been lately, and on how many elements."""
 
-    __slots__ = ("_doubtful", "_elements", "_exile", "_quick_runs", "_slow_runs")
+    __slots__ = ("_doubtful", "_elements", "_exile", "_quick_runs", "_slow_runs", "quick_elements")
 
     def __init__(self) -> None:
+        # The most elements on which it is quick; -1 while it is not.
+        self.quick_elements = -1
         self._quick_runs = 0
         self._slow_runs = 0
         self._elements = 0
@@ -57,31 +59,34 @@ class _Pace:
         # Whether the last run was long on the wall's clock, and nothing else is known of it.
         self._doubtful = False
 
-    def is_quick(self, elements: int) -> bool:
-        return self._quick_runs >= PROBATION and elements <= self._elements
-
-    def on_the_loop(self, elements: int, function: Callable[[], R]) -> R:
+    def on_the_loop(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:
         """Call `function` here, and remember how long it took."""
         # What a quick run takes is not worth asking the kernel for.
-        watch = Stopwatch(exact=self._doubtful)
+        watch = Stopwatch() if self._doubtful else None
+        began = time.perf_counter()
         try:
-            return function()
+            return function(*arguments)
         finally:
-            seconds = watch.seconds()
-            self._doubtful = seconds > QUICK_SECONDS
-            if watch.exact or not self._doubtful:
+            seconds = watch.seconds() if watch else time.perf_counter() - began
+            long = seconds > QUICK_SECONDS
+            if watch or (not long and self._slow_runs):
                 self._record(elements, seconds)
+            self._doubtful = long
 
-    def in_the_pool(self, elements: int, function: Callable[[], R]) -> R:
+    def in_the_pool(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:
         """The same in another thread, which also waits for the interpreter's lock: on the loop it would not."""
         watch = Stopwatch()
         try:
-            return function()
+            return function(*arguments)
         finally:
             seconds = watch.seconds()
             self._record(elements, seconds if seconds > SLOW_SECONDS else watch.cpu_seconds())
 
     def _record(self, elements: int, seconds: float) -> None:
+        self._weigh(elements, seconds)
+        self.quick_elements = self._elements if self._quick_runs >= PROBATION else -1
+
+    def _weigh(self, elements: int, seconds: float) -> None:
         if seconds <= QUICK_SECONDS:
             self._quick_runs += 1
             self._slow_runs = 0
@@ -106,22 +111,26 @@ class DirectRunner:
     def __init__(self, threads: int = 0, name: str = "run") -> None:
         """`threads`: how many runs may block at once; 0 chooses by the number of CPUs. `name`: what they are called."""
         self._pool = ThreadPoolExecutor(threads or 4 * (os.cpu_count() or 1), thread_name_prefix=name)
-        self._paces: WeakKeyDictionary[LoadedModel, dict[str, _Pace]] = WeakKeyDictionary()
+        self._paces: dict[tuple[ref[LoadedModel], str], _Pace] = {}
 
     def run(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
-        elements = sum([array.size for array in inputs.values()])
-        return self.call(lease, signature, elements, partial(lease.model.run, signature.name, inputs, outputs))
+        elements = 0
+        for array in inputs.values():
+            elements += array.size
+        return self.call(lease, signature, elements, lease.model.run, signature.name, inputs, outputs)
 
-    async def call(self, lease: Lease, signature: Signature, elements: int, function: Callable[[], R]) -> R:
-        """Call `function`, which runs `signature` of the leased model on inputs of so many `elements`."""
-        pace = self._pace(lease.model, signature.name)
-        if pace.is_quick(elements):
-            return pace.on_the_loop(elements, function)
+    async def call(
+        self, lease: Lease, signature: Signature, elements: int, function: Callable[..., R], *arguments: Any
+    ) -> R:
+        """`function(*arguments)`, which runs `signature` of the leased model on inputs of so many `elements`."""
+        pace = self._paces.get((ref(lease.model), signature.name)) or self._new_pace(lease.model, signature.name)
+        if elements <= pace.quick_elements:
+            return pace.on_the_loop(elements, function, *arguments)
         # A client may cancel and its lease end while the model still runs: this one lasts as long as the run.
         held = lease.share()
-        future = self._pool.submit(pace.in_the_pool, elements, function)
+        future = self._pool.submit(pace.in_the_pool, elements, function, *arguments)
         future.add_done_callback(lambda _: held.release())
         return await asyncio.wrap_future(future)
 
@@ -129,8 +138,7 @@ class DirectRunner:
         """Let running calls end and take no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _pace(self, model: LoadedModel, signature: str) -> _Pace:
-        try:
-            return self._paces[model][signature]
-        except KeyError:
-            return self._paces.setdefault(model, {}).setdefault(signature, _Pace())
+    def _new_pace(self, model: LoadedModel, signature: str) -> _Pace:
+        for key in [key for key in self._paces if key[0]() is None]:
+            del self._paces[key]
+        return self._paces.setdefault((ref(model), signature), _Pace())

@@ -20,16 +20,10 @@ class Stopwatch:
 
     __slots__ = ("_began", "_elsewhere", "_usage")
 
-    def __init__(self, *, exact: bool = True) -> None:
-        """Not `exact`: the wall's clock, and no system call."""
-        self._usage = resource.getrusage(_THREAD) if exact and _THREAD is not None else None
-        self._elsewhere = seconds_elsewhere() if exact else 0.0
+    def __init__(self) -> None:
+        self._usage = resource.getrusage(_THREAD) if _THREAD is not None else None
+        self._elsewhere = seconds_elsewhere()
         self._began = time.perf_counter()
-
-    @property
-    def exact(self) -> bool:
-        """Whether `seconds` leaves out what others took of the machine; otherwise it may be too long."""
-        return self._usage is not None or _THREAD is None
 
     def seconds(self) -> float:
         """What the thread has worked and waited since; not what it stood still because the core was given away.
@@ -43,7 +37,7 @@ class Stopwatch:
         return elapsed if usage.ru_nvcsw != self._usage.ru_nvcsw else _cpu(usage) - _cpu(self._usage)
 
     def cpu_seconds(self) -> float:
-        """What the thread and those that it asked have worked since, whatever it waited for; an `exact` watch only."""
+        """What the thread and those that it asked have worked since, whatever it waited for."""
         if self._usage is None or _THREAD is None:
             return time.perf_counter() - self._began
         return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage) + seconds_elsewhere() - self._elsewhere

@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from serve import metrics
-from serve.api import check_inputs, check_outputs
+from serve.api import check_outputs, misfit
 from serve.codec.example import decode_input
 from serve.codec.tensor import decode_all
 from serve.engines import LoadedModel
@@ -80,7 +80,8 @@ def _run(model: LoadedModel, log: wire.Message) -> None:
 def _predict(model: LoadedModel, request: wire.Message) -> None:
     signature = find_signature(model, request.model_spec.signature_name)
     inputs = decode_all({**signature.defaults, **request.inputs}, max_elements=sys.maxsize)
-    check_inputs(signature, inputs)
+    if inputs.keys() != signature.inputs.keys():
+        raise misfit(signature, inputs)
     model.run(signature.name, inputs, check_outputs(signature, request.output_filter))
 
 

@@ -185,7 +185,8 @@ class BatchingRunner:
         sizes = [part.size for part in parts]
         for part in parts:
             if part.begin == 0:
-                part.task.waiting.end()
+                if part.task.waiting:
+                    part.task.waiting.end()
                 self._observer.queued(lease.name, part.task.size, now - part.task.arrived)
         self._observer.batch(lease.name, batch.size, queue.parameters.padded_size(batch.size) - batch.size)
         outcomes: Sequence[Outcome]

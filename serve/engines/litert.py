@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -92,12 +91,12 @@ class LiteRtModel:
         pool = narrow or self._pool
         interpreter = pool.borrow(signature, shapes)
         prepared = interpreter.is_prepared(signature, shapes)
-        compute = partial(interpreter.run, signature, shapes, arrays, outputs, prepared=prepared)
+        work = signature, shapes, arrays, outputs, prepared
         try:
             if self._narrow and prepared:
-                answer = self._width.run(signature, elements, narrow=narrow is not None, compute=compute)
+                answer = self._width.run(signature, elements, interpreter.run, *work, narrow=narrow is not None)
             else:
-                answer = compute()
+                answer = interpreter.run(*work)
         except (RuntimeError, ValueError) as error:
             # What a failed preparation leaves behind is not worth finding out: this interpreter is not used again.
             pool.drop()
@@ -167,7 +166,7 @@ class _Interpreter:
         return self._prepared.get(signature) == shapes
 
     def run(
-        self, signature: str, shapes: _Shapes, arrays: Sequence[np.ndarray], outputs: Sequence[str], *, prepared: bool
+        self, signature: str, shapes: _Shapes, arrays: Sequence[np.ndarray], outputs: Sequence[str], prepared: bool
     ) -> dict[str, np.ndarray]:
         """Answer inputs given in the order of their aliases; `prepared` is what `is_prepared` says."""
         entry, native = self.entries[signature], self._native

@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -57,8 +57,11 @@ tf.get_logger().setLevel(logging.ERROR)
 MAX_NARROW_BYTES = 32 << 20
 # A client chooses the output filter: so many different ones are kept compiled for a model.
 MAX_CALLS = 256
+# So many different combinations of dtypes and ranks are known to fit before they are looked at anew.
+MAX_REMEMBERED = 4096
 
-_Call = Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+# The inputs in the order of the signature's.
+_Call = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
 # Signature, outputs, and whether it is run on a single thread.
 _Key = tuple[str, tuple[str, ...], bool]
 
@@ -106,27 +109,36 @@ class TensorFlowModel:
         # one that has computed on its own would not hand parts to others later.
         self._wide = Elsewhere(cores, "wide")
         self._ranks = RankGuard(program.skeleton)
-        self._expected = {
-            name: [(alias, spec.tensor, spec.dtype, spec.shape) for alias, spec in signature.inputs.items()]
-            for name, signature in self.signatures.items()
-        }
+        self._aliases = {name: tuple(signature.inputs) for name, signature in self.signatures.items()}
+        # Signatures with dtypes and ranks of inputs that have been found to fit.
+        self._fitting: set[tuple[Any, ...]] = set()
         self._calls: dict[_Key, _Call] = {}
         self._lock = threading.Lock()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        self._check(signature, inputs)
-        elements = sum([array.size for array in inputs.values()])
+        arrays = [*map(inputs.__getitem__, self._aliases[signature])]
+        kinds: list[Any] = [signature]
+        elements = 0
+        for array in arrays:
+            kinds += array.dtype, array.ndim
+            elements += array.size
+        fitting = tuple(kinds)
+        if fitting not in self._fitting:
+            self._check(signature, arrays)
+            if len(self._fitting) >= MAX_REMEMBERED:
+                self._fitting.clear()
+            self._fitting.add(fitting)
         narrow = self._narrow is not None and self._width.is_narrow(signature, elements)
         key = signature, tuple(outputs), narrow
         try:
             call = self._calls.get(key)
-            known = call is not None
-            if call is None:
-                call = self._compile(key)
-            if self._narrow is None:
-                return call(inputs)
-            compute = partial(call, inputs) if narrow else partial(self._wide.run, call, inputs)
-            return self._width.run(signature, elements, narrow=narrow, compute=compute) if known else compute()
+            if call is None or self._narrow is None:
+                # What is run for the first time tells nothing of how long it takes.
+                call = call or self._compile(key)
+                return call(arrays) if narrow or self._narrow is None else self._wide.run(call, arrays)
+            if narrow:
+                return self._width.run(signature, elements, call, arrays, narrow=True)
+            return self._width.run(signature, elements, self._wide.run, call, arrays, narrow=False)
         except tf.errors.OpError as error:
             raise _serve_error(error) from None
 
@@ -139,20 +151,20 @@ class TensorFlowModel:
         del self._session, self._narrow, self._ranks
         _return_memory()
 
-    def _check(self, signature: str, inputs: Mapping[str, np.ndarray]) -> None:
+    def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
         """The session takes any rank and aborts the process on some; a wrong dtype it reports by position only."""
-        odd = False
-        for position, (alias, _, dtype, shape) in enumerate(self._expected[signature]):
-            array = inputs[alias]
+        specs = self.signatures[signature].inputs
+        for position, (array, (alias, spec)) in enumerate(zip(arrays, specs.items(), strict=True)):
             sent = from_numpy(array.dtype)
-            if sent != dtype:
+            if sent != spec.dtype:
                 raise ServeError(
                     Code.INVALID_ARGUMENT,
-                    f"Expects arg[{position}] to be {_spoken(dtype)} but {_spoken(sent)} is provided (input {alias})",
+                    f"Expects arg[{position}] to be {_spoken(spec.dtype)} but {_spoken(sent)} is provided "
+                    f"(input {alias})",
                 )
-            odd = odd or shape is None or array.ndim != len(shape)
-        if odd:
-            self._ranks.check({tensor: inputs[alias].ndim for alias, tensor, _, _ in self._expected[signature]})
+        ranks = [(spec, array.ndim) for array, spec in zip(arrays, specs.values(), strict=True)]
+        if any(spec.shape is None or rank != len(spec.shape) for spec, rank in ranks):
+            self._ranks.check({spec.tensor: rank for spec, rank in ranks})
 
     def _compile(self, key: _Key) -> _Call:
         signature, outputs, narrow = key
@@ -166,18 +178,20 @@ class TensorFlowModel:
 
 def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
     """One trip into the runtime for `outputs`; a tensor that is fed is not fetched but handed back."""
-    fed = {spec.tensor: alias for alias, spec in signature.inputs.items()}
+    fed = [spec.tensor for spec in signature.inputs.values()]
     wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
-    fetched = sorted({tensor for tensor in wanted.values() if tensor not in fed})
-    compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=list(fed), fetch=fetched))
-    aliases = list(fed.values())
+    fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
+    compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))
+    plain = fetched == list(wanted.values())
 
-    def call(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        values = dict(zip(fetched, compiled(*[inputs[alias] for alias in aliases]), strict=True))
-        for tensor, value in values.items():
-            if type(value) is bytes:  # what a session makes of a string tensor without dimensions
-                values[tensor] = np.array(value, np.object_)
-        return {alias: values[tensor] if tensor in values else inputs[fed[tensor]] for alias, tensor in wanted.items()}
+    def call(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        values = compiled(*arrays)
+        if bytes in map(type, values):  # what a session makes of a string tensor without dimensions
+            values = [np.array(value, np.object_) if type(value) is bytes else value for value in values]
+        if plain:
+            return dict(zip(wanted, values, strict=True))
+        found = {**dict(zip(fed, arrays, strict=True)), **dict(zip(fetched, values, strict=True))}
+        return {alias: found[tensor] for alias, tensor in wanted.items()}
 
     return call
 

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 # Computing for less than this is not worth handing parts of it to other threads: that would cost more than it saves.
 NARROW_SECONDS = 0.001
@@ -38,22 +38,24 @@ class Width:
         # While others keep the cores busy there is nobody to hand parts to.
         return len(self._running) + 1 >= self._cores or self._trial(signature, elements).is_narrow
 
-    def run(self, signature: str, elements: int, *, narrow: bool, compute: Callable[[], R]) -> R:
-        """`compute()`, which `is_narrow` says how to do; not a first run, which tells nothing about the next."""
+    def run(self, signature: str, elements: int, function: Callable[..., R], *arguments: Any, narrow: bool) -> R:
+        """`function(*arguments)`, as `is_narrow` says; not a first run, which tells nothing about the next."""
         small = elements < self._wide_from.get(signature, sys.maxsize)
         alone = not self._running
         # For a small run the CPU time of the thread is what counts: it may have had to wait for a core. To ask for it
         # costs a system call, so it is asked for only after a run that was long on the wall's clock.
-        clock = time.thread_time if small and signature in self._long_runs else time.perf_counter
+        doubtful = signature in self._long_runs
+        clock = time.thread_time if small and doubtful else time.perf_counter
         self._running.append(None)
         began = clock()
         try:
-            answer = compute()
+            answer = function(*arguments)
         finally:
             self._running.pop()
         seconds = clock() - began
         if small:
-            self._record(signature, elements, seconds)
+            if doubtful or seconds > NARROW_SECONDS:
+                self._record(signature, elements, seconds)
         elif alone and not self._running:
             self._trial(signature, elements).record(seconds, narrow=narrow)
         return answer

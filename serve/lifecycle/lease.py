@@ -26,7 +26,7 @@ class Lease:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        self._harness.release()
 
     def release(self) -> None:
         """Give the hold back; once."""

@@ -3,7 +3,7 @@
 The first block has upstream's names, labels, units (microseconds) and buckets; dashboards made for TensorFlow Serving
 go on working. The second block is ours, in Prometheus' own conventions (base units, `_total`).
 
-Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, keep the cell: `request_count.cell(...)`.
+Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, `metrics.request_count["mnist", "OK"].add()`.
 """
 
 from collections.abc import Sequence

@@ -8,7 +8,7 @@ import math
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 Labels = tuple[str, ...]
 Readings = Callable[[], Mapping[Labels, float]]
@@ -75,8 +75,8 @@ class Distribution:
 Cell = TypeVar("Cell")
 
 
-class Family(Generic[Cell]):
-    """A metric: one cell for each combination of label values."""
+class Family(dict[Labels, Cell]):
+    """A metric: one cell for each combination of label values, in the order of `labels`; made at first use."""
 
     def __init__(self, name: str, description: str, labels: Sequence[str], new_cell: Callable[[], Cell]) -> None:
         self.name = name
@@ -84,29 +84,23 @@ class Family(Generic[Cell]):
         self.labels = tuple(labels)
         self._new_cell = new_cell
         self._lock = threading.Lock()
-        self._cells: dict[Labels, Cell] = {}
 
-    def cell(self, *values: str) -> Cell:
-        """The cell of these label values, in the order of `labels`; made at first use."""
-        found = self._cells.get(values)
-        return found if found is not None else self._add(values)
-
-    def _add(self, values: Labels) -> Cell:
+    def __missing__(self, values: Labels) -> Cell:
         if len(values) != len(self.labels):
             raise ValueError(f"{self.name} has the labels {self.labels}, not {values}")
         with self._lock:
-            if len(self._cells) >= MAX_CELLS:
+            if len(self) >= MAX_CELLS:
                 values = (OTHER,) * len(values)
-            return self._cells.setdefault(values, self._new_cell())
+            return self.setdefault(values, self._new_cell())
 
     def drop(self, *values: str) -> None:
         """Forget one cell, e.g. that of a version that was unloaded."""
         with self._lock:
-            self._cells.pop(values, None)
+            self.pop(values, None)
 
     def cells(self) -> list[tuple[Labels, Cell]]:
         with self._lock:
-            return sorted(self._cells.items(), key=lambda item: item[0])
+            return sorted(self.items(), key=lambda item: item[0])
 
 
 class Counter(Family[Value]):
@@ -119,7 +113,7 @@ class Counter(Family[Value]):
         super().__init__(name, description, labels, Value)
 
     def add(self, *values: str, amount: float = 1) -> None:
-        self.cell(*values).add(amount)
+        self[values].add(amount)
 
     def readings(self) -> dict[Labels, Reading]:
         return {values: cell.value for values, cell in self.cells()}
@@ -140,7 +134,7 @@ class Gauge(Family[Value]):
         self._sources: list[Readings] = []
 
     def set(self, *values: str, value: float) -> None:
-        self.cell(*values).set(value)
+        self[values].set(value)
 
     def read_from(self, source: Readings) -> None:
         """Ask `source` for label values and their readings each time the page is made."""
@@ -167,7 +161,7 @@ class Histogram(Family[Distribution]):
         self._limits = [f"{limit:g}" for limit in buckets] + ["+Inf"]
 
     def observe(self, *values: str, amount: float) -> None:
-        self.cell(*values).observe(amount)
+        self[values].observe(amount)
 
     def readings(self) -> dict[Labels, Reading]:
         return {values: (tuple(cell.counts), cell.sum) for values, cell in self.cells()}

@@ -94,7 +94,7 @@ def test_other_files_beside_the_log_are_left_alone(tmp_path: Path) -> None:
 def test_a_writer_that_is_behind_costs_records_not_requests(tmp_path: Path) -> None:
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "mnist")})
-    dropped = metrics.request_log_dropped.cell("mnist")
+    dropped = metrics.request_log_dropped[("mnist",)]
     before = dropped.value
     hold, holding = threading.Event(), threading.Event()
 
@@ -134,7 +134,7 @@ def test_a_folder_that_cannot_be_written_is_logged_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("")
-    failed = metrics.request_log_count.cell("mnist", "UNAVAILABLE")
+    failed = metrics.request_log_count["mnist", "UNAVAILABLE"]
     before = failed.value
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "file" / "mnist")})

@@ -32,7 +32,7 @@ def _guarded(method: AnyMethod, edge: Edge, max_seconds: float) -> AnyMethod:
     answer: Callable[[Any, CallContext], AsyncIterator[wire.Message]] = method.handler
 
     async def authorized(request: Any, context: CallContext) -> AsyncIterator[wire.Message]:
-        edge.authorize(_text(dict(context.invocation_metadata() or ()).get("authorization")))
+        edge.authorize(partial(_text, dict(context.invocation_metadata() or ())))
         async for response in answer(request, context):
             yield response
 
@@ -47,15 +47,16 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
 
     async def guard(request: wire.Message, context: CallContext) -> wire.Message:
         metadata = dict(context.invocation_metadata() or ())
-        given = _text(metadata.get("x-request-id"))
+        header = partial(_text, metadata)
+        given = header("x-request-id")
         call = Call("GRPC", name, given, context.peer)
         if names_model:
             call.model = request.model_spec.name
             call.signature = request.model_spec.signature_name
         if given:
             context.set_trailing_metadata((("x-request-id", call.request_id),))
-        with edge.passing(call, counted=counted, traceparent=_text(metadata.get("traceparent"))):
-            edge.authorize(_text(metadata.get("authorization")))
+        with edge.passing(call, header, counted=counted):
+            edge.authorize(header)
             edge.admit()
             remaining = context.time_remaining()
             if max_seconds and (remaining is None or remaining > max_seconds):
@@ -65,5 +66,6 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
     return guard
 
 
-def _text(value: str | bytes | None) -> str | None:
+def _text(metadata: Mapping[str, str | bytes], name: str) -> str | None:
+    value = metadata.get(name)
     return value if isinstance(value, str) else None

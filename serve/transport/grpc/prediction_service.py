@@ -1,12 +1,14 @@
 """tensorflow.serving.PredictionService."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from serve import tracing
 from serve.api import Api, predict_signature
 from serve.codec.example import decode_input
 from serve.codec.predict_request import PredictReader, PredictRequest
@@ -17,7 +19,6 @@ from serve.errors import Code, ServeError
 from serve.inference import Classification, Task
 from serve.metadata import signature_def_map
 from serve.results import fill_classification, fill_regression
-from serve.tracing import span
 from serve.transport.grpc.method import CallContext, Handler, Serialized
 from serve.transport.grpc.model_spec import echo, model_ref, spec_of
 from tfx_export import wire
@@ -54,23 +55,26 @@ class PredictionService:
         spec = spec_of(request.head)
         with self._api.lease(model_ref(spec)) as lease:
             signature = predict_signature(lease, spec.signature_name)
-            with span("decode"):
-                inputs = request.inputs()
-                # Defaults are gRPC's only: REST knows none, here as upstream.
-                for name, proto in signature.defaults.items():
-                    if name not in inputs:
-                        inputs[name] = decode(proto)
-            outputs = await self._api.predict(lease, spec.signature_name, inputs, request.head.output_filter)
-            with span("encode"):
-                return Serialized(
-                    predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
-                )
+            began = time.time_ns()
+            inputs = request.inputs()
+            # Defaults are gRPC's only: REST knows none, here as upstream.
+            for name, proto in signature.defaults.items():
+                if name not in inputs:
+                    inputs[name] = decode(proto)
+            if tracing.tracer:
+                tracing.part("decode", began)
+            outputs = await self._api.predict(lease, signature, inputs, request.head.output_filter)
+            began = time.time_ns()
+            response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
+            if tracing.tracer:
+                tracing.part("encode", began)
+            return Serialized(response)
 
     async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             answer = await self._api.classify(lease, spec.signature_name, _examples(request))
-            with span("encode"):
+            with tracing.span("encode"):
                 response = wire.ClassificationResponse()
                 echo(response.model_spec, lease, spec.signature_name)
                 fill_classification(response.result, answer)
@@ -80,7 +84,7 @@ class PredictionService:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             answer = await self._api.regress(lease, spec.signature_name, _examples(request))
-            with span("encode"):
+            with tracing.span("encode"):
                 response = wire.RegressionResponse()
                 echo(response.model_spec, lease, spec.signature_name)
                 fill_regression(response.result, answer)
@@ -99,7 +103,7 @@ class PredictionService:
                     Code.INVALID_ARGUMENT, "All ModelSpecs in a MultiInferenceRequest must access the same model name."
                 )
             answers = await self._api.multi_inference(lease, tasks, _examples(request))
-            with span("encode"):
+            with tracing.span("encode"):
                 for spec, answer in zip(specs, answers, strict=True):
                     result = response.results.add()
                     echo(result.model_spec, lease, spec.signature_name)
@@ -126,5 +130,5 @@ class PredictionService:
 
 
 def _examples(request: wire.Message) -> NDArray[np.object_]:
-    with span("decode"):
+    with tracing.span("decode"):
         return decode_input(request.input)

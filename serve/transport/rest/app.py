@@ -58,6 +58,6 @@ def failure(error: ServeError) -> Answer:
 
 
 def _preflight(request: Request) -> Answer:
-    if re.search("https?://", request.header(b"origin") or ""):
+    if re.search("https?://", request.header("origin") or ""):
         return Answer(b"")
     raise ServeError(Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight")

@@ -63,11 +63,12 @@ class Guard:
             return
         request = Request(scope)
         asked = what_is_asked(request.path)
-        call = Call("REST", asked.action, request.header(b"x-request-id"), partial(peer, scope))
+        given = request.header("x-request-id") if b"x-request-id" in request.headers else None
+        call = Call("REST", asked.action, given, partial(peer, scope))
         call.model = asked.model
         answered = False
         try:
-            with self._edge.passing(call, counted=asked.counted, traceparent=request.header(b"traceparent")):
+            with self._edge.passing(call, request.header, counted=asked.counted):
                 answer = await self._answer(request, receive, call)
                 events = await request.answered(answer, call.request_id, self._headers)
                 # What else is ready is answered first: the front finds many answers at once, not one after the other.
@@ -100,7 +101,7 @@ class Guard:
             if request.path not in OPEN_PATHS:
                 # A browser sends no token with the question whether it may send one.
                 if request.method != "OPTIONS":
-                    self._edge.authorize(request.header(b"authorization"))
+                    self._edge.authorize(request.header)
                 self._edge.admit()
         except ServeError as error:
             raise RefusedError(HTTP_STATUS[error.code], error.message, error.code) from None

@@ -1,10 +1,13 @@
 """predict, classify and regress over HTTP: JSON as upstream, and arrays without JSON for those who want speed."""
 
 import asyncio
-from functools import partial
+import time
+from collections.abc import Coroutine
+from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from serve import tracing
 from serve.api import Api, predict_signature
 from serve.codec import json_answer
 from serve.codec.json_examples import read_examples
@@ -16,11 +19,10 @@ from serve.codec.tensor import decode_all
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.lease import Lease
-from serve.tracing import begin, span
 from serve.transport.rest.message import Answer, Request
 from serve.transport.rest.route import Route
 from tfx_export import wire
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.savedmodel.tensor import MAX_RANK
 
 PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf"})
@@ -38,47 +40,57 @@ class Inference:
         self._max_elements = config.max_tensor_elements
         self._as_content = config.enable_serialization_as_tensor_content
 
-    async def answer(self, route: Route, request: Request) -> Answer:
+    def answer(self, route: Route, request: Request) -> Coroutine[Any, Any, Answer]:
         if route.verb != "predict":
-            return await self._examples(route, request.body)
+            return self._examples(route, request.body)
         media_type = request.media_type
         if media_type in PROTOBUF:
-            return await self._predict_protobuf(route, request.body)
+            return self._predict_protobuf(route, request.body)
         if media_type == NPY:
-            return await self._predict_npy(route, request)
-        return await self._predict_json(route, request.body)
+            return self._predict_npy(route, request)
+        return self._predict_json(route, request.body)
 
     async def _predict_json(self, route: Route, body: bytes) -> Answer:
-        # One span for both halves; what cannot be decoded is told by the request's own.
-        decoding = begin("decode")
+        began = time.time_ns()
         is_long = len(body) >= _LONG
         document = await asyncio.to_thread(JsonRequest, body) if is_long else self._rows.read(body)
-        name = document.signature_name
         with self._api.lease(route.ref) as lease:
-            signature = _signature(lease, name)
-            read = partial(document.inputs, signature, self._depth)
-            inputs = await asyncio.to_thread(read) if is_long else read()
-            decoding.end()
-            outputs = await self._api.predict(lease, name, inputs)
-        with span("encode"):
-            is_long = sum([array.nbytes for array in outputs.values()]) >= _LONG
-            write = partial(json_answer.predictions, outputs, document.is_row_format)
-            return Answer(await asyncio.to_thread(write) if is_long else write())
+            signature = lease.model.signatures.get(document.signature_name or DEFAULT_SIGNATURE)
+            if signature is None:
+                raise _no_signature(lease, document.signature_name)
+            if is_long:
+                inputs = await asyncio.to_thread(document.inputs, signature, self._depth)
+            else:
+                inputs = document.inputs(signature, self._depth)
+            if tracing.tracer:
+                tracing.part("decode", began)
+            outputs = await self._api.predict(lease, signature, inputs)
+        began = time.time_ns()
+        size = 0
+        for array in outputs.values():
+            size += array.nbytes
+        if size >= _LONG:
+            written = await asyncio.to_thread(json_answer.predictions, outputs, document.is_row_format)
+        else:
+            written = json_answer.predictions(outputs, document.is_row_format)
+        if tracing.tracer:
+            tracing.part("encode", began)
+        return Answer(written)
 
     async def _predict_protobuf(self, route: Route, body: bytes) -> Answer:
         """A PredictRequest, whose model the path names; answered with a PredictResponse."""
-        decoding = begin("decode")
+        began = time.time_ns()
         try:
             message = wire.PredictRequest.FromString(body)
         except DecodeError:
             raise ServeError(Code.INVALID_ARGUMENT, "The body is no tensorflow.serving.PredictRequest") from None
-        name = message.model_spec.signature_name
         with self._api.lease(route.ref) as lease:
-            signature = predict_signature(lease, name)
+            signature = predict_signature(lease, message.model_spec.signature_name)
             inputs = decode_all({**signature.defaults, **message.inputs}, max_elements=self._max_elements)
-            decoding.end()
-            outputs = await self._api.predict(lease, name, inputs, message.output_filter)
-            with span("encode"):
+            if tracing.tracer:
+                tracing.part("decode", began)
+            outputs = await self._api.predict(lease, signature, inputs, message.output_filter)
+            with tracing.span("encode"):
                 response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
                 return Answer(response, "application/x-protobuf")
 
@@ -101,14 +113,14 @@ class Inference:
                     f"An npy body holds one array, signature {signature.name} has the outputs {', '.join(wanted)}: "
                     f"name one, as in ?output={wanted[0]}",
                 )
-            with span("decode"):
+            with tracing.span("decode"):
                 array = read_npy(request.body, spec.dtype)
-            outputs = await self._api.predict(lease, name, {alias: array}, wanted)
-        with span("encode"):
+            outputs = await self._api.predict(lease, signature, {alias: array}, wanted)
+        with tracing.span("encode"):
             return Answer(write_npy(outputs[wanted[0]]), NPY)
 
     async def _examples(self, route: Route, body: bytes) -> Answer:
-        with span("decode"):
+        with tracing.span("decode"):
             is_long = len(body) >= _LONG
             document = await asyncio.to_thread(JsonRequest, body) if is_long else JsonRequest(body)
             name = document.signature_name
@@ -116,21 +128,18 @@ class Inference:
         with self._api.lease(route.ref) as lease:
             if route.verb == "classify":
                 found = await self._api.classify(lease, name, examples)
-                with span("encode"):
+                with tracing.span("encode"):
                     return Answer(json_answer.classification(found.labels, found.scores))
             values = (await self._api.regress(lease, name, examples)).values
-            with span("encode"):
+            with tracing.span("encode"):
                 return Answer(json_answer.regression(values))
 
 
-def _signature(lease: Lease, name: str) -> Signature:
+def _no_signature(lease: Lease, name: str) -> ServeError:
     """Upstream looks a signature up for its dtypes first, and has a code and text of its own if there is none."""
-    wanted = name or DEFAULT_SIGNATURE
-    signature = lease.model.signatures.get(wanted)
-    if signature is None:
-        existing = ", ".join(sorted(lease.model.signatures)) or "none"
-        raise ServeError(
-            Code.INVALID_ARGUMENT,
-            f'Serving signature name: "{wanted}" not found in signature def. Signatures of the model: {existing}',
-        )
-    return signature
+    existing = ", ".join(sorted(lease.model.signatures)) or "none"
+    return ServeError(
+        Code.INVALID_ARGUMENT,
+        f'Serving signature name: "{name or DEFAULT_SIGNATURE}" not found in signature def. '
+        f"Signatures of the model: {existing}",
+    )

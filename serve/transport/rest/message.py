@@ -50,9 +50,9 @@ class Request:
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self._scope = scope
 
-    def header(self, name: bytes) -> str | None:
+    def header(self, name: str) -> str | None:
         """The value of a header, by its name in lower case."""
-        value = self.headers.get(name)
+        value = self.headers.get(name.encode())
         return None if value is None else value.decode("latin-1")
 
     @property
@@ -72,7 +72,7 @@ class Request:
 
     async def unpack(self, max_decompressed_bytes: int) -> None:
         """Leave in `body` what was packed in it. INVALID_ARGUMENT for what cannot be unpacked."""
-        encoding = (self.header(b"content-encoding") or "identity").strip().lower()
+        encoding = (self.header("content-encoding") or "identity").strip().lower()
         if encoding == "identity":
             return
         if encoding not in ("gzip", "x-gzip", "deflate"):
@@ -100,7 +100,7 @@ class Request:
         )
 
     def _accepts_gzip(self) -> bool:
-        accepted = self.header(b"accept-encoding")
+        accepted = self.header("accept-encoding")
         if not accepted or "gzip" not in accepted:
             return False
         for coding in accepted.lower().split(","):

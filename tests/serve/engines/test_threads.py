@@ -51,7 +51,7 @@ def run(learning: width.Width, clock: Time, elements: int, narrow_seconds: float
     """One run of `a`; whether it was narrow."""
     narrow = learning.is_narrow("a", elements)
     seconds = narrow_seconds if narrow else wide_seconds
-    learning.run("a", elements, narrow=narrow, compute=lambda: clock.take(seconds))
+    learning.run("a", elements, clock.take, seconds, narrow=narrow)
     return narrow
 
 
@@ -92,7 +92,7 @@ def test_what_is_run_beside_others_is_narrow_once_the_cores_are_busy(clock: Time
     for _ in range(1 + width.PATIENCE):
         run(learning, clock, 100, LONG)
     seen: list[bool] = []
-    learning.run("a", 100, narrow=False, compute=lambda: seen.append(learning.is_narrow("a", 100)))
+    learning.run("a", 100, lambda: seen.append(learning.is_narrow("a", 100)), narrow=False)
     assert seen == [narrow]
 
 
