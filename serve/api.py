@@ -100,7 +100,8 @@ class Api:
         for name, array in inputs.items():
             if limit and array.size > limit:
                 raise too_large(name, array.shape, array.size, limit)
-        return await self._runner.run(lease, signature, inputs, check_outputs(signature, outputs))
+        wanted = check_outputs(signature, outputs) if outputs else tuple(signature.outputs)
+        return await self._runner.run(lease, signature, inputs, wanted)
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
         """Labels and scores of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot classify."""
@@ -186,9 +187,7 @@ def too_large(name: str, shape: Sequence[int], size: int, limit: int) -> ServeEr
 
 
 def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ...]:
-    """The outputs to run for: those named, or all. INVALID_ARGUMENT for unknown or repeated names."""
-    if not outputs:
-        return tuple(signature.outputs)
+    """The outputs to run for. INVALID_ARGUMENT for unknown or repeated names."""
     for position, name in enumerate(outputs):
         if name not in signature.outputs:
             raise ServeError(

@@ -81,7 +81,8 @@ class Passage:
         self._span = span
 
     def __enter__(self) -> Call:
-        self._cell.add(1)
+        # On the event loop only, here and below: no lock is needed.
+        self._cell.value += 1
         self._token = CURRENT.set(self._call)
         if self._span is not None:
             self._span.__enter__()
@@ -98,7 +99,7 @@ class Passage:
                     logger.error("%s failed", self._call.api, exc_info=error)
                     raise failure from None
         finally:
-            self._cell.add(-1)
+            self._cell.value -= 1
             self._call.record(self._counted)
             if self._log or self._call.code in _OURS:
                 _log(self._call)

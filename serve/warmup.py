@@ -82,7 +82,7 @@ def _predict(model: LoadedModel, request: wire.Message) -> None:
     inputs = decode_all({**signature.defaults, **request.inputs}, max_elements=sys.maxsize)
     if inputs.keys() != signature.inputs.keys():
         raise misfit(signature, inputs)
-    model.run(signature.name, inputs, check_outputs(signature, request.output_filter))
+    model.run(signature.name, inputs, check_outputs(signature, request.output_filter or tuple(signature.outputs)))
 
 
 def _classify(model: LoadedModel, name: str, given: wire.Message) -> None:

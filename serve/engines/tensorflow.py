@@ -39,7 +39,8 @@ import_tensorflow()
 import tensorflow as tf  # noqa: E402
 from tensorflow.core.protobuf import config_pb2  # noqa: E402
 
-from serve.engines.tensorflow_graph import Program, optimised_program  # noqa: E402
+from serve.engines import tensorflow_profiler  # noqa: E402
+from serve.engines.tensorflow_graph import Program, is_straight, optimised_program  # noqa: E402
 from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
 from serve.engines.width import Width  # noqa: E402
@@ -128,17 +129,21 @@ class TensorFlowModel:
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(fitting)
-        narrow = self._narrow is not None and self._width.is_narrow(signature, elements)
+        narrow = (
+            self._narrow is not None
+            # Only the other executor names operators in a trace.
+            and not tensorflow_profiler.tracing.locked()
+            and self._width.is_narrow(signature, elements)
+        )
         key = signature, tuple(outputs), narrow
         try:
-            call = self._calls.get(key)
-            if call is None or self._narrow is None:
-                # What is run for the first time tells nothing of how long it takes.
-                call = call or self._compile(key)
-                return call(arrays) if narrow or self._narrow is None else self._wide.run(call, arrays)
-            if narrow:
-                return self._width.run(signature, elements, call, arrays, narrow=True)
-            return self._width.run(signature, elements, self._wide.run, call, arrays, narrow=False)
+            return self._compute(key, arrays, elements)
+        except tf.errors.OpError as error:
+            if not narrow:
+                raise _serve_error(error) from None
+        # And only the other one says which operator failed.
+        try:
+            return self._compute((signature, tuple(outputs), False), arrays, elements)
         except tf.errors.OpError as error:
             raise _serve_error(error) from None
 
@@ -165,6 +170,17 @@ class TensorFlowModel:
         ranks = [(spec, array.ndim) for array, spec in zip(arrays, specs.values(), strict=True)]
         if any(spec.shape is None or rank != len(spec.shape) for spec, rank in ranks):
             self._ranks.check({spec.tensor: rank for spec, rank in ranks})
+
+    def _compute(self, key: _Key, arrays: Sequence[np.ndarray], elements: int) -> dict[str, np.ndarray]:
+        signature, _, narrow = key
+        call = self._calls.get(key)
+        if call is None or self._narrow is None:
+            # What is run for the first time tells nothing of how long it takes.
+            call = call or self._compile(key)
+            return call(arrays) if narrow or self._narrow is None else self._wide.run(call, arrays)
+        if narrow:
+            return self._width.run(signature, elements, call, arrays, narrow=True)
+        return self._width.run(signature, elements, self._wide.run, call, arrays, narrow=False)
 
     def _compile(self, key: _Key) -> _Call:
         signature, outputs, narrow = key
@@ -230,6 +246,9 @@ def _start_narrow(program: Program, session_config: Any) -> Any:
     narrow = config_pb2.ConfigProto()
     narrow.CopyFrom(session_config)
     narrow.intra_op_parallelism_threads = 1
+    if is_straight(program.graph_def):
+        # Runs one operator after the other, without the bookkeeping of an executor that could run several at once.
+        narrow.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
     return _session_of(_graph_of(program.graph_def), program.init_ops, narrow)
 
 

@@ -38,6 +38,8 @@ HARMLESS = re.compile(
 )
 # Tables are filled as the model is loaded, which is repeated for the frozen graph.
 TABLE_FILL = re.compile(r"(LookupTableImport|InitializeTable\w*)(V2)?")
+# What decides which operators run, and how often (Node::IsControlFlow).
+CONTROL = re.compile("(Ref)?(Switch|Merge|Enter|Exit|NextIteration)|_SwitchN")
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,19 @@ def optimised_program(session: Any, meta_graph: Any, path: Path, session_config:
     _place_assets(frozen, path, meta_graph)
     optimised = _optimise(frozen, meta_graph, init_ops, session_config)
     return Program(optimised, init_ops, _skeleton(optimised))
+
+
+def is_straight(graph_def: Any) -> bool:
+    """Whether operators can run one after the other: none decides what runs, calls a function or gives a reference."""
+    functions = {function.signature.name for function in graph_def.library.function}
+    return not any(
+        CONTROL.fullmatch(node.op) or _gives_reference(node.op) or called(node) & functions for node in graph_def.node
+    )
+
+
+def _gives_reference(op: str) -> bool:
+    definition = op_def_registry.get(op)
+    return definition is None or any(arg.is_ref for arg in definition.output_arg)
 
 
 def _init_ops(meta_graph: Any) -> Iterator[str]:

@@ -8,12 +8,13 @@ from tensorflow.python.profiler.internal import _pywrap_profiler
 from serve.errors import Code, ServeError
 
 MAX_SECONDS = 60.0
-_one_at_a_time = threading.Lock()
+# Held as long as a trace is taken.
+tracing = threading.Lock()
 
 
 def capture(seconds: float) -> bytes:
     """A serialized XSpace. Blocking. UNAVAILABLE while another trace is taken."""
-    if not _one_at_a_time.acquire(blocking=False):
+    if not tracing.acquire(blocking=False):
         raise ServeError(Code.UNAVAILABLE, "Another trace is being taken")
     try:
         session = _pywrap_profiler.ProfilerSession()
@@ -24,4 +25,4 @@ def capture(seconds: float) -> bytes:
     except RuntimeError as error:
         raise ServeError(Code.INTERNAL, str(error)) from None
     finally:
-        _one_at_a_time.release()
+        tracing.release()

@@ -1,8 +1,10 @@
 """A trace of the running server, as TensorFlow's profiler client asks for it."""
 
+import threading
 from pathlib import Path
 
 import grpc
+import numpy as np
 
 from tests.support.server import RunningServer
 from tfx_export.wire.pool import message_class
@@ -12,11 +14,25 @@ def test_a_trace_is_written_where_the_client_looks_for_it(server: RunningServer,
     request = message_class("tensorflow.ProfileRequest")(
         duration_ms=100, repository_root=str(tmp_path / "plugins" / "profile"), session_id="s", host_name="h:1"
     )
+    over = threading.Event()
+
+    def ask() -> None:
+        with server.client as client:
+            while not over.is_set():
+                client.predict("plus", {"x": np.ones(1, np.float32)})
+
+    asking = threading.Thread(target=ask)
+    asking.start()
     with grpc.insecure_channel(server.grpc) as channel:
         profile = channel.unary_unary(
             "/tensorflow.ProfilerService/Profile",
             request_serializer=type(request).SerializeToString,
             response_deserializer=message_class("tensorflow.ProfileResponse").FromString,
         )
-        assert not profile(request, timeout=60).empty_trace
-    assert (tmp_path / "plugins" / "profile" / "s" / "h_1.xplane.pb").stat().st_size > 0
+        try:
+            assert not profile(request, timeout=60).empty_trace
+        finally:
+            over.set()
+            asking.join()
+    # The operators are in it by their names.
+    assert b"AddV2" in (tmp_path / "plugins" / "profile" / "s" / "h_1.xplane.pb").read_bytes()
