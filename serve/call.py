@@ -70,7 +70,9 @@ class Call:
         if not succeeded:
             metrics.errors.add(self.model, self.signature, self.api, self.entrypoint, code)
         elif counted:
-            metrics.request_latency[self.model, self.api, self.entrypoint].observe(self.micros)
+            metrics.request_latency[self.model, self.api, self.entrypoint].observe(
+                (time.perf_counter() - self.started) * 1e6
+            )
 
 
 # The call being answered by the running task; None outside of requests.

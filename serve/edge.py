@@ -16,7 +16,6 @@ from serve.call import CURRENT, Call
 from serve.config import Config
 from serve.deadline import Clock, Deadline
 from serve.errors import Code, ServeError
-from serve.metrics.instruments import Value
 from serve.security import Tokens
 
 logger = logging.getLogger("serve.access")
@@ -37,11 +36,13 @@ class Edge:
         """INVALID_ARGUMENT if the token file cannot be used."""
         self._tokens = Tokens(config.auth_token_file) if config.auth_token_file else None
         self._limit = config.max_concurrent_requests
-        self._log_all = config.access_log
-        self._clock = Clock()
         self._grpc, self._rest = metrics.in_flight[("GRPC",)], metrics.in_flight[("REST",)]
+        self.in_flight = {"GRPC": self._grpc, "REST": self._rest}
+        self.log_all = config.access_log
         # `with edge.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
-        self.deadline = partial(Deadline, self._clock)
+        self.deadline = partial(Deadline, Clock())
+        # `with edge.passing(call, header, counted=...)`: see Passage.
+        self.passing = partial(Passage, self)
 
     def authorize(self, header: Header) -> None:
         """UNAUTHENTICATED unless the token is good, or none is asked for."""
@@ -56,14 +57,11 @@ class Edge:
                 f"{self._limit} requests are being answered already (--max_concurrent_requests); try again later",
             )
 
-    def passing(self, call: Call, header: Header, *, counted: bool) -> "Passage":
-        """The time between a request and its answer, as a context. `counted`: upstream counts calls of this kind."""
-        span = tracing.request_span(call, header("traceparent")) if tracing.tracer else None
-        return Passage(call, self._grpc if call.entrypoint == "GRPC" else self._rest, counted, self._log_all, span)
-
 
 class Passage:
-    """While it is open the call is the current one and in flight; leaving it records the outcome.
+    """The time between a request and its answer, as a context.
+
+    While it is open the call is the current one and in flight; leaving it records the outcome.
 
     A ServeError that passes through is the call's outcome. Any other exception is a bug of ours: it is logged with its
     traceback and the client is told INTERNAL.
@@ -71,14 +69,15 @@ class Passage:
 
     __slots__ = ("_call", "_cell", "_counted", "_log", "_span", "_token")
 
-    def __init__(
-        self, call: Call, cell: Value, counted: bool, log: bool, span: AbstractContextManager[Any] | None
-    ) -> None:
+    def __init__(self, edge: Edge, call: Call, header: Header, *, counted: bool) -> None:
+        """`counted`: upstream counts calls of this kind."""
         self._call = call
-        self._cell = cell
+        self._cell = edge.in_flight[call.entrypoint]
         self._counted = counted
-        self._log = log
-        self._span = span
+        self._log = edge.log_all
+        self._span: AbstractContextManager[Any] | None = (
+            tracing.request_span(call, header("traceparent")) if tracing.tracer else None
+        )
 
     def __enter__(self) -> Call:
         # On the event loop only, here and below: no lock is needed.

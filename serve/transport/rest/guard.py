@@ -83,7 +83,8 @@ class Guard:
 
     async def _answer(self, request: Request, receive: Receive, call: Call) -> Answer:
         try:
-            request.body = await self._admitted(request, receive)
+            self._admit(request)
+            request.body = await self._body(request, receive)
             return await eager(self._app.answer(request), self._deadline)
         except ServeError as error:
             call.failed(error.code, error.message)
@@ -92,8 +93,7 @@ class Guard:
             call.failed(refusal.code, refusal.message)
             return refused(refusal.status, refusal.message)
 
-    async def _admitted(self, request: Request, receive: Receive) -> bytes:
-        """The body of a request that may be answered."""
+    def _admit(self, request: Request) -> None:
         limit = self._config.max_header_bytes
         if limit and request.header_bytes > limit:
             raise RefusedError(HEADERS_TOO_LARGE, f"The headers are larger than {limit} bytes")
@@ -105,7 +105,6 @@ class Guard:
                 self._edge.admit()
         except ServeError as error:
             raise RefusedError(HTTP_STATUS[error.code], error.message, error.code) from None
-        return await self._body(request, receive)
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
         limit = self._config.max_body_bytes
