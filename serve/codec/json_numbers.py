@@ -35,7 +35,8 @@ _TAPE: dict[str, tuple[Literal["d", "i", "u"], range | None]] = {
 }
 _STORED = {"d": np.dtype("f8"), "i": np.dtype("i8"), "u": np.dtype("u8")}
 
-# In which a number too large for its dtype becomes infinite without a word. A copy of it costs less than `np.errstate`.
+# In which a number too large for its dtype becomes infinite without a word; a copy of it costs less than `np.errstate`.
+# (numpy 1 keeps this by thread, and may warn once.)
 _QUIET = contextvars.copy_context()
 _QUIET.run(np.seterr, over="ignore")
 

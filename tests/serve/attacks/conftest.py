@@ -13,6 +13,7 @@ MEGABYTE = 1 << 20
 MAX_BODY = 8 * MEGABYTE
 MAX_ELEMENTS = MEGABYTE
 MAX_DEPTH = 64
+MAX_IDLE_SECONDS = 2
 # What attacks may leave behind, allocators and caches included.
 SLACK = 200 * MEGABYTE
 
@@ -51,7 +52,7 @@ def strong_server(front: str, served_models: Path, tmp_path_factory: pytest.Temp
         f"--max_decompressed_bytes={2 * MAX_BODY}",
         f"--max_tensor_elements={MAX_ELEMENTS}",
         f"--max_json_depth={MAX_DEPTH}",
-        "--max_idle_seconds=2",
+        f"--max_idle_seconds={MAX_IDLE_SECONDS}",
         "--max_request_seconds=20",
     )
     with running(tmp_path_factory.mktemp("fortress"), *flags) as server:

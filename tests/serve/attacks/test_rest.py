@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import socket
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.serve.attacks.conftest import MAX_BODY, MAX_ELEMENTS, Fortress
+from tests.serve.attacks.conftest import MAX_BODY, MAX_ELEMENTS, MAX_IDLE_SECONDS, Fortress
 
 PREDICT = "/v1/models/half_plus_two:predict"
 WORDS = "/v1/models/words:predict"
@@ -244,6 +245,18 @@ def test_a_client_that_stalls_is_hung_up_on(fortress: Fortress, front: str, sent
     with connected(fortress) as peer:
         peer.sendall(sent)
         assert answered(peer)[:13] in {b"", b"HTTP/1.1 408 "}
+
+
+def test_a_client_that_is_only_slow_is_waited_for(fortress: Fortress) -> None:
+    body = b'{"instances": [[1.0]]}'
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    with connected(fortress) as peer:
+        peer.sendall(head.encode())
+        # Longer in all than a client may stall, but not at any one time.
+        for piece in (body[:1], body[1:2], body[2:3], body[3:]):
+            time.sleep(MAX_IDLE_SECONDS * 0.4)
+            peer.sendall(piece)
+        assert answered(peer).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(
