@@ -21,7 +21,7 @@ _HEX = "[0-9A-Fa-f]"
 _NEXT = "%[89ABab]" + _HEX
 _UTF8_PATH = "|".join(
     (
-        f"([^%]|%[0-7]{_HEX}",
+        f"([!-$&-~]|%[0-7]{_HEX}",
         f"%[Cc][2-9A-Fa-f]{_NEXT}|%[Dd]{_HEX}{_NEXT}",
         f"%[Ee]0%[ABab]{_HEX}{_NEXT}|%[Ee][1-9A-Ca-cEeFf]{_NEXT}{_NEXT}|%[Ee][Dd]%[89]{_HEX}{_NEXT}",
         f"%[Ff]0%[9ABab]{_HEX}{_NEXT}{_NEXT}|%[Ff][1-3]{_NEXT}{_NEXT}{_NEXT}|%[Ff]4%8{_HEX}{_NEXT}{_NEXT})*",

@@ -200,6 +200,23 @@ def test_paths_that_lead_nowhere(fortress: Fortress, method: str, path: str) -> 
     assert message
 
 
+@pytest.mark.parametrize("path", [b"/v1/models/\xff\xfe", b"/v1/models/\x80", b"/v1/models/%ff"])
+def test_paths_over_http2_that_are_no_text(fortress: Fortress, front: str, path: bytes) -> None:
+    if front == "python":
+        pytest.skip("The Python front speaks HTTP/1.1 only")
+    fields = {b":method": b"GET", b":scheme": b"http", b":authority": b"a", b":path": path}
+    # HPACK without its tables, and one frame that opens and ends the stream.
+    headers = b"".join(bytes([0, len(name)]) + name + bytes([len(value)]) + value for name, value in fields.items())
+    settings, opening = bytes(3) + b"\x04" + bytes(5), len(headers).to_bytes(3, "big") + b"\x01\x05\x00\x00\x00\x01"
+    with connected(fortress) as peer:
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + opening + headers)
+        received = b""
+        while b"Malformed request" not in received:
+            piece = peer.recv(4096)
+            assert piece, received
+            received += piece
+
+
 def test_a_body_beyond_the_limit_is_refused_before_it_is_sent(fortress: Fortress) -> None:
     with connected(fortress) as peer:
         peer.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n".encode())
