@@ -33,7 +33,8 @@ class Http2Connection(asyncio.Protocol):
         self._headers = _header_block(path)
         body = b"\x00" + _number.pack(len(message)) + message
         self._chunks = [body[start : start + MAX_FRAME] for start in range(0, len(body), MAX_FRAME)]
-        self._is_large = len(self._chunks) > 1
+        # What is small goes out whole: its frames need nothing but the number of the stream.
+        self._whole = _parted(self._headers, body) if len(self._chunks) == 1 else None
         self._in_flight = in_flight
         self._answered = answered
         self._buffer = bytearray()
@@ -85,22 +86,19 @@ class Http2Connection(asyncio.Protocol):
             if end - start < FRAME + length:
                 break
             start += FRAME + length
-            if kind in (DATA, HEADERS):
-                self._take(kind, flags, stream, length)
-            else:
+            if kind == DATA:
+                self._filled.add(stream)
+                self._received += length
+            elif kind != HEADERS:
                 self._take_control(kind, flags, stream, bytes(buffer[start - length : start]))
+                continue
+            if flags & END_STREAM:
+                self._end(stream)
         del buffer[:start]
+        if self._received > LARGEST_WINDOW // 2:
+            self._transport.write(self._open_window(self._received))
+            self._received = 0
         self._send()
-
-    def _take(self, kind: int, flags: int, stream: int, length: int) -> None:
-        if kind == DATA:
-            self._filled.add(stream)
-            self._received += length
-            if self._received > LARGEST_WINDOW // 2:
-                self._transport.write(self._open_window(self._received))
-                self._received = 0
-        if flags & END_STREAM:
-            self._end(stream)
 
     def _take_control(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == RST_STREAM:
@@ -120,6 +118,13 @@ class Http2Connection(asyncio.Protocol):
         self._stream += 2
         stream = self._stream
         self._began[stream] = time.perf_counter()
+        chunk = self._chunks[-1]
+        if self._whole and not self._waiting and len(chunk) <= self._window and len(chunk) <= self._stream_window:
+            opening, between = self._whole
+            number = _number.pack(stream)
+            self._window -= len(chunk)
+            self._ready += opening, number, between, number, chunk
+            return
         self._windows[stream] = self._stream_window
         self._ready.append(_frame(HEADERS, END_HEADERS, stream, self._headers))
         self._waiting.extend([(stream, chunk, chunk is self._chunks[-1]) for chunk in self._chunks])
@@ -149,10 +154,10 @@ class Http2Connection(asyncio.Protocol):
             self._waiting.popleft()
         if frames:
             # What is large is handed to the kernel from where it lies; to join what is small costs less than its parts.
-            if self._is_large:
-                self._transport.writelines(frames)
-            else:
+            if self._whole:
                 self._transport.write(b"".join(frames))
+            else:
+                self._transport.writelines(frames)
             self._ready = []
 
     def _widen(self, stream: int, size: int) -> None:
@@ -172,6 +177,12 @@ class Http2Connection(asyncio.Protocol):
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return _head_of(kind, flags, stream, payload) + payload
+
+
+def _parted(headers: bytes, body: bytes) -> tuple[bytes, bytes]:
+    """A call of two frames, up to the number of its stream in the first, and from there to the one in the second."""
+    first, second = _frame(HEADERS, END_HEADERS, 0, headers), _head_of(DATA, END_STREAM, 0, body)
+    return first[: FRAME - _number.size], first[FRAME:] + second[: FRAME - _number.size]
 
 
 def _head_of(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
