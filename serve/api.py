@@ -46,7 +46,6 @@ class Api:
         self._manager = manager
         self._catalog = catalog
         self._runner = runner
-        self._config = config
         self._peers = peers
         self._check_method = config.enable_signature_method_name_check
         self._max_elements = config.max_tensor_elements

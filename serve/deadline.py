@@ -38,13 +38,12 @@ class Clock:
 class Deadline:
     """A context around what the current task awaits. DEADLINE_EXCEEDED if that takes too long."""
 
-    __slots__ = ("_clock", "_expired", "_loop", "_message", "_seconds", "_task", "at")
+    __slots__ = ("_clock", "_expired", "_loop", "_seconds", "_task", "at")
 
-    def __init__(self, clock: Clock, seconds: float, message: str = "") -> None:
+    def __init__(self, clock: Clock, seconds: float) -> None:
         """`seconds`: 0 waits without limit."""
         self._clock = clock
         self._seconds = seconds
-        self._message = message
         self._expired = False
 
     def __enter__(self) -> "Deadline":
@@ -63,7 +62,7 @@ class Deadline:
         if self._seconds:
             self._clock.running.pop(self, None)
         if self._expired and isinstance(error, asyncio.CancelledError):
-            message = self._message or f"Timed out waiting for notification: no answer within {self._seconds:g} s"
+            message = f"Timed out waiting for notification: no answer within {self._seconds:g} s"
             raise ServeError(Code.DEADLINE_EXCEEDED, message) from None
 
     def restart(self) -> None:

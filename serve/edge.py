@@ -36,8 +36,7 @@ class Edge:
         """INVALID_ARGUMENT if the token file cannot be used."""
         self._tokens = Tokens(config.auth_token_file) if config.auth_token_file else None
         self._limit = config.max_concurrent_requests
-        self._grpc, self._rest = metrics.in_flight[("GRPC",)], metrics.in_flight[("REST",)]
-        self.in_flight = {"GRPC": self._grpc, "REST": self._rest}
+        self.in_flight = {entrypoint: metrics.in_flight[(entrypoint,)] for entrypoint in ("GRPC", "REST")}
         self.log_all = config.access_log
         # `with edge.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
         self.deadline = partial(Deadline, Clock())
@@ -51,7 +50,7 @@ class Edge:
 
     def admit(self) -> None:
         """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. Called inside `passing`."""
-        if self._limit and self._grpc.value + self._rest.value > self._limit:
+        if self._limit and self.in_flight["GRPC"].value + self.in_flight["REST"].value > self._limit:
             raise ServeError(
                 Code.RESOURCE_EXHAUSTED,
                 f"{self._limit} requests are being answered already (--max_concurrent_requests); try again later",

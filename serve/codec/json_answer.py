@@ -27,15 +27,12 @@ def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
     if not outputs:
         raise _invalid("Cannot convert empty tensor map to JSON")
     key = b"predictions" if row_format else b"outputs"
-    if len(outputs) == 1:
-        ((name, array),) = outputs.items()
-        # Nearly every answer.
-        if array.ndim and array.dtype.kind in _NUMERIC:
-            return _wrapped(key, _numbers(array))
     if row_format:
         _check_rows(outputs)
     if len(outputs) == 1:
-        return _body(key, _json(name, array))
+        ((name, array),) = outputs.items()
+        is_plain = array.ndim and array.dtype.kind in _NUMERIC
+        return _wrapped(key, _numbers(array)) if is_plain else _body(key, _json(name, array))
     if not row_format:
         return _body(key, {name: _json(name, array) for name, array in outputs.items()})
     columns = [_rows(name, array) for name, array in outputs.items()]

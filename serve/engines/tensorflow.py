@@ -174,13 +174,15 @@ class TensorFlowModel:
     def _compute(self, key: _Key, arrays: Sequence[np.ndarray], elements: int) -> dict[str, np.ndarray]:
         signature, _, narrow = key
         call = self._calls.get(key)
-        if call is None or self._narrow is None:
-            # What is run for the first time tells nothing of how long it takes.
-            call = call or self._compile(key)
-            return call(arrays) if narrow or self._narrow is None else self._wide.run(call, arrays)
-        if narrow:
-            return self._width.run(signature, elements, call, arrays, narrow=True)
-        return self._width.run(signature, elements, self._wide.run, call, arrays, narrow=False)
+        known = call is not None
+        call = call or self._compile(key)
+        if self._narrow is None:
+            return call(arrays)
+        function, *arguments = (call, arrays) if narrow else (self._wide.run, call, arrays)
+        # A first run tells nothing of how long the next one takes.
+        if not known:
+            return function(*arguments)
+        return self._width.run(signature, elements, function, *arguments, narrow=narrow)
 
     def _compile(self, key: _Key) -> _Call:
         signature, outputs, narrow = key

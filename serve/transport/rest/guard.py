@@ -28,7 +28,7 @@ ACTIONS = frozenset({"predict", "classify", "regress"})
 # 413, 408 and 431 exist in HTTP only; whatever else fails has a neutral code, and its status comes from the table.
 TOO_LARGE, TOO_SLOW, HEADERS_TOO_LARGE = 413, 408, 431
 
-
+# On every answer, where the operator wants pages of other sites to ask.
 CORS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, GET"),
@@ -63,8 +63,7 @@ class Guard:
             return
         request = Request(scope)
         asked = what_is_asked(request.path)
-        given = request.header("x-request-id") if b"x-request-id" in request.headers else None
-        call = Call("REST", asked.action, given, partial(peer, scope))
+        call = Call("REST", asked.action, request.header("x-request-id"), partial(peer, scope))
         call.model = asked.model
         answered = False
         try:
