@@ -43,11 +43,23 @@ def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
     assert done.stdout == "[]\n"
 
 
-@pytest.mark.parametrize(("program", "imported"), [("process_is_ours(); ", False), ("", True)])
-def test_programs_of_ours_do_without_scikit_learn_until_the_users_code_wants_it(program: str, imported: bool) -> None:
+@pytest.mark.parametrize(
+    ("program", "imported"),
+    [
+        ("", {"sklearn", "keras"}),
+        ("process_is_ours()", {"keras"}),
+        ("process_is_ours(keras=False)", set()),
+        ("import serve.engines.tensorflow", set()),
+    ],
+)
+def test_programs_of_ours_do_without_what_they_do_not_need_until_the_users_code_wants_it(
+    program: str, imported: set[str]
+) -> None:
     code = (
-        f"import sys; from tfx_export.quiet import import_tensorflow, process_is_ours; {program}import_tensorflow();"
-        "found = 'sklearn' in sys.modules; import sklearn.base; print(found)"
+        f"import gc, sys; from tfx_export.quiet import import_tensorflow, process_is_ours\n{program}\n"
+        "import_tensorflow(); print(*{'sklearn', 'keras'} & set(sys.modules)); assert gc.isenabled()\n"
+        "import sklearn.base, keras, tensorflow; print(tensorflow.keras.layers.Dense is keras.layers.Dense)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == f"{imported}\n"
+    names, same = done.stdout.splitlines()
+    assert (set(names.split()), same) == (imported, "True")

@@ -1,26 +1,30 @@
 """Import TensorFlow without the lines it writes to stderr before anybody can ask it not to."""
 
+import gc
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 
-_ours = False
+# Packages that TensorFlow imports where they are installed, and this program does without.
+_unwanted: tuple[str, ...] = ()
 
 
-def process_is_ours() -> None:
-    """Say that this is a program of this project, so that nobody asks it for all of Keras."""
-    global _ours
-    _ours = True
+def process_is_ours(*, keras: bool = True) -> None:
+    """Say that this is a program of this project, so that nobody asks it for all of Keras; or, without it, for any."""
+    global _unwanted
+    # Keras wraps scikit-learn: only to import that takes as long as half of TensorFlow. Of Keras a subpackage is named:
+    # whether the package itself is installed, TensorFlow may still find out.
+    _unwanted = ("sklearn",) if keras else ("sklearn", "keras.src", "tf_keras.src")
 
 
 def import_tensorflow() -> None:
     """Import TensorFlow; silently, unless TF_CPP_MIN_LOG_LEVEL asks for its messages."""
     if "tensorflow" in sys.modules:
         return
-    with _scikit_learn_held_back():
+    with _held_back(name for name in _unwanted if name not in sys.modules), _no_garbage_collected():
         _import_quietly()
 
 
@@ -43,13 +47,24 @@ def _import_quietly() -> None:
 
 
 @contextmanager
-def _scikit_learn_held_back() -> Iterator[None]:
-    """Keras wraps scikit-learn where it is installed; only to import it takes as long as half of TensorFlow."""
-    if not _ours or "sklearn" in sys.modules:
-        yield
-        return
-    sys.modules["sklearn"] = None  # type: ignore[assignment]
+def _held_back(packages: Iterable[str]) -> Iterator[None]:
+    """To import one of `packages` is an ImportError; afterwards it can be imported."""
+    names = list(packages)
+    sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
     try:
         yield
     finally:
-        del sys.modules["sklearn"]
+        for name in names:
+            del sys.modules[name]
+
+
+@contextmanager
+def _no_garbage_collected() -> Iterator[None]:
+    """What an import makes stays: to look through it for garbage, again and again, takes a sixth of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -33,7 +33,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 # Without it the first session decides with how many threads those after it compute (common_runtime/local_device.cc).
 os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
 # Its own start-up lines belong in nobody's log.
-process_is_ours()
+process_is_ours(keras=False)
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402

@@ -5,17 +5,13 @@ its shape and dtype alone, so that answers can be compared whatever the inputs a
 """
 
 import json
-import os
 import sys
 from typing import Any
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
 import numpy as np
-import tensorflow as tf
 
 from tests.support.build_saved_models import SERIALIZED_EXAMPLE
+from tests.support.lean_tensorflow import tf
 
 Answers = dict[str, dict[str, Any]]
 

@@ -6,20 +6,13 @@ Run as a program, so that no test process needs TensorFlow for it.
 # TensorFlow has no types: its base classes and decorators are Any.
 # mypy: disable-error-code="misc,untyped-decorator"
 
-import os
 import sys
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-import tensorflow as tf
-
-tf1 = tf.compat.v1
-tf1.logging.set_verbosity(tf1.logging.ERROR)
+from tests.support.lean_tensorflow import tf, tf1
 
 SERIALIZED_EXAMPLE = tf.train.Example(
     features=tf.train.Features(feature={"x": tf.train.Feature(float_list=tf.train.FloatList(value=[1.0, 2.0]))})

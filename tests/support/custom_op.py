@@ -1,15 +1,10 @@
 """Compile triple_op.cc to argv[1]/triple.so and write a model that uses it, argv[1]/triple/1. Run as a program."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-import tensorflow as tf
-
+from tests.support.lean_tensorflow import tf
 from tests.support.served_models import session_model
 
 SOURCE = Path(__file__).with_name("triple_op.cc")

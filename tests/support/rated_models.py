@@ -8,17 +8,11 @@ other half; `serving_default` answers as `regress` does; `uneven` is a regressio
 # TensorFlow has no types: its base classes and decorators are Any.
 # mypy: disable-error-code="misc,untyped-decorator"
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-import tensorflow as tf
-
-tf1 = tf.compat.v1
+from tests.support.lean_tensorflow import tf, tf1
 
 FEATURES = {
     "a": tf1.FixedLenFeature([2], tf.float32),

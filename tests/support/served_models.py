@@ -15,18 +15,11 @@ pictures        Predict on encoded images, `serving_default`, and on tf.Examples
 # TensorFlow has no types: its base classes and decorators are Any.
 # mypy: disable-error-code="misc,untyped-decorator"
 
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-import tensorflow as tf
-
-tf1 = tf.compat.v1
-tf1.logging.set_verbosity(tf1.logging.ERROR)
+from tests.support.lean_tensorflow import tf, tf1
 
 
 class HalfPlusTwo(tf.Module):

@@ -1,14 +1,9 @@
 """Write one version of `weighty`: y = x times ones out of argv[2] megabytes of them, in argv[1]."""
 
-import os
 import sys
 from pathlib import Path
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-import tensorflow as tf
-
+from tests.support.lean_tensorflow import tf
 from tests.support.served_models import session_model
 
 COLUMNS = 1024

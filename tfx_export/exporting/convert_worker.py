@@ -17,7 +17,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from tfx_export.quiet import import_tensorflow, process_is_ours
 
-process_is_ours()
+process_is_ours(keras=False)
 import_tensorflow()
 
 import numpy as np  # noqa: E402

@@ -41,7 +41,7 @@ def main(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    process_is_ours()
+    process_is_ours(keras=False)
     if "tensorflow" in sys.argv[1:]:
         import_tensorflow()
     if folder := sys.stdin.readline().strip():  # nothing: who started it has ended

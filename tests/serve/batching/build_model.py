@@ -6,17 +6,10 @@ total             total = sum of x, a scalar
 pair              sum = a + b, both [-1]
 """
 
-import os
 import sys
 from typing import Any
 
-os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
-os.environ["CUDA_VISIBLE_DEVICES"] = ""
-
-import tensorflow as tf
-
-tf1 = tf.compat.v1
-tf1.logging.set_verbosity(tf1.logging.ERROR)
+from tests.support.lean_tensorflow import tf, tf1
 
 
 def rows_of(tensor: Any) -> Any:
