@@ -1,6 +1,8 @@
 """Fixtures that many test modules share."""
 
 import contextlib
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +13,10 @@ import pytest
 
 from serve.fronts.native import interpreter
 from tests.support.server import RunningServer, running
+from tfx_export.savedmodel.locks import folder_lock
+
+# A thousand programs of ours are started: 0.2 seconds each would go by with compiling what the last one compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure() -> None:
@@ -45,19 +51,36 @@ def _group(item: pytest.Item) -> str:
 
 
 @pytest.fixture(scope="session")
-def saved_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the SavedModels of tests/support/build_saved_models.py; read only."""
-    folder = tmp_path_factory.mktemp("saved_models")
-    subprocess.run([sys.executable, "-m", "tests.support.build_saved_models", str(folder)], check=True)
-    return folder
+def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """`built(MODULE)`: the folder that a program of the tests fills, once for all of xdist's workers; read only."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
+
+    def build(module: str) -> Path:
+        place = shared / module
+        place.mkdir(parents=True, exist_ok=True)
+        folder, unfinished = place / "models", place / "unfinished"
+        with folder_lock(place):
+            if not folder.exists():
+                shutil.rmtree(unfinished, ignore_errors=True)
+                unfinished.mkdir()
+                subprocess.run([sys.executable, "-m", module, str(unfinished)], check=True)
+                unfinished.rename(folder)
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def served_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved_models(built: Callable[[str], Path]) -> Path:
+    """A folder with the SavedModels of tests/support/build_saved_models.py; read only."""
+    return built("tests.support.build_saved_models")
+
+
+@pytest.fixture(scope="session")
+def served_models(built: Callable[[str], Path]) -> Path:
     """A folder with the models of tests/support/served_models.py, as NAME/VERSION; read only."""
-    folder = tmp_path_factory.mktemp("served_models")
-    subprocess.run([sys.executable, "-m", "tests.support.served_models", str(folder)], check=True)
-    return folder
+    return built("tests.support.served_models")
 
 
 @pytest.fixture(scope="session", params=["python", "native"])

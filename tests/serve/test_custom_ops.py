@@ -1,8 +1,6 @@
 """A model with an operator that TensorFlow does not have: refused with the flag to type, served with that flag."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,13 +14,11 @@ X = [[0.5, 2.0]]
 
 
 @pytest.fixture(scope="session")
-def custom_op(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def custom_op(built: Callable[[str], Path]) -> Path:
     """The folder that tests/support/custom_op.py fills; compiling takes some 20 seconds."""
     if shutil.which("g++") is None:
         pytest.skip("there is no g++ to compile an op with")
-    folder = tmp_path_factory.mktemp("custom_op")
-    subprocess.run([sys.executable, "-m", "tests.support.custom_op", str(folder)], check=True)
-    return folder
+    return built("tests.support.custom_op")
 
 
 @pytest.mark.slow

@@ -93,7 +93,7 @@ def test_who_made_a_version_is_shown_while_it_is_served(
 ) -> None:
     plus = tmp_path / "plus"
     publish(served_models / "plus" / "1", plus)
-    (plus / "1" / "assets.extra").mkdir()
+    (plus / "1" / "assets.extra").mkdir(exist_ok=True)
     (plus / "1" / "assets.extra" / "mlmd_uuid").write_text("6f1d-4a\n")
     server = start_server(str(plus), "--file_system_poll_wait_seconds=1")
     made = key(":tensorflow:serving:mlmd_map", model_name="plus", version="1", mlmd_uuid="6f1d-4a")

@@ -163,7 +163,7 @@ def test_a_model_that_assigns_keeps_its_state(predictions: Any) -> None:
             "duplicate output tensor alias: y",
         ),
         (
-            'name: "plus"',
+            'name: "half_plus_two"',
             {"x": "dtype: DT_INT32 tensor_shape {} int_val: 1"},
             "",
             "INVALID_ARGUMENT",

@@ -19,7 +19,7 @@ def test_a_trace_is_written_where_the_client_looks_for_it(server: RunningServer,
     def ask() -> None:
         with server.client as client:
             while not over.is_set():
-                client.predict("plus", {"x": np.ones(1, np.float32)})
+                client.predict("half_plus_two", {"x": np.ones((1, 1), np.float32)})
 
     asking = threading.Thread(target=ask)
     asking.start()

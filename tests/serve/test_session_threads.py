@@ -25,7 +25,7 @@ FLAGS = [
 def thread_count(server: RunningServer) -> int:
     """After a first answer, of the process and those it started."""
     with server.client as client:
-        client.predict("plus", {"x": np.array([1.0], np.float32)})
+        client.predict("half_plus_two", {"x": np.ones((1, 1), np.float32)})
     process = psutil.Process(server.process.pid)
     return sum(each.num_threads() for each in (process, *process.children(recursive=True)))
 
@@ -47,7 +47,7 @@ def test_threads_are_as_many_as_the_operator_says(
     more: int,
     few: dict[str, int],
 ) -> None:
-    model, many = str(served_models / "plus"), 2 + MORE
+    model, many = str(served_models / "half_plus_two"), 2 + MORE
     file = tmp_path / "session.txt"
     file.write_text(f"intra_op_parallelism_threads: {many} inter_op_parallelism_threads: 2")
     if front not in few:

@@ -25,7 +25,7 @@ WORDS = [
 def with_warmup(version: Path, model: Path, records: list[bytes]) -> Path:
     publish(version, model)
     file = model / version.name / FILE
-    file.parent.mkdir()
+    file.parent.mkdir(exist_ok=True)
     write_records(file, records)
     return model
 
@@ -49,7 +49,7 @@ BAD = {
         logs(PREDICT.replace('key: "x"', 'key: "z"')),
         "input tensor alias not found in signature: z",
     ),
-    "wrong_dtype": (logs(PREDICT.replace("DT_FLOAT", "DT_INT32")), "Expects arg[0] to be float"),
+    "wrong_dtype": (logs(PREDICT.replace("DT_FLOAT", "DT_INT32")), "Input x is DT_INT32, expected DT_FLOAT."),
     "too_many": (logs(*[PREDICT] * 1001), "Number of warmup records exceeds the maximum (1000)"),
     "no_log": ([b"\xff\xff"], "Failed to parse warmup record 1"),
     "empty_log": (logs(""), "Unsupported log_type for warmup: None"),

@@ -1,7 +1,7 @@
 """Write the models that server tests serve, below argv[1]: `NAME/VERSION`. Run as a program, for TensorFlow's sake.
 
 half_plus_two   TF2, resource variables        y = x / 2 + 2, x [-1, 1]; also `vector` of x [-1]
-plus            versions 1 to 4                y = x + VERSION, x [-1]
+plus            versions 1 to 4, accelerated   y = x + VERSION, x [-1]; its servers start without TensorFlow
 counter         TF2, assigns in its signature  n += by, n is returned
 words           TF1, ref variables, an asset vocabulary, legacy_init_op, written as text; Predict on strings,
                 Classify and Regress on tf.Example
@@ -16,10 +16,12 @@ pictures        Predict on encoded images, `serving_default`, and on tf.Examples
 # mypy: disable-error-code="misc,untyped-decorator"
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from tests.support.lean_tensorflow import tf, tf1
+from tfx_export.exporting.extras import Extras, finish
 
 
 class HalfPlusTwo(tf.Module):
@@ -91,7 +93,9 @@ def plus(folder: Path, version: int) -> None:
     with tf1.Graph().as_default():
         x = tf1.placeholder(tf.float32, [None], "x")
         amount = tf1.get_variable("amount", initializer=float(version), use_resource=True)
-        session_model(folder / "plus" / str(version), {"x": x}, {"y": tf.add(x, amount)})
+        session_model(folder, {"x": x}, {"y": tf.add(x, amount)})
+    accelerated = Extras(verify=False, accelerate="float32")
+    finish(folder, accelerated, lambda *_: {}, tags=["serve"], source=None, spec={}, report=lambda step: None)
 
 
 def words(folder: Path) -> None:
@@ -191,8 +195,8 @@ def main(folder: Path) -> None:
         str(folder / "hidden" / "1"),
         signatures={"loop": hidden.loop, "branch": hidden.branch, "reshaped": hidden.reshaped},
     )
-    for version in range(1, 5):
-        plus(folder, version)
+    with ThreadPoolExecutor(2) as pool:  # the converter is a program of its own
+        list(pool.map(lambda version: plus(folder / "plus" / str(version), version), range(1, 5)))
     words(folder)
     slow(folder)
     defaulted(folder)

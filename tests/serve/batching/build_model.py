@@ -1,4 +1,4 @@
-"""Write the model of the batching tests into argv[1]. Run as a program, for TensorFlow's sake.
+"""Write the model of the batching tests, model/1 below argv[1]. Run as a program, for TensorFlow's sake.
 
 serving_default   y = 2 * max of x's row, rows = size of the batch it was in; x [-1, -1]
 pick              price = [10, 20, 30][index], index [-1]; an index beyond is an error
@@ -31,7 +31,7 @@ def main(folder: str) -> None:
             "pair": ({"a": a, "b": b}, {"sum": a + b}),
         }
         session.run(tf1.global_variables_initializer())
-        builder = tf1.saved_model.Builder(folder)
+        builder = tf1.saved_model.Builder(f"{folder}/model/1")
         builder.add_meta_graph_and_variables(
             session,
             ["serve"],

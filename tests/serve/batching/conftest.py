@@ -1,9 +1,7 @@
 """One server in which every model is batched in its own way."""
 
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,11 +26,9 @@ PARAMETERS: dict[str, str | None] = {
 
 
 @pytest.fixture(scope="session")
-def batched_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def batched_model(built: Callable[[str], Path]) -> Path:
     """The version folder of the model of build_model.py; read only."""
-    folder = tmp_path_factory.mktemp("batched") / "model" / "1"
-    subprocess.run([sys.executable, "-m", "tests.serve.batching.build_model", str(folder)], check=True)
-    return folder
+    return built("tests.serve.batching.build_model") / "model" / "1"
 
 
 @pytest.fixture(scope="session")

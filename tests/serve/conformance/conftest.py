@@ -1,8 +1,6 @@
 """One server of all test models for each front, and every way to ask it."""
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,11 +21,10 @@ ASKERS: dict[str, Callable[[RunningServer], Asker]] = {
 
 
 @pytest.fixture(scope="package")
-def models(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(served_models: Path, built: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("conformance") / "models"
-    shutil.copytree(served_models, folder)
-    for module in ("echo_models", "rated_models"):
-        subprocess.run([sys.executable, "-m", f"tests.support.{module}", str(folder)], check=True)
+    for source in (served_models, built("tests.support.echo_models"), built("tests.support.rated_models")):
+        shutil.copytree(source, folder, dirs_exist_ok=True)
     return folder
 
 
