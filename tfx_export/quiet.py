@@ -1,4 +1,4 @@
-"""Import TensorFlow without the lines it writes to stderr before anybody can ask it not to."""
+"""Import TensorFlow without the lines it writes to stderr before anybody can ask it not to, or what is not needed."""
 
 import gc
 import logging
