@@ -1,10 +1,10 @@
-"""Import TensorFlow without the lines it writes to stderr before anybody can ask it not to, or what is not needed."""
+"""Import TensorFlow: silent from its first line on, and without packages that the program does not need."""
 
 import gc
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -13,7 +13,7 @@ _unwanted: tuple[str, ...] = ()
 
 
 def process_is_ours(*, keras: bool = True) -> None:
-    """Say that this is a program of this project, so that nobody asks it for all of Keras; or, without it, for any."""
+    """Say that this is a program of this project: it does not need all of Keras, nor, with `keras=False`, any of it."""
     global _unwanted
     # Keras wraps scikit-learn: only to import that takes as long as half of TensorFlow. Of Keras a subpackage is named:
     # whether the package itself is installed, TensorFlow may still find out.
@@ -24,7 +24,7 @@ def import_tensorflow() -> None:
     """Import TensorFlow; silently, unless TF_CPP_MIN_LOG_LEVEL asks for its messages."""
     if "tensorflow" in sys.modules:
         return
-    with _held_back(name for name in _unwanted if name not in sys.modules), _no_garbage_collected():
+    with _held_back([name for name in _unwanted if name not in sys.modules]), _no_garbage_collected():
         _import_quietly()
 
 
@@ -47,9 +47,8 @@ def _import_quietly() -> None:
 
 
 @contextmanager
-def _held_back(packages: Iterable[str]) -> Iterator[None]:
-    """To import one of `packages` is an ImportError; afterwards it can be imported."""
-    names = list(packages)
+def _held_back(names: Sequence[str]) -> Iterator[None]:
+    """To import one of these packages is an ImportError; afterwards it can be imported."""
     sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
     try:
         yield

@@ -49,7 +49,7 @@ BAD = {
         logs(PREDICT.replace('key: "x"', 'key: "z"')),
         "input tensor alias not found in signature: z",
     ),
-    "wrong_dtype": (logs(PREDICT.replace("DT_FLOAT", "DT_INT32")), "Input x is DT_INT32, expected DT_FLOAT."),
+    "wrong_dtype": (logs(PREDICT.replace("DT_FLOAT", "DT_INT32")), "Expects arg[0] to be float"),
     "too_many": (logs(*[PREDICT] * 1001), "Number of warmup records exceeds the maximum (1000)"),
     "no_log": ([b"\xff\xff"], "Failed to parse warmup record 1"),
     "empty_log": (logs(""), "Unsupported log_type for warmup: None"),
@@ -62,7 +62,7 @@ def test_a_bad_warmup_keeps_the_version_from_serving(
     for name, (records, _) in BAD.items():
         with_warmup(served_models / "plus" / "1", tmp_path / "models" / name, records)
     publish(served_models / "plus" / "1", tmp_path / "models" / "good")
-    server = start_server(str(tmp_path / "models"))
+    server = start_server(str(tmp_path / "models"), "--engine=tensorflow")
     assert server.states("good") == {1: "AVAILABLE"}
     with server.client as client:
         for name, (_, message) in BAD.items():

@@ -74,7 +74,7 @@ def answers_rest(address: str) -> bool:
 
 
 def test_a_worker_that_dies_is_replaced_and_one_whose_server_is_killed_ends(plus: str, tmp_path: Path) -> None:
-    with running(tmp_path, "--front=native", "--model_name=plus", plus) as server:
+    with running(tmp_path, "--front=native", "--engine=tensorflow", "--model_name=plus", plus) as server:
         first = worker(server)
         os.kill(first, signal.SIGKILL)
         wait_until(lambda: answers(server))
@@ -182,7 +182,7 @@ def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:
         except ServerError as error:
             failures.append(str(error))
 
-    with running(tmp_path, "--front=native", "--model_name=plus", plus) as server:
+    with running(tmp_path, "--front=native", "--engine=tensorflow", "--model_name=plus", plus) as server:
         threads = [threading.Thread(target=ask_on, args=(server.grpc,)) for _ in range(8)]
         for thread in threads:
             thread.start()

@@ -31,7 +31,9 @@ def base(served_models: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def server(base: Path) -> Iterator[RunningServer]:
     flags = "--front=native", "--workers=2", "--file_system_poll_wait_seconds=0.1"
-    with running(base.parent, *flags, "--model_name=plus", f"--model_base_path={base}") as started:
+    with running(
+        base.parent, *flags, "--engine=tensorflow", "--model_name=plus", f"--model_base_path={base}"
+    ) as started:
         yield started
 
 
