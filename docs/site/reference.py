@@ -1,6 +1,6 @@
-"""The parts of the documentation that come from the code: `<!-- generated: NAME -->` in a page becomes a table or list.
+"""Replaces each `<!-- generated: NAME -->` mark in a page with a table or list made from the code.
 
-A hook of mkdocs; it imports the command line and the server's flags, and no TensorFlow.
+A hook of mkdocs. It imports the command line and the server's flags, and does not import TensorFlow.
 """
 
 import html
@@ -18,17 +18,17 @@ from tfx_export import errors
 from tfx_export.cli import COMMANDS, EXIT_CODES, cli
 
 MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
-# Their options are the server's flags, on a page of their own.
+# The options of these commands are the server's flags, which have a page of their own.
 PASSED_THROUGH = {"serve"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Called by mkdocs for every page. KeyError, which ends the build, for a mark that names nothing."""
+    """Called by mkdocs for every page. Raises KeyError, which ends the build, if a mark has an unknown name."""
     return MARK.sub(lambda mark: PARTS[mark[1]](), markdown)
 
 
 def commands() -> str:
-    """Every command and subcommand: usage, help, options."""
+    """Returns the usage, help text and options of every command and subcommand."""
     context = click.Context(cli, info_name="tfx-export")
     return "\n\n".join(
         section for name in sorted(COMMANDS) for section in _sections(name, cli.get_command(context, name), context)
@@ -36,12 +36,12 @@ def commands() -> str:
 
 
 def server_flags() -> str:
-    """The flags of the server, a table a group."""
+    """Returns the server's flags, one table per group."""
     return "\n\n".join(_flag_table(title, group) for title, group in flags.GROUPS.items())
 
 
 def exit_codes() -> str:
-    """What each exit code means, from the errors that lead to it."""
+    """Returns the meaning of each exit code, from the docstrings of the errors that lead to it."""
     rows = {0: ["done"], 1: ["the answer is no: a finding, a difference, a check that failed"], 2: ["bad usage"]}
     for name, code in EXIT_CODES.items():
         kind = getattr(errors, name, None)
@@ -52,7 +52,7 @@ def exit_codes() -> str:
 
 
 def status_codes() -> str:
-    """The server's codes in both protocols."""
+    """Returns the server's status codes in both protocols."""
     return _table(
         ["gRPC code", "Number", "HTTP status"],
         [[code.name, str(code.value), str(HTTP_STATUS[code])] for code in Code],
@@ -60,7 +60,7 @@ def status_codes() -> str:
 
 
 def metric_rows() -> str:
-    """The metrics, as rows of a table whose head is in the page."""
+    """Returns the metrics as rows of a table whose header is in the page."""
     return "\n".join(
         f"| {_code(each.name)}<br>{_escaped(each.description)} | {', '.join(each.labels)} |" for each in metrics.ALL
     )
@@ -95,7 +95,7 @@ def _sections(name: str, command: click.Command | None, parent: click.Context) -
 
 
 def _help(text: str) -> str:
-    """A help text as Markdown: what click would not wrap is an example to copy."""
+    """Returns a help text as Markdown. Paragraphs that click does not wrap are examples to copy."""
     paragraphs = []
     for paragraph in re.sub(r"\n[ \t]+", "\n", text).split("\n\n"):
         verbatim = paragraph.startswith("\b\n")
@@ -105,7 +105,7 @@ def _help(text: str) -> str:
 
 def _option(parameter: click.Parameter, context: click.Context) -> list[str] | None:
     record = parameter.get_help_record(context)
-    # Arguments without a text of their own are explained above.
+    # Arguments without a help text are explained in the text of the command.
     if record is None or not record[1]:
         return None
     names, meaning = record
@@ -128,7 +128,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _code(text: str) -> str:
-    """Not in backticks: between them a table's bar cannot be escaped."""
+    """Marks text as code. Uses HTML because a table's `|` cannot be escaped inside backticks."""
     return f"<code>{html.escape(text)}</code>"
 
 
@@ -138,5 +138,5 @@ def _sentence(text: str | None) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Nothing in it is Markdown but what stands in backticks."""
+    """Escapes Markdown except for what is in backticks."""
     return re.sub(r"`[^`]*`|[<>*_\[\]]", lambda found: found[0] if found[0][0] == "`" else f"\\{found[0]}", text)

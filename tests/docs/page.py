@@ -9,7 +9,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 # `text` after a block is its output, elsewhere a listing; `bash` is shown but not run; the rest is no command.
 RUN = {"sh", "python"}
-SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish"}
+SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish", "mermaid"}
 # What `bash` blocks may begin with: the network is needed, or minutes; tests of their own run bench, tune and Ray.
 NOT_RUN = (
     *("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/"),
