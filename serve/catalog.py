@@ -17,7 +17,7 @@ from serve.lifecycle.state import State
 from serve.model_config import models_of, read_config
 from serve.request_log import RequestLog, Rule, rules
 from tfx_export import wire
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 
 logger = logging.getLogger("serve")
 

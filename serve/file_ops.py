@@ -9,9 +9,9 @@ from pathlib import Path
 from serve.errors import Code, ServeError
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
+from tfx_export.savedmodel.denied_ops import nodes, opens_files
 from tfx_export.savedmodel.graph import parse_graph
 from tfx_export.savedmodel.reader import read_index
-from tfx_export.savedmodel.risky_ops import nodes, opens_files
 
 # A message is read by people.
 MAX_SHOWN = 5

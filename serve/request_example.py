@@ -5,7 +5,7 @@ import json
 from tfx_export.errors import SavedModelError
 from tfx_export.sample import sample
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.string_use import StringUses
+from tfx_export.savedmodel.string_inputs import StringUses
 
 # What still fits on a line.
 MAX_EXAMPLE_ELEMENTS = 16

@@ -3,8 +3,8 @@
 from serve.config import Config
 from serve.lifecycle.source import ServedModel
 from tfx_export.savedmodel.reader import is_saved_model
-from tfx_export.savedmodel.string_use import StringUses
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.string_inputs import StringUses
+from tfx_export.savedmodel.version_folders import list_versions
 
 
 def string_uses(model: ServedModel, version: int, config: Config) -> StringUses | None:

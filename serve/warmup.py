@@ -22,7 +22,7 @@ from serve.inference import (
 )
 from tfx_export import wire
 from tfx_export.savedmodel.signature import CLASSIFY
-from tfx_export.savedmodel.warmup import FILE
+from tfx_export.savedmodel.warmup_requests import FILE
 from tfx_export.wire.tfrecord import RecordError, read_records
 
 MAX_RECORDS = 1000

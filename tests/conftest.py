@@ -13,7 +13,7 @@ import pytest
 
 from serve.fronts.native import interpreter
 from tests.support.server import RunningServer, running
-from tfx_export.savedmodel.locks import folder_lock
+from tfx_export.savedmodel.folder_locks import folder_lock
 
 # A thousand programs of ours are started: 0.2 seconds each would go by with compiling what the last one compiled.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

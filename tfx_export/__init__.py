@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from tfx_export.exporting.spec import SignatureSpec as SignatureSpec
     from tfx_export.exporting.target import Exported as Exported
     from tfx_export.savedmodel.diff import diff as diff
-    from tfx_export.savedmodel.editor import SignatureEditor as SignatureEditor
-    from tfx_export.savedmodel.history import versions as versions
-    from tfx_export.savedmodel.record import Check as Check
-    from tfx_export.savedmodel.record import Verification as Verification
+    from tfx_export.savedmodel.export_record import Check as Check
+    from tfx_export.savedmodel.export_record import Verification as Verification
     from tfx_export.savedmodel.rollback import rollback as rollback
     from tfx_export.savedmodel.scan import scan as scan
     from tfx_export.savedmodel.signature import Signature as Signature
+    from tfx_export.savedmodel.signature_editor import SignatureEditor as SignatureEditor
     from tfx_export.savedmodel.summary import show as show
+    from tfx_export.savedmodel.version_history import versions as versions
 
 # Public name -> the module that defines it.
 _API = {
-    "Check": "tfx_export.savedmodel.record",
+    "Check": "tfx_export.savedmodel.export_record",
     "ExportSpec": "tfx_export.exporting.spec",
     "Exported": "tfx_export.exporting.target",
     "Extras": "tfx_export.exporting.extras",
@@ -45,8 +45,8 @@ _API = {
     "KerasOptions": "tfx_export.exporting.keras_options",
     "Signature": "tfx_export.savedmodel.signature",
     "SignatureSpec": "tfx_export.exporting.spec",
-    "Verification": "tfx_export.savedmodel.record",
-    "SignatureEditor": "tfx_export.savedmodel.editor",
+    "Verification": "tfx_export.savedmodel.export_record",
+    "SignatureEditor": "tfx_export.savedmodel.signature_editor",
     "export_function": "tfx_export.exporting.api",
     "export_keras": "tfx_export.exporting.api",
     "export_savedmodel": "tfx_export.exporting.api",
@@ -56,7 +56,7 @@ _API = {
     "rollback": "tfx_export.savedmodel.rollback",
     "run": "tfx_export.exporting.run",
     "scan": "tfx_export.savedmodel.scan",
-    "versions": "tfx_export.savedmodel.history",
+    "versions": "tfx_export.savedmodel.version_history",
     "show": "tfx_export.savedmodel.summary",
 }
 

@@ -7,7 +7,7 @@ from string import Template
 from tfx_export import __version__
 from tfx_export.errors import PublishError, SavedModelError, SpecError
 from tfx_export.savedmodel.reader import is_saved_model
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 from tfx_export.templates import templates
 
 # What to type once the files are there.

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, TensorSpec
-from tfx_export.savedmodel.string_use import Feature, StringUse, StringUses
+from tfx_export.savedmodel.string_inputs import Feature, StringUse, StringUses
 
 Verb = Literal["predict", "classify", "regress"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from serve.codec.tensor import decode_all
 from tfx_export import wire
 from tfx_export.savedmodel.tensor import Array
-from tfx_export.savedmodel.varint import read_varints
+from tfx_export.wire.varint import read_varints
 
 # Layouts are told apart by the length of the request and its first bytes, which name the model as a rule.
 _HEAD = 16

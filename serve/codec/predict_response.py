@@ -8,7 +8,7 @@ from serve.codec.tensor import serialize
 from tfx_export import wire
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.tensor import Array, before_values
-from tfx_export.savedmodel.varint import length_prefix
+from tfx_export.wire.varint import length_prefix
 
 # `outputs` is a map: each entry a message of its own, with a key and a value. Tag numbers as in predict.proto.
 _ENTRY, _KEY, _VALUE = b"\x0a", b"\x0a", b"\x12"

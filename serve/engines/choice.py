@@ -7,7 +7,7 @@ from pathlib import Path
 
 from serve.config import Config
 from tfx_export.errors import SavedModelError
-from tfx_export.savedmodel import reader, record
+from tfx_export.savedmodel import export_record, reader
 
 logger = logging.getLogger("serve")
 
@@ -27,16 +27,16 @@ def assign(path: Path, config: Config) -> Assignment:
     `auto` gives LiteRT the signatures that `model.tflite` was verified for at export, byte for byte this file, and
     TensorFlow the rest; a folder with nothing but `model.tflite` leaves no choice.
     """
-    lite = (path / record.TFLITE).is_file()
+    lite = (path / export_record.TFLITE).is_file()
     if config.engine != "auto":
         return {config.engine: None}
     if not lite:
         return TENSORFLOW
     if config.prefer_tflite_model or not reader.is_saved_model(path):
         return LITERT
-    proven = record.proven_signatures(path)
+    proven = export_record.proven_signatures(path)
     if not proven:
-        logger.info("%s: %s is not proven equal to the SavedModel; TensorFlow answers", path, record.TFLITE)
+        logger.info("%s: %s is not proven equal to the SavedModel; TensorFlow answers", path, export_record.TFLITE)
         return TENSORFLOW
     if find_spec("ai_edge_litert") is None:
         logger.info("%s: TensorFlow answers; pip install 'tfx-export[litert]' for the accelerated model", path)

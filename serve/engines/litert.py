@@ -15,7 +15,7 @@ from serve.errors import Code, ServeError
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
 from tfx_export.savedmodel.dtypes import from_numpy
-from tfx_export.savedmodel.record import TFLITE
+from tfx_export.savedmodel.export_record import TFLITE
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, PREDICT, Shape, Signature, TensorSpec
 
 # Up to this size a model is held twice: once more for runs on a single thread.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from serve.lifecycle.version_policy import Latest, VersionPolicy
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 
 # Names, sizes and times of a version's files: changes when somebody is still copying, or has mended the folder.
 Fingerprint = tuple[tuple[str, int, int], ...]

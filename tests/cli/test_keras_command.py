@@ -18,7 +18,7 @@ from tests.support.terminal import on_a_terminal
 from tfx_export.cli import main
 from tfx_export.cli.keras import command
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 9\n"
 
@@ -121,7 +121,7 @@ import sys
 from tfx_export.cli import main
 from tfx_export.cli.keras import command
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 try:
     main(["keras", {str(tmp_path / "m.h5")!r}, "--out", {str(tmp_path / "out")!r}])
 except SystemExit as end:

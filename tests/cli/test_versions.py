@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import tfx_export
-from tfx_export.savedmodel.record import identity
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.export_record import identity
+from tfx_export.savedmodel.version_folders import list_versions
 
 
 @pytest.fixture

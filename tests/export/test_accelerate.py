@@ -11,7 +11,7 @@ import pytest
 from tests.support import three_signatures
 from tfx_export.exporting import extras
 from tfx_export.exporting.extras import Extras, Precision, finish
-from tfx_export.savedmodel import record
+from tfx_export.savedmodel import export_record
 
 pytest.importorskip("ai_edge_litert")
 from ai_edge_litert.interpreter import Interpreter
@@ -19,7 +19,7 @@ from ai_edge_litert.interpreter import Interpreter
 SOURCE = partial(three_signatures.answer, three_signatures.weights())
 
 
-def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -> record.Accelerated:
+def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -> export_record.Accelerated:
     written = finish(
         folder,
         Extras(verify=False, accelerate=precision, probe=probe),
@@ -29,7 +29,7 @@ def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -
         spec={},
         report=lambda step: None,
     )
-    assert written == record.read(folder)
+    assert written == export_record.read(folder)
     assert written.accelerated
     return written.accelerated
 
@@ -50,18 +50,18 @@ def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
     assert check.error is not None
     assert check.error <= check.tolerance
     assert ("same top class in 5 of 5 rows" in check.note) == (precision != "float32")
-    assert record.proven_signatures(folder) == ("serving_default",)
-    kept = json.loads((folder / record.FILE).read_text())["accelerated"]
+    assert export_record.proven_signatures(folder) == ("serving_default",)
+    kept = json.loads((folder / export_record.FILE).read_text())["accelerated"]
     assert (kept["file"], kept["precision"]) == ("model.tflite", precision)
-    assert kept["sha256"] == record.sha256(folder / "model.tflite")
-    assert kept["of"] == record.identity(classifier)
+    assert kept["sha256"] == export_record.sha256(folder / "model.tflite")
+    assert kept["of"] == export_record.identity(classifier)
 
 
 def test_int8_is_calibrated_on_the_probe_file(tmp_path: Path, classifier: Path) -> None:
     folder = shutil.copytree(classifier, tmp_path / "1")
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).standard_normal((30, 12)))
     calibrated = accelerated(folder, "int8", tmp_path / "data.npz")
-    interpreter = Interpreter(model_path=str(folder / record.TFLITE))
+    interpreter = Interpreter(model_path=str(folder / export_record.TFLITE))
     assert "QUANTIZE" in {operator["op_name"] for operator in interpreter._get_ops_details()}
     assert calibrated.checks[0].verdict == "equal"
     assert "of 30 rows" in calibrated.checks[0].note
@@ -72,5 +72,5 @@ def test_a_model_that_does_not_convert_leaves_no_file(tmp_path: Path) -> None:
     result = accelerated(tmp_path / "1", "float32")
     assert result.signatures == ()
     assert result.left_out == {"serving_default": "LiteRT has no operator Betainc"}
-    assert not (tmp_path / "1" / record.TFLITE).exists()
-    assert record.proven_signatures(tmp_path / "1") == ()
+    assert not (tmp_path / "1" / export_record.TFLITE).exists()
+    assert export_record.proven_signatures(tmp_path / "1") == ()

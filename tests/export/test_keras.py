@@ -12,7 +12,7 @@ from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import Exported, export_keras
 from tfx_export.errors import PublishError, SpecError, TfxExportError, VerificationError, VersionError
 from tfx_export.exporting.extras import Extras
-from tfx_export.savedmodel import record
+from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.reader import read_signatures
 
 # Where the test itself compares, or nothing is computed.
@@ -148,10 +148,10 @@ def test_an_export_that_computes_something_else_is_not_published(tmp_path: Path)
 def test_the_record_tells_source_libraries_and_verification(tmp_path: Path) -> None:
     file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
     exported = export_keras(file, tmp_path / "m")
-    kept = record.read(exported.path)
+    kept = export_record.read(exported.path)
     assert kept == exported.record
     assert kept
-    assert kept.source == record.Source("keras", "m.keras", record.sha256(file))
+    assert kept.source == export_record.Source("keras", "m.keras", export_record.sha256(file))
     assert kept.libraries["keras"] == keras_models.library("keras").__version__
     assert kept.verification
     assert {check.output: check.verdict for check in kept.verification.checks} == {"kind": "equal", "price": "equal"}

@@ -12,7 +12,7 @@ from tfx_export import export_keras
 from tfx_export.exporting.probes import generated
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import PREDICT, Shape, Signature, TensorSpec
-from tfx_export.savedmodel.string_use import StringUses
+from tfx_export.savedmodel.string_inputs import StringUses
 
 
 @pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_HALF", "DT_INT8", "DT_INT32", "DT_BOOL"])

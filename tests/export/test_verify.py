@@ -11,7 +11,7 @@ import pytest
 from tests.support import keras_models, three_signatures
 from tfx_export import Extras, SignatureEditor, export_keras, verify
 from tfx_export.errors import SavedModelError, SpecError, VerificationError
-from tfx_export.savedmodel.record import describe
+from tfx_export.savedmodel.export_record import describe
 
 Answer = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
 SOURCE: Answer = partial(three_signatures.answer, three_signatures.weights())

@@ -15,7 +15,7 @@ from tfx_export.errors import SpecError
 from tfx_export.exporting.extras import Extras, finish
 from tfx_export.exporting.warmup import read
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.warmup import FILE
+from tfx_export.savedmodel.warmup_requests import FILE
 from tfx_export.wire.tfrecord import read_records, write_records
 
 X = np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32)

@@ -10,10 +10,10 @@ import pytest
 
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.diff import diff
-from tfx_export.savedmodel.editor import SignatureEditor
-from tfx_export.savedmodel.listing import list_all
 from tfx_export.savedmodel.reader import read_index
+from tfx_export.savedmodel.saved_model_cli_text import list_all
 from tfx_export.savedmodel.scan import scan
+from tfx_export.savedmodel.signature_editor import SignatureEditor
 from tfx_export.savedmodel.summary import show
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tfx_export.errors import PublishError, VersionError
 from tfx_export.savedmodel.publish import publish, staging
-from tfx_export.savedmodel.versions import list_versions, resolve_version
+from tfx_export.savedmodel.version_folders import list_versions, resolve_version
 
 WRITER = """
 import sys, time

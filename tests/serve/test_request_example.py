@@ -8,7 +8,7 @@ import pytest
 
 from serve.request_example import request_example
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.string_use import StringUses
+from tfx_export.savedmodel.string_inputs import StringUses
 
 NOTHING = ("", None)
 

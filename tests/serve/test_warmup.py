@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.server import RunningServer, publish
 from tfx_export import wire
-from tfx_export.savedmodel.warmup import FILE
+from tfx_export.savedmodel.warmup_requests import FILE
 from tfx_export.wire.tfrecord import write_records
 
 VECTOR = "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1"

@@ -22,8 +22,8 @@ def command(directory: Path, lang: str, signature_def: str, model_name: str | No
     from tfx_export.errors import SpecError
     from tfx_export.sample import sample
     from tfx_export.savedmodel.reader import is_saved_model, read_signatures
-    from tfx_export.savedmodel.string_use import StringUses
-    from tfx_export.savedmodel.versions import list_versions
+    from tfx_export.savedmodel.string_inputs import StringUses
+    from tfx_export.savedmodel.version_folders import list_versions
 
     versions = list_versions(directory)
     version = next(iter(versions.values()), directory)

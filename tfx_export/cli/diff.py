@@ -28,7 +28,7 @@ def command(a: Path, b: Path, tag_set: str | None, as_json: bool) -> None:
     Exit code: 0 compatible or equal, 1 breaking, 2 no SavedModel.
     """
     from tfx_export.savedmodel.diff import diff
-    from tfx_export.savedmodel.history import newest_saved_model
+    from tfx_export.savedmodel.version_history import newest_saved_model
 
     difference = diff(newest_saved_model(a), newest_saved_model(b), tag_set=tag_set)
     if as_json:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tfx_export.exporting.extras import PRECISIONS, Extras
-from tfx_export.savedmodel.record import Check, describe
+from tfx_export.savedmodel.export_record import Check, describe
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -54,7 +54,7 @@ def command(
     from tfx_export.cli import run_inputs
     from tfx_export.cli.feedback import steps
     from tfx_export.exporting.run import run
-    from tfx_export.savedmodel.history import newest_saved_model
+    from tfx_export.savedmodel.version_history import newest_saved_model
 
     folder = newest_saved_model(folder)
     values = {

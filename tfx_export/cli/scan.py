@@ -22,8 +22,8 @@ def command(folder: Path, tag_set: str | None, op_denylist: str | None, as_json:
 
     Exit code: 0 nothing found, 1 something found, 2 no SavedModel.
     """
-    from tfx_export.savedmodel.history import newest_saved_model
     from tfx_export.savedmodel.scan import scan
+    from tfx_export.savedmodel.version_history import newest_saved_model
 
     denied = None if op_denylist is None else {op.strip() for op in op_denylist.split(",") if op.strip()}
     report = scan(newest_saved_model(folder), tag_set=tag_set, denied_ops=denied)

@@ -8,12 +8,12 @@ import click
 
 from tfx_export import wire
 from tfx_export.cli.folder_option import takes_folder
-from tfx_export.savedmodel import listing
+from tfx_export.savedmodel import saved_model_cli_text
 from tfx_export.savedmodel.functions import root_functions
 from tfx_export.savedmodel.graph import ops_used, parse_graph
 from tfx_export.savedmodel.reader import is_saved_model, narrow, read_index
 from tfx_export.savedmodel.summary import summarize
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 
 
 @click.command("show")
@@ -60,20 +60,20 @@ def command(
 
         print_tree(summarize(folder, index), dict(_details(index)) if everything or list_ops else {})
     elif everything:
-        _print(listing.list_all(index))
+        _print(saved_model_cli_text.list_all(index))
     elif one_graph:
         _print(_list_graph(index.meta_graphs[0], list_ops, signature_def))
     else:
-        _print(listing.list_tag_sets(index))
+        _print(saved_model_cli_text.list_tag_sets(index))
 
 
 def _list_graph(meta_graph: wire.Message, list_ops: bool, signature_def: str | None) -> Iterator[str]:
     if list_ops:
-        yield from listing.list_ops(meta_graph, parse_graph(meta_graph))
+        yield from saved_model_cli_text.list_ops(meta_graph, parse_graph(meta_graph))
     if signature_def is None:
-        yield from listing.list_signature_keys(meta_graph)
+        yield from saved_model_cli_text.list_signature_keys(meta_graph)
     else:
-        yield from listing.list_signature(meta_graph.signature_def[signature_def])
+        yield from saved_model_cli_text.list_signature(meta_graph.signature_def[signature_def])
 
 
 def _details(index: wire.Message) -> Iterator[tuple[tuple[str, ...], dict[str, list[str]]]]:
@@ -101,7 +101,7 @@ def _print_json(folder: Path, index: wire.Message, details: bool) -> None:
 
 def _show_versions(model: Path, as_json: bool) -> None:
     from tfx_export.cli.versions import print_versions
-    from tfx_export.savedmodel.history import versions
+    from tfx_export.savedmodel.version_history import versions
 
     print_versions(versions(model), as_json)
 

@@ -37,7 +37,7 @@ def editing(edit: Edit) -> Edit:
     def run(folder: Path, out: Path | None, in_place: bool, tag_set: str | None, **arguments: Any) -> None:
         if (out is None) == (not in_place):
             raise SpecError("Where should the result go?", hint="Give either --out NEW_FOLDER or --in-place.")
-        from tfx_export.savedmodel.editor import SignatureEditor
+        from tfx_export.savedmodel.signature_editor import SignatureEditor
 
         editor = SignatureEditor(folder, tag_set)
         edit(editor, **arguments)

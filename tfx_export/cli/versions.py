@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.filesize import decimal
 
-from tfx_export.savedmodel.history import VersionSummary
+from tfx_export.savedmodel.version_history import VersionSummary
 
 
 @click.command("versions")
@@ -22,7 +22,7 @@ def command(model: Path, as_json: bool) -> None:
     MODEL is the folder that holds the version folders. Newest first: servers serve the first line. Below a version
     stand the changes of its signatures since the one before, those that break clients marked with "!".
     """
-    from tfx_export.savedmodel.history import versions
+    from tfx_export.savedmodel.version_history import versions
 
     print_versions(versions(model), as_json)
 

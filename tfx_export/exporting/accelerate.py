@@ -14,9 +14,9 @@ from tfx_export.exporting.compare import LOW_PRECISION, TOLERANCES
 from tfx_export.exporting.extras import Precision
 from tfx_export.exporting.replay import Answers, Worker, replay
 from tfx_export.exporting.verify import Asked, callable_signatures, check_answers, requests_of
-from tfx_export.savedmodel.record import TFLITE, Accelerated, Check, describe, identity, sha256, verdict
+from tfx_export.savedmodel.export_record import TFLITE, Accelerated, Check, describe, identity, sha256, verdict
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.string_use import StringUses
+from tfx_export.savedmodel.string_inputs import StringUses
 from tfx_export.wire.tfrecord import write_records
 
 # Largest error, relative to the largest expected value, with which a signature is kept.

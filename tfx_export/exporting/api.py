@@ -19,9 +19,9 @@ from tfx_export.exporting.spec import ExportSpec
 from tfx_export.exporting.spec_file import read_spec
 from tfx_export.exporting.target import Exported, Report, Target
 from tfx_export.quiet import import_tensorflow
+from tfx_export.savedmodel.export_record import Source, Verification, sha256
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures, saved_model_file
-from tfx_export.savedmodel.record import Source, Verification, sha256
-from tfx_export.savedmodel.versions import NEXT
+from tfx_export.savedmodel.version_folders import NEXT
 
 
 @dataclass(frozen=True)

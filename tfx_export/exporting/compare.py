@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from tfx_export.savedmodel.dtypes import from_numpy
-from tfx_export.savedmodel.record import Check, Verdict
+from tfx_export.savedmodel.export_record import Check, Verdict
 
 # Largest error that counts as equal, relative to the largest expected value.
 TOLERANCES = {

@@ -25,7 +25,7 @@ import tensorflow as tf  # noqa: E402
 
 from tfx_export import wire  # noqa: E402
 from tfx_export.savedmodel import reader, tensor  # noqa: E402
-from tfx_export.savedmodel.record import TFLITE  # noqa: E402
+from tfx_export.savedmodel.export_record import TFLITE  # noqa: E402
 from tfx_export.wire.tfrecord import read_records  # noqa: E402
 
 _INIT_SIGNATURE = "__saved_model_init_op"

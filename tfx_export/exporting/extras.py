@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.files import require_file
-from tfx_export.savedmodel import record
+from tfx_export.savedmodel import export_record
+from tfx_export.savedmodel.export_record import Record, Source
 from tfx_export.savedmodel.publish import refusals
-from tfx_export.savedmodel.record import Record, Source
 
 if TYPE_CHECKING:
     from tfx_export.exporting.replay import Worker
@@ -113,7 +113,7 @@ def finish(
             verification=verification,
             accelerated=accelerated,
         )
-        record.write(folder, written)
+        export_record.write(folder, written)
     return written
 
 

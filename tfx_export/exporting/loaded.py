@@ -9,7 +9,7 @@ import numpy as np
 
 from tfx_export.exporting.replay import Arrays
 from tfx_export.quiet import import_tensorflow
-from tfx_export.savedmodel.record import TFLITE
+from tfx_export.savedmodel.export_record import TFLITE
 
 
 class SessionModel:

@@ -14,8 +14,8 @@ from tfx_export.exporting.graph import SourceGraph
 from tfx_export.exporting.replay import Worker
 from tfx_export.exporting.spec import ExportSpec, as_plain
 from tfx_export.exporting.target import Exported, Report, Target
+from tfx_export.savedmodel.export_record import Source
 from tfx_export.savedmodel.publish import prune, publish, staging
-from tfx_export.savedmodel.record import Source
 
 
 def export(

@@ -15,7 +15,7 @@ from tfx_export.exporting.composites import composites
 from tfx_export.exporting.replay import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
-from tfx_export.savedmodel.string_use import Feature, StringUse, StringUses
+from tfx_export.savedmodel.string_inputs import Feature, StringUse, StringUses
 
 ROWS = 4
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfx_export.errors import VersionError
+from tfx_export.savedmodel.export_record import Record
 from tfx_export.savedmodel.publish import check_folder
-from tfx_export.savedmodel.record import Record
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.versions import NEXT, parse_version, resolve_version
+from tfx_export.savedmodel.version_folders import NEXT, parse_version, resolve_version
 
 # Told what is being done now, in a few words.
 Report = Callable[[str], None]

@@ -16,10 +16,10 @@ from tfx_export.errors import VerificationError
 from tfx_export.exporting import compare, probes
 from tfx_export.exporting.replay import Answers, Arrays, Worker, predict_request, replay
 from tfx_export.exporting.tf_errors import reason
+from tfx_export.savedmodel.export_record import Check, Verification, describe
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.record import Check, Verification, describe
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.string_use import StringUses
+from tfx_export.savedmodel.string_inputs import StringUses
 
 # The source's own answer to the inputs of one signature, all by alias.
 Ask = Callable[[str, Arrays], Arrays]

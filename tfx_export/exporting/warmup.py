@@ -15,7 +15,7 @@ from tfx_export.exporting.probes import from_file
 from tfx_export.exporting.replay import Arrays, predict_request, replay
 from tfx_export.exporting.verify import Asked
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature
-from tfx_export.savedmodel.warmup import FILE
+from tfx_export.savedmodel.warmup_requests import FILE
 from tfx_export.wire.tfrecord import RecordError, read_records, write_records
 
 # TensorFlow Serving fails to load a version with more.

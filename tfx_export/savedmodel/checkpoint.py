@@ -15,9 +15,9 @@ from google.protobuf.message import DecodeError
 
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
-from tfx_export.savedmodel.varint import read_varints
 from tfx_export.wire.pool import Message, message_class
 from tfx_export.wire.tfrecord import masked
+from tfx_export.wire.varint import read_varints
 
 _HEADER = message_class("tensorflow.BundleHeaderProto")
 _ENTRY = message_class("tensorflow.BundleEntryProto")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tfx_export import wire
 from tfx_export.savedmodel.graph import loaded_names, parse_objects
-from tfx_export.savedmodel.structure import decode
+from tfx_export.savedmodel.structured_value import decode
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 from secrets import token_hex
 
 from tfx_export.errors import PublishError
-from tfx_export.savedmodel.locks import Ownership, folder_lock, is_abandoned
-from tfx_export.savedmodel.versions import check_version, list_versions, resolve_version
+from tfx_export.savedmodel.folder_locks import Ownership, folder_lock, is_abandoned
+from tfx_export.savedmodel.version_folders import check_version, list_versions, resolve_version
 
 _STAGING = ".tfx-export-staging-"
 _REPLACED = ".tfx-export-replaced-"

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 
 BINARY = "saved_model.pb"
 TEXT = "saved_model.pbtxt"

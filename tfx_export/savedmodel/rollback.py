@@ -10,10 +10,10 @@ import shutil
 from pathlib import Path
 
 from tfx_export.errors import VersionError
-from tfx_export.savedmodel.history import content
 from tfx_export.savedmodel.publish import publish, refusals, staging
 from tfx_export.savedmodel.reader import read_index
-from tfx_export.savedmodel.versions import NEXT, list_versions
+from tfx_export.savedmodel.version_folders import NEXT, list_versions
+from tfx_export.savedmodel.version_history import content
 
 
 def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:

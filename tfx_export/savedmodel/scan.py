@@ -16,9 +16,9 @@ from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.checkpoint import Variable, read_variables
+from tfx_export.savedmodel.denied_ops import nodes, reason
 from tfx_export.savedmodel.graph import parse_graph
 from tfx_export.savedmodel.reader import choose_meta_graph, read_index
-from tfx_export.savedmodel.risky_ops import nodes, reason
 
 _BLOCK = 1 << 20
 _BFLOAT16 = np.dtype(ml_dtypes.bfloat16)

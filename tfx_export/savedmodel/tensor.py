@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name, dtype_number, from_numpy, numpy_dtype
-from tfx_export.savedmodel.varint import encode_varints, length_prefix, read_varints
+from tfx_export.wire.varint import encode_varints, length_prefix, read_varints
 
 Array = NDArray[np.generic]
 

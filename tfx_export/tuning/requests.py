@@ -50,7 +50,7 @@ def _choose(signatures: Mapping[str, Signature], name: str) -> Signature:
 def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iterator[list[dict[str, np.ndarray]]]:
     import_tensorflow()
     from tfx_export.exporting import probes
-    from tfx_export.savedmodel.string_use import StringUses
+    from tfx_export.savedmodel.string_inputs import StringUses
 
     if probe is None:
         for generated in probes.generated(signature, StringUses(version, ["serve"]), rows=1):

@@ -11,7 +11,7 @@ from pathlib import Path
 from tfx_export.client import Client
 from tfx_export.errors import PublishError, SavedModelError
 from tfx_export.savedmodel.reader import is_saved_model
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 from tfx_export.tuning.load import WARMUP, measure
 from tfx_export.tuning.requests import acceptable_requests
 from tfx_export.tuning.search import best, search

@@ -16,8 +16,8 @@ from serve.transport.rest.message import Answer, Request
 from tfx_export import snippets
 from tfx_export.errors import SavedModelError
 from tfx_export.sample import sample, uses_of
-from tfx_export.savedmodel.string_use import StringUse
-from tfx_export.savedmodel.versions import parse_version
+from tfx_export.savedmodel.string_inputs import StringUse
+from tfx_export.savedmodel.version_folders import parse_version
 
 _MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css"}
 

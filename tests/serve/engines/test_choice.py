@@ -12,7 +12,7 @@ from serve import engines
 from serve.config import Config
 from serve.engines.choice import LITERT, TENSORFLOW, Assignment, assign
 from tests.support import three_signatures
-from tfx_export.savedmodel import record
+from tfx_export.savedmodel import export_record
 
 pytest.importorskip("ai_edge_litert")
 
@@ -23,7 +23,7 @@ def untouched(version: Path) -> None: ...
 
 
 def another_file(version: Path) -> None:
-    (version / record.TFLITE).write_bytes((version / record.TFLITE).read_bytes() + b"\0")
+    (version / export_record.TFLITE).write_bytes((version / export_record.TFLITE).read_bytes() + b"\0")
 
 
 def other_weights(version: Path) -> None:
@@ -31,17 +31,17 @@ def other_weights(version: Path) -> None:
 
 
 def no_record(version: Path) -> None:
-    (version / record.FILE).unlink()
+    (version / export_record.FILE).unlink()
 
 
 def dead_outputs(version: Path) -> None:
-    kept = json.loads((version / record.FILE).read_text())
+    kept = json.loads((version / export_record.FILE).read_text())
     kept["accelerated"]["checks"][0]["verdict"] = "unproven"
-    (version / record.FILE).write_text(json.dumps(kept))
+    (version / export_record.FILE).write_text(json.dumps(kept))
 
 
 def only_saved_model(version: Path) -> None:
-    (version / record.TFLITE).unlink()
+    (version / export_record.TFLITE).unlink()
 
 
 def only_lite_model(version: Path) -> None:

@@ -17,7 +17,7 @@ from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
 from tests.support import three_signatures
 from tests.support.server import PATIENCE, starting, wait_until
-from tfx_export.savedmodel.record import TFLITE
+from tfx_export.savedmodel.export_record import TFLITE
 from tfx_export.savedmodel.signature import PREDICT, REGRESS, Signature
 
 pytest.importorskip("ai_edge_litert")

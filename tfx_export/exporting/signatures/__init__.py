@@ -14,7 +14,7 @@ from tfx_export.exporting.graph import Arrays, SourceGraph
 from tfx_export.exporting.signatures import example, heads, image, raw
 from tfx_export.exporting.signatures.tensors import Tensors, tensor_specs
 from tfx_export.exporting.spec import ExportSpec, SignatureSpec, default_of
-from tfx_export.savedmodel.contracts import check_contract, method_name
+from tfx_export.savedmodel.serving_methods import check_contract, method_name
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tfx_export.errors import SavedModelError
-from tfx_export.savedmodel import record
-from tfx_export.savedmodel.record import Accelerated, Check, Record, Source, Verification
+from tfx_export.savedmodel import export_record
+from tfx_export.savedmodel.export_record import Accelerated, Check, Record, Source, Verification
 
 
-def check(signature: str, verdict: record.Verdict, output: str = "y") -> Check:
+def check(signature: str, verdict: export_record.Verdict, output: str = "y") -> Check:
     return Check(signature, output, "DT_FLOAT", verdict, 1e-7, 1e-4)
 
 
@@ -21,9 +21,9 @@ def version(tmp_path: Path) -> Path:
     for name in ("saved_model.pb", "model.tflite", "variables/variables.index"):
         (tmp_path / name).write_text(name)
     checks = (check("a", "equal"), check("a", "unproven", "z"), check("dead", "unproven"), check("off", "differs"))
-    digest = record.sha256(tmp_path / "model.tflite")
+    digest = export_record.sha256(tmp_path / "model.tflite")
     names = tuple(dict.fromkeys(one.signature for one in checks))
-    accelerated = Accelerated(digest, "float32", record.identity(tmp_path), names, {"b": "ParseExample"}, checks)
+    accelerated = Accelerated(digest, "float32", export_record.identity(tmp_path), names, {"b": "ParseExample"}, checks)
     whole = Record(
         tool="1.0",
         created="2026-01-01T00:00:00Z",
@@ -33,39 +33,39 @@ def version(tmp_path: Path) -> Path:
         verification=Verification("data.npz", checks),
         accelerated=accelerated,
     )
-    record.write(tmp_path, whole)
-    assert record.read(tmp_path) == whole
+    export_record.write(tmp_path, whole)
+    assert export_record.read(tmp_path) == whole
     return tmp_path
 
 
 def test_only_signatures_with_equal_live_outputs_are_proven(version: Path) -> None:
-    assert record.proven_signatures(version) == ("a",)
+    assert export_record.proven_signatures(version) == ("a",)
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "model.tflite", "variables/variables.index"])
 @pytest.mark.parametrize("change", [lambda path: path.write_text("else"), lambda path: path.unlink()])
 def test_nothing_is_proven_of_other_bytes(version: Path, name: str, change: Callable[[Path], object]) -> None:
     change(version / name)
-    assert record.proven_signatures(version) == ()
+    assert export_record.proven_signatures(version) == ()
 
 
 def test_a_folder_without_record_has_none(tmp_path: Path) -> None:
-    assert record.read(tmp_path) is None
-    assert record.proven_signatures(tmp_path) == ()
+    assert export_record.read(tmp_path) is None
+    assert export_record.proven_signatures(tmp_path) == ()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tool": 1, "source": null, "verification": null, "surplus": 2}'])
 def test_a_record_that_is_none_is_refused_and_proves_nothing(version: Path, text: str) -> None:
-    (version / record.FILE).write_text(text)
+    (version / export_record.FILE).write_text(text)
     with pytest.raises(SavedModelError, match="no record of this tool"):
-        record.read(version)
-    assert record.proven_signatures(version) == ()
+        export_record.read(version)
+    assert export_record.proven_signatures(version) == ()
 
 
 def test_a_bare_record_survives(tmp_path: Path) -> None:
     bare = replace(Record("1.0", "now"), libraries={"python": "3.11"})
-    record.write(tmp_path, bare)
-    assert record.read(tmp_path) == bare
+    export_record.write(tmp_path, bare)
+    assert export_record.read(tmp_path) == bare
 
 
 def test_the_digest_of_a_folder_follows_names_and_contents(tmp_path: Path) -> None:
@@ -74,5 +74,5 @@ def test_the_digest_of_a_folder_follows_names_and_contents(tmp_path: Path) -> No
         folder = tmp_path / f"{name}{text}"
         folder.mkdir()
         (folder / name).write_text(text)
-        digests.add(record.sha256(folder))
+        digests.add(export_record.sha256(folder))
     assert len(digests) == 3

@@ -8,10 +8,10 @@ from typing import Any
 
 from tfx_export.errors import SavedModelError, VersionError
 from tfx_export.savedmodel.diff import Change, signature_changes
+from tfx_export.savedmodel.export_record import identity, sha256
 from tfx_export.savedmodel.reader import is_saved_model
-from tfx_export.savedmodel.record import identity, sha256
 from tfx_export.savedmodel.summary import SavedModelSummary, show
-from tfx_export.savedmodel.versions import list_versions
+from tfx_export.savedmodel.version_folders import list_versions
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError, SpecError
-from tfx_export.savedmodel import warmup
-from tfx_export.savedmodel.contracts import check_contract, method_name
+from tfx_export.savedmodel import warmup_requests
 from tfx_export.savedmodel.graph_tensors import find_tensor
-from tfx_export.savedmodel.objects import ObjectSignatures
+from tfx_export.savedmodel.object_graph import ObjectSignatures
 from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read_index
-from tfx_export.savedmodel.rewrite import rewrite_copy, rewrite_in_place
+from tfx_export.savedmodel.save_edited import rewrite_copy, rewrite_in_place
+from tfx_export.savedmodel.serving_methods import check_contract, method_name
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
@@ -32,7 +32,7 @@ class SignatureEditor:
         self._signatures = self._meta_graph.signature_def
         graph = self._meta_graph.object_graph_def
         self._objects = ObjectSignatures(graph) if graph else None
-        self._requests = warmup.Translation()
+        self._requests = warmup_requests.Translation()
 
     def add(self, name: str, like: str, outputs: tuple[str, ...] = ()) -> None:
         """Add `name` with the inputs, outputs and method of `like`; of its outputs only `outputs`, if given."""

@@ -7,7 +7,7 @@ from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name
 from tfx_export.savedmodel.functions import FunctionOption, has_object_graph, root_functions
 from tfx_export.savedmodel.graph import ops_used, parse_graph
-from tfx_export.savedmodel.structure import TensorType
+from tfx_export.savedmodel.structured_value import TensorType
 
 
 def list_tag_sets(index: wire.Message) -> Iterator[str]:
