@@ -5,13 +5,13 @@ import json
 from tfx_export.errors import SavedModelError
 from tfx_export.sample import sample
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.string_inputs import StringUses
+from tfx_export.savedmodel.string_inputs import StringInputs
 
 # What still fits on a line.
 MAX_EXAMPLE_ELEMENTS = 16
 
 
-def request_example(signature: Signature | None, uses: StringUses | None) -> tuple[str, str]:
+def request_example(signature: Signature | None, uses: StringInputs | None) -> tuple[str, str]:
     """Verb and body of a REST request for `signature`; both empty if there is none that is short enough to type."""
     if signature is None or not signature.inputs:
         return "", ""

@@ -22,7 +22,7 @@ from serve.inference import (
 )
 from tfx_export import wire
 from tfx_export.savedmodel.signature import CLASSIFY
-from tfx_export.savedmodel.warmup_requests import FILE
+from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import RecordError, read_records
 
 MAX_RECORDS = 1000
@@ -34,7 +34,7 @@ def replay(model: LoadedModel, path: Path, *, iterations: int = 1) -> int:
     Raises the ServeError of the first request that fails, DATA_LOSS for a damaged file, INVALID_ARGUMENT for one that
     holds something else or more than 1000 records: the version must then not be served.
     """
-    file = path / FILE
+    file = path / WARMUP_FILE
     if not file.is_file():
         return 0
     started = time.perf_counter()

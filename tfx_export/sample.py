@@ -10,7 +10,7 @@ from typing import Any, Literal
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, TensorSpec
-from tfx_export.savedmodel.string_inputs import Feature, StringUse, StringUses
+from tfx_export.savedmodel.string_inputs import Feature, StringInput, StringInputs
 
 Verb = Literal["predict", "classify", "regress"]
 
@@ -48,7 +48,7 @@ class Sample:
         return {"inputs": values} if self.verb == "predict" else {"examples": [values]}
 
 
-def sample(signature: Signature, uses: StringUses | None) -> Sample:
+def sample(signature: Signature, uses: StringInputs | None) -> Sample:
     """A request for `signature`: free dimensions have the size 1. Without `uses` every string is taken for text.
 
     Raises SavedModelError if the graph, which tells what a string holds, cannot be read.
@@ -72,9 +72,9 @@ def verb_of(signature: Signature) -> Verb:
     return "predict"
 
 
-def uses_of(signature: Signature, uses: StringUses | None) -> dict[str, StringUse]:
+def uses_of(signature: Signature, uses: StringInputs | None) -> dict[str, StringInput]:
     """What the string inputs of `signature` hold, by name."""
-    text = StringUse(image=False, features={}, words=())
+    text = StringInput(image=False, features={}, words=())
     return {
         name: uses.of(spec.tensor) if uses else text
         for name, spec in signature.inputs.items()
@@ -89,7 +89,7 @@ def _filled(value: Value) -> Any:
     return filled
 
 
-def _input(spec: TensorSpec, use: StringUse | None) -> Value:
+def _input(spec: TensorSpec, use: StringInput | None) -> Value:
     """A free rank is taken as one dimension."""
     shape = (1,) if spec.shape is None else tuple(1 if size is None else size for size in spec.shape)
     if use and use.image:
@@ -114,7 +114,7 @@ def _zero(dtype: str) -> bool | int | float | str:
     return zeros.get(numpy_dtype(dtype).kind, 0.5)
 
 
-def _example(use: StringUse) -> bytes:
+def _example(use: StringInput) -> bytes:
     example = wire.Example()
     for name, feature in use.features.items():
         value = _feature(feature)

@@ -7,8 +7,8 @@ from typing import TypeAlias
 from serve.codec.tensor import serialize
 from tfx_export import wire
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.tensor import Array, before_values
-from tfx_export.wire.varint import length_prefix
+from tfx_export.savedmodel.tensor import Array, bytes_before_values
+from tfx_export.wire.varint import encode_varint
 
 # `outputs` is a map: each entry a message of its own, with a key and a value. Tag numbers as in predict.proto.
 _ENTRY, _KEY, _VALUE = b"\x0a", b"\x0a", b"\x12"
@@ -42,7 +42,7 @@ def _around_values(
     parts, start = [], _spec(model, version, signature)
     for name, dtype, shape, size in forms:
         try:
-            before = before_values(dtype, shape, size, as_content=as_content)
+            before = bytes_before_values(dtype, shape, size, as_content=as_content)
         except KeyError:
             return None
         if before is None:
@@ -65,5 +65,5 @@ def _spec(model: str, version: int, signature: str) -> bytes:
 def _entry_head(name: str, size: int) -> bytes:
     """What an entry of `outputs` is up to its tensor of `size` bytes."""
     key = name.encode()
-    head = b"".join((_KEY, length_prefix(len(key)), key, _VALUE, length_prefix(size)))
-    return b"".join((_ENTRY, length_prefix(len(head) + size), head))
+    head = b"".join((_KEY, encode_varint(len(key)), key, _VALUE, encode_varint(size)))
+    return b"".join((_ENTRY, encode_varint(len(head) + size), head))

@@ -51,7 +51,7 @@ def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
     assert check.error <= check.tolerance
     assert ("same top class in 5 of 5 rows" in check.note) == (precision != "float32")
     assert export_record.proven_signatures(folder) == ("serving_default",)
-    kept = json.loads((folder / export_record.FILE).read_text())["accelerated"]
+    kept = json.loads((folder / export_record.RECORD_FILE).read_text())["accelerated"]
     assert (kept["file"], kept["precision"]) == ("model.tflite", precision)
     assert kept["sha256"] == export_record.sha256(folder / "model.tflite")
     assert kept["of"] == export_record.identity(classifier)

@@ -15,7 +15,7 @@ from tfx_export.errors import SpecError
 from tfx_export.exporting.extras import Extras, finish
 from tfx_export.exporting.warmup import read
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.warmup_requests import FILE
+from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import read_records, write_records
 
 X = np.random.default_rng(0).standard_normal((3, 12)).astype(np.float32)
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, classifier: Path) -> Path:
 def logs(folder: Path, extras: Extras) -> list[wire.Message]:
     ask = partial(three_signatures.answer, three_signatures.weights())
     finish(folder, extras, ask, tags=["serve"], source=None, spec={}, report=lambda step: None)
-    return [wire.PredictionLog.FromString(record) for record in read_records(folder / FILE)]
+    return [wire.PredictionLog.FromString(record) for record in read_records(folder / WARMUP_FILE)]
 
 
 def requests(found: list[wire.Message]) -> list[tuple[str, str, list[int]]]:
@@ -57,7 +57,7 @@ def test_generated_requests_speak_the_method_of_each_signature(folder: Path) -> 
         ("predict_log", "serving_default", [1]),
         ("predict_log", "serving_default", [1]),
     ]
-    stock = [prediction_log_pb2.PredictionLog.FromString(record) for record in read_records(folder / FILE)]
+    stock = [prediction_log_pb2.PredictionLog.FromString(record) for record in read_records(folder / WARMUP_FILE)]
     assert [log.WhichOneof("log_type") for log in stock] == ["classify_log"] * 2 + ["predict_log"] * 4
 
 
@@ -120,4 +120,4 @@ def test_a_file_that_does_not_fit_is_refused_and_nothing_is_written(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(SpecError, match=message):
         logs(folder, Extras(verify=False, warmup_from=tmp_path / name))
-    assert not (folder / FILE).exists()
+    assert not (folder / WARMUP_FILE).exists()

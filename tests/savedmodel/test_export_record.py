@@ -8,7 +8,7 @@ import pytest
 
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import export_record
-from tfx_export.savedmodel.export_record import Accelerated, Check, Record, Source, Verification
+from tfx_export.savedmodel.export_record import Accelerated, Check, ExportRecord, Source, Verification
 
 
 def check(signature: str, verdict: export_record.Verdict, output: str = "y") -> Check:
@@ -24,7 +24,7 @@ def version(tmp_path: Path) -> Path:
     digest = export_record.sha256(tmp_path / "model.tflite")
     names = tuple(dict.fromkeys(one.signature for one in checks))
     accelerated = Accelerated(digest, "float32", export_record.identity(tmp_path), names, {"b": "ParseExample"}, checks)
-    whole = Record(
+    whole = ExportRecord(
         tool="1.0",
         created="2026-01-01T00:00:00Z",
         source=Source("keras", "model.h5", "00"),
@@ -56,14 +56,14 @@ def test_a_folder_without_record_has_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tool": 1, "source": null, "verification": null, "surplus": 2}'])
 def test_a_record_that_is_none_is_refused_and_proves_nothing(version: Path, text: str) -> None:
-    (version / export_record.FILE).write_text(text)
+    (version / export_record.RECORD_FILE).write_text(text)
     with pytest.raises(SavedModelError, match="no record of this tool"):
         export_record.read(version)
     assert export_record.proven_signatures(version) == ()
 
 
 def test_a_bare_record_survives(tmp_path: Path) -> None:
-    bare = replace(Record("1.0", "now"), libraries={"python": "3.11"})
+    bare = replace(ExportRecord("1.0", "now"), libraries={"python": "3.11"})
     export_record.write(tmp_path, bare)
     assert export_record.read(tmp_path) == bare
 

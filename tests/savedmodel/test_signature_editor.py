@@ -228,10 +228,12 @@ def test_warmup_requests_follow_the_edit(saved_models: Path, tmp_path: Path) -> 
     folder = tmp_path / "1"
     shutil.copytree(saved_models / "keras3_export", folder)
     (folder / "assets.extra").mkdir()
-    write_records(folder / warmup_requests.FILE, [request("serve", "left", "right"), request("", "left", "right")])
+    write_records(
+        folder / warmup_requests.WARMUP_FILE, [request("serve", "left", "right"), request("", "left", "right")]
+    )
     for arguments in ("rename serve old", "rename-input old right s", "remove serving_default"):
         tfx_export("sig", *arguments.split(), "--dir", folder, "--in-place")
-    (record,) = read_records(folder / warmup_requests.FILE)
+    (record,) = read_records(folder / warmup_requests.WARMUP_FILE)
     spoken = wire.PredictionLog.FromString(record).predict_log.request
     assert spoken.model_spec.signature_name == "old"
     assert sorted(spoken.inputs) == ["left", "s"]

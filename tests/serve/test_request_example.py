@@ -8,7 +8,7 @@ import pytest
 
 from serve.request_example import request_example
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.string_inputs import StringUses
+from tfx_export.savedmodel.string_inputs import StringInputs
 
 NOTHING = ("", None)
 
@@ -28,7 +28,7 @@ def test_the_request_fits_the_signature(
     served_models: Path, model: str, signature: str, wanted: tuple[str, Any]
 ) -> None:
     folder = served_models / model / "1"
-    verb, body = request_example(read_signatures(folder).get(signature), StringUses(folder, ["serve"]))
+    verb, body = request_example(read_signatures(folder).get(signature), StringInputs(folder, ["serve"]))
     assert (verb, json.loads(body or "null")) == wanted
 
 
@@ -36,4 +36,4 @@ def test_without_a_graph_to_look_into_a_string_is_text(served_models: Path, tmp_
     found = read_signatures(served_models / "pictures" / "1")["serving_default"]
     assert json.loads(request_example(found, None)[1]) == {"inputs": {"image_bytes": ["text"]}}
     (tmp_path / "saved_model.pb").write_bytes(b"\x12no graph")
-    assert request_example(found, StringUses(tmp_path, ["serve"])) == ("", "")
+    assert request_example(found, StringInputs(tmp_path, ["serve"])) == ("", "")

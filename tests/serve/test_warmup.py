@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.server import RunningServer, publish
 from tfx_export import wire
-from tfx_export.savedmodel.warmup_requests import FILE
+from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import write_records
 
 VECTOR = "dtype: DT_FLOAT tensor_shape { dim { size: 1 } } float_val: 1"
@@ -24,7 +24,7 @@ WORDS = [
 
 def with_warmup(version: Path, model: Path, records: list[bytes]) -> Path:
     publish(version, model)
-    file = model / version.name / FILE
+    file = model / version.name / WARMUP_FILE
     file.parent.mkdir(exist_ok=True)
     write_records(file, records)
     return model

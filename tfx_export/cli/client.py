@@ -22,7 +22,7 @@ def command(directory: Path, lang: str, signature_def: str, model_name: str | No
     from tfx_export.errors import SpecError
     from tfx_export.sample import sample
     from tfx_export.savedmodel.reader import is_saved_model, read_signatures
-    from tfx_export.savedmodel.string_inputs import StringUses
+    from tfx_export.savedmodel.string_inputs import StringInputs
     from tfx_export.savedmodel.version_folders import list_versions
 
     versions = list_versions(directory)
@@ -35,5 +35,5 @@ def command(directory: Path, lang: str, signature_def: str, model_name: str | No
         )
     folder = directory.resolve()
     name = model_name or (folder.parent if is_saved_model(folder) else folder).name
-    request = sample(signatures[signature_def], StringUses(version, ["serve"]))
+    request = sample(signatures[signature_def], StringInputs(version, ["serve"]))
     click.echo(snippets.render(lang, name, signature_def, request, rest=rest, grpc=grpc), nl=False)

@@ -16,7 +16,7 @@ from tfx_export.errors import SourceError
 
 if TYPE_CHECKING:
     from tfx_export.client import Model
-    from tfx_export.client.replay import Replayed
+    from tfx_export.client.replay import ReplayedRequest
 
 # So many differences are printed; all of them are counted.
 SHOWN = 10
@@ -63,7 +63,7 @@ def command(
 
     report = Report(tolerance)
     with Connection(**connection).grpc() as client:
-        replayed: Iterator[Replayed] = replay(islice(_records(logs), limit), client, target)
+        replayed: Iterator[ReplayedRequest] = replay(islice(_records(logs), limit), client, target)
         for each in replayed:
             for line in report.add(each):
                 if not as_json and report.problems <= SHOWN:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tfx_export.client.replay import Replayed
+from tfx_export.client.replay import ReplayedRequest
 from tfx_export.exporting.compare import compare
 
 
@@ -24,7 +24,7 @@ class Report:
     def problems(self) -> int:
         return self.different + self.refused
 
-    def add(self, replayed: Replayed) -> Iterator[str]:
+    def add(self, replayed: ReplayedRequest) -> Iterator[str]:
         """Count one request. A line for each thing that is wrong with its answer."""
         found = list(self._compare(replayed))
         if replayed.answer is None:
@@ -57,7 +57,7 @@ class Report:
             "differences": self._differences,
         }
 
-    def _compare(self, replayed: Replayed) -> Iterator[str]:
+    def _compare(self, replayed: ReplayedRequest) -> Iterator[str]:
         if replayed.answer is None:
             yield f"refused: {replayed.error}"
             return

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tfx_export import wire
 from tfx_export.client import calls
-from tfx_export.client.calls import Call, FeatureValue, Model, VersionState
+from tfx_export.client.calls import FeatureValue, Model, UnaryCall, VersionState
 from tfx_export.errors import TfxExportError
 from tfx_export.savedmodel.signature import Signature
 
@@ -62,7 +62,7 @@ class Client:
         self._metadata = _metadata(token)
         self._timeout = timeout
 
-    def send(self, call: Call[T]) -> T:
+    def send(self, call: UnaryCall[T]) -> T:
         """What `call` reads from the answer; the other methods are this one with a call of `calls`."""
         method = self._channel.unary_unary(
             call.path, type(call.request).SerializeToString, call.response_class.FromString
@@ -123,7 +123,7 @@ class AsyncClient:
         self._metadata = _metadata(token)
         self._timeout = timeout
 
-    async def send(self, call: Call[T]) -> T:
+    async def send(self, call: UnaryCall[T]) -> T:
         """As `Client.send`."""
         method = self._channel.unary_unary(
             call.path, type(call.request).SerializeToString, call.response_class.FromString

@@ -46,7 +46,7 @@ class VersionState:
 
 
 @dataclass(frozen=True)
-class Call(Generic[T]):
+class UnaryCall(Generic[T]):
     """A request, where it goes, and how its answer is read."""
 
     service: str
@@ -65,7 +65,7 @@ class Call(Generic[T]):
 
 def predict(
     model: Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
-) -> Call[dict[str, np.ndarray]]:
+) -> UnaryCall[dict[str, np.ndarray]]:
     request = wire.PredictRequest(model_spec=model.spec(), output_filter=outputs)
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tensor.encode(np.asarray(value), as_content=True))
@@ -73,24 +73,26 @@ def predict(
     def read(response: wire.Message) -> dict[str, np.ndarray]:
         return {name: tensor.decode(proto) for name, proto in response.outputs.items()}
 
-    return Call(PREDICTION_SERVICE, "Predict", request, read)
+    return UnaryCall(PREDICTION_SERVICE, "Predict", request, read)
 
 
-def classify(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> Call[list[list[tuple[str, float]]]]:
+def classify(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> UnaryCall[list[list[tuple[str, float]]]]:
     request = wire.ClassificationRequest(model_spec=model.spec(), input=_examples(examples))
 
     def read(response: wire.Message) -> list[list[tuple[str, float]]]:
         return [[(c.label, c.score) for c in one.classes] for one in response.result.classifications]
 
-    return Call(PREDICTION_SERVICE, "Classify", request, read)
+    return UnaryCall(PREDICTION_SERVICE, "Classify", request, read)
 
 
-def regress(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> Call[list[float]]:
+def regress(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> UnaryCall[list[float]]:
     request = wire.RegressionRequest(model_spec=model.spec(), input=_examples(examples))
-    return Call(PREDICTION_SERVICE, "Regress", request, lambda answer: [one.value for one in answer.result.regressions])
+    return UnaryCall(
+        PREDICTION_SERVICE, "Regress", request, lambda answer: [one.value for one in answer.result.regressions]
+    )
 
 
-def metadata(model: Model) -> Call[dict[str, Signature]]:
+def metadata(model: Model) -> UnaryCall[dict[str, Signature]]:
     request = wire.GetModelMetadataRequest(model_spec=model.spec(), metadata_field=["signature_def"])
 
     def read(response: wire.Message) -> dict[str, Signature]:
@@ -98,22 +100,24 @@ def metadata(model: Model) -> Call[dict[str, Signature]]:
         response.metadata["signature_def"].Unpack(found)
         return {name: Signature.from_proto(name, found.signature_def[name]) for name in sorted(found.signature_def)}
 
-    return Call(PREDICTION_SERVICE, "GetModelMetadata", request, read)
+    return UnaryCall(PREDICTION_SERVICE, "GetModelMetadata", request, read)
 
 
-def status(model: Model) -> Call[list[VersionState]]:
+def status(model: Model) -> UnaryCall[list[VersionState]]:
     def read(response: wire.Message) -> list[VersionState]:
         name_of = wire.ModelVersionStatus.State.Name
         return [
             VersionState(v.version, name_of(v.state), v.status.error_message) for v in response.model_version_status
         ]
 
-    return Call(MODEL_SERVICE, "GetModelStatus", wire.GetModelStatusRequest(model_spec=model.spec()), read)
+    return UnaryCall(MODEL_SERVICE, "GetModelStatus", wire.GetModelStatusRequest(model_spec=model.spec()), read)
 
 
-def reload_config(config: wire.Message) -> Call[None]:
+def reload_config(config: wire.Message) -> UnaryCall[None]:
     """`config`: a ModelServerConfig, which replaces the server's whole list of models."""
-    return Call(MODEL_SERVICE, "HandleReloadConfigRequest", wire.ReloadConfigRequest(config=config), lambda _: None)
+    return UnaryCall(
+        MODEL_SERVICE, "HandleReloadConfigRequest", wire.ReloadConfigRequest(config=config), lambda _: None
+    )
 
 
 def _examples(examples: Iterable[Mapping[str, FeatureValue]]) -> wire.Message:

@@ -8,14 +8,14 @@ import numpy as np
 
 from tfx_export import wire
 from tfx_export.client import Client, ServerError
-from tfx_export.client.calls import PREDICTION_SERVICE, Call, Model
+from tfx_export.client.calls import PREDICTION_SERVICE, Model, UnaryCall
 from tfx_export.savedmodel import tensor
 
 Arrays: TypeAlias = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Replayed:
+class ReplayedRequest:
     """One logged request, asked again. `answer` is None where the server refused: `error` says why."""
 
     index: int
@@ -26,7 +26,7 @@ class Replayed:
     error: str = ""
 
 
-def replay(logs: Iterable[wire.Message], client: Client, target: Callable[[Model], Model]) -> Iterator[Replayed]:
+def replay(logs: Iterable[wire.Message], client: Client, target: Callable[[Model], Model]) -> Iterator[ReplayedRequest]:
     """Ask `client` each request of `logs` (PredictionLogs). `target` says whom instead of the model that was asked.
 
     Records without a request (sessions, streams) are passed over. Raises ServerError if nobody answers at all.
@@ -44,14 +44,14 @@ def replay(logs: Iterable[wire.Message], client: Client, target: Callable[[Model
         answer: Arrays | None = None
         error = ""
         try:
-            answer = client.send(Call(PREDICTION_SERVICE, method, logged.request, read))
+            answer = client.send(UnaryCall(PREDICTION_SERVICE, method, logged.request, read))
         except ServerError as refused:
             if refused.code == "UNAVAILABLE" and index == 0:
                 raise
             error = str(refused)
         first = specs[0] if specs else wire.ModelSpec()
         logged_answer = read(logged.response) if logged.HasField("response") else {}
-        yield Replayed(index, first.name, first.signature_name, logged_answer, answer, error)
+        yield ReplayedRequest(index, first.name, first.signature_name, logged_answer, answer, error)
 
 
 def _model(spec: wire.Message) -> Model:

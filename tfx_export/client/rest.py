@@ -33,14 +33,14 @@ class RestClient:
 
     def predict(self, model: Model, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to `body`, which has `instances` or `inputs` as REST knows them."""
-        return self._ask("POST", f"{path(model)}:predict", {**body, "signature_name": model.signature})
+        return self._send("POST", f"{path(model)}:predict", {**body, "signature_name": model.signature})
 
     def status(self, model: Model) -> list[dict[str, Any]]:
         """The versions as the server lists them: version, state, status."""
-        found: list[dict[str, Any]] = self._ask("GET", path(model)).get("model_version_status", [])
+        found: list[dict[str, Any]] = self._send("GET", path(model)).get("model_version_status", [])
         return found
 
-    def _ask(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _send(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         connection = (
             HTTPSConnection(self._target, timeout=self._timeout, context=self._tls)
             if self._tls

@@ -16,7 +16,7 @@ from tfx_export.exporting.replay import Answers, Worker, replay
 from tfx_export.exporting.verify import Asked, callable_signatures, check_answers, requests_of
 from tfx_export.savedmodel.export_record import TFLITE, Accelerated, Check, describe, identity, sha256, verdict
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.string_inputs import StringUses
+from tfx_export.savedmodel.string_inputs import StringInputs
 from tfx_export.wire.tfrecord import write_records
 
 # Largest error, relative to the largest expected value, with which a signature is kept.
@@ -64,7 +64,7 @@ def accelerate(
 
 def _no_chance(folder: Path, signature: Signature, tags: Sequence[str], asked: Mapping[str, Asked]) -> str:
     """Why a signature need not be tried, or nothing: the converter takes as long for a no as for a yes."""
-    strings = StringUses(folder, list(tags))
+    strings = StringInputs(folder, list(tags))
     for spec in signature.inputs.values():
         if spec.dtype == "DT_STRING":
             use = strings.of(spec.tensor)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from tfx_export.errors import SpecError
 from tfx_export.exporting.files import require_file
 from tfx_export.savedmodel import export_record
-from tfx_export.savedmodel.export_record import Record, Source
-from tfx_export.savedmodel.publish import refusals
+from tfx_export.savedmodel.export_record import ExportRecord, Source
+from tfx_export.savedmodel.publish import translate_os_errors
 
 if TYPE_CHECKING:
     from tfx_export.exporting.replay import Worker
@@ -70,7 +70,7 @@ def finish(
     spec: dict[str, Any],
     report: Callable[[str], None],
     worker: "Worker | None" = None,
-) -> Record:
+) -> ExportRecord:
     """Do what `extras` asks for to the SavedModel written into `folder`, and leave the record of it there.
 
     `ask` gives the source's own answers: `ask(signature, inputs)`, both by the client's names. `worker` verifies.
@@ -82,7 +82,7 @@ def finish(
 
     signatures = verify.callable_signatures(folder, tags)
     verification, accelerated, asked = None, None, {}
-    with ExitStack() as stack, refusals(folder.parent):
+    with ExitStack() as stack, translate_os_errors(folder.parent):
         if not extras.verify:  # then the written model itself says what its probes are answered with
             ask = stack.enter_context(SessionModel(folder, tags)).ask if extras.warmup or extras.accelerate else ask
         else:
@@ -104,7 +104,7 @@ def finish(
             accelerated = accelerate.accelerate(
                 folder, asked, precision=extras.accelerate, tags=tags, calibrate=extras.probe is not None
             )
-        written = Record(
+        written = ExportRecord(
             tool=version("tfx-export"),
             created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             source=source,

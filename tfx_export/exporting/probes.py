@@ -15,7 +15,7 @@ from tfx_export.exporting.composites import composites
 from tfx_export.exporting.replay import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
-from tfx_export.savedmodel.string_inputs import Feature, StringUse, StringUses
+from tfx_export.savedmodel.string_inputs import Feature, StringInput, StringInputs
 
 ROWS = 4
 
@@ -51,13 +51,15 @@ _STYLES = (
 )
 
 
-def generated(signature: Signature, uses: StringUses, rows: int = ROWS) -> Iterator[Probe]:
+def generated(signature: Signature, uses: StringInputs, rows: int = ROWS) -> Iterator[Probe]:
     """Probes for `signature`, the likeliest first; take the first that the model accepts and whose rows it tells apart.
 
     A free batch dimension gets `rows` rows and then one; where no batch size but one works, the later ones are single.
     """
     strings = {alias: uses.of(spec.tensor) for alias, spec in signature.inputs.items() if spec.dtype == "DT_STRING"}
-    keys = uses.keys() if any(spec.dtype in ("DT_INT32", "DT_INT64") for spec in signature.inputs.values()) else ()
+    keys = (
+        uses.table_keys() if any(spec.dtype in ("DT_INT32", "DT_INT64") for spec in signature.inputs.values()) else ()
+    )
     free = any(spec.shape is None or spec.shape[:1] == (None,) for spec in signature.inputs.values())
 
     def request(start: int, count: int, style: _Style, rng: np.random.Generator) -> Arrays:
@@ -153,7 +155,7 @@ def _input(
     start: int,
     style: _Style,
     rng: np.random.Generator,
-    use: StringUse | None,
+    use: StringInput | None,
     keys: Sequence[int],
 ) -> np.ndarray:
     if shape is None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tfx_export.errors import VersionError
-from tfx_export.savedmodel.export_record import Record
-from tfx_export.savedmodel.publish import check_folder
+from tfx_export.savedmodel.export_record import ExportRecord
+from tfx_export.savedmodel.publish import check_writable
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.version_folders import NEXT, parse_version, resolve_version
 
@@ -28,7 +28,7 @@ class Target:
         """Raise now the VersionError or PublishError that publishing there would raise later."""
         if self.keep is not None and self.keep < 1:
             raise VersionError(f"{self.keep} versions cannot be kept: at least the new one stays.")
-        check_folder(self.out)
+        check_writable(self.out)
         resolve_version(self.out, self.version, overwrite=self.overwrite)
 
 
@@ -43,7 +43,7 @@ class Exported:
     weight_bytes: int
     seconds: float
     notes: tuple[str, ...] = field(default=())
-    record: Record | None = None
+    record: ExportRecord | None = None
     # Versions removed after it was published.
     pruned: tuple[int, ...] = field(default=())
 

@@ -19,7 +19,7 @@ from tfx_export.exporting.tf_errors import reason
 from tfx_export.savedmodel.export_record import Check, Verification, describe
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.string_inputs import StringUses
+from tfx_export.savedmodel.string_inputs import StringInputs
 
 # The source's own answer to the inputs of one signature, all by alias.
 Ask = Callable[[str, Arrays], Arrays]
@@ -74,7 +74,7 @@ def ask_source(
     Raises SpecError if the probe file does not fit.
     """
     given = probes.from_file(probe, signatures) if probe else {}
-    uses = StringUses(folder, list(tags))
+    uses = StringInputs(folder, list(tags))
     found = {}
     for name, signature in signatures.items():
         candidates = [given[name]] if name in given else probes.generated(signature, uses)

@@ -15,7 +15,7 @@ from tfx_export.exporting.probes import from_file
 from tfx_export.exporting.replay import Arrays, predict_request, replay
 from tfx_export.exporting.verify import Asked
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature
-from tfx_export.savedmodel.warmup_requests import FILE
+from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import RecordError, read_records, write_records
 
 # TensorFlow Serving fails to load a version with more.
@@ -41,8 +41,8 @@ def write(folder: Path, logs: Sequence[wire.Message], signatures: Signatures, *,
         raise SpecError(
             f"Warmup request {number}, to signature {run.model_spec.signature_name!r}, fails: {answers.errors[index]}"
         )
-    (folder / FILE).parent.mkdir(exist_ok=True)
-    write_records(folder / FILE, (log.SerializeToString() for log in logs))
+    (folder / WARMUP_FILE).parent.mkdir(exist_ok=True)
+    write_records(folder / WARMUP_FILE, (log.SerializeToString() for log in logs))
 
 
 def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) -> list[wire.Message]:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from tfx_export.errors import SavedModelError
 
-FILE = "assets.extra/tfx_export.json"
+RECORD_FILE = "assets.extra/tfx_export.json"
 TFLITE = "model.tflite"
 
 Verdict = Literal["equal", "unproven", "differs"]
@@ -93,7 +93,7 @@ class Accelerated:
 
 
 @dataclass(frozen=True)
-class Record:
+class ExportRecord:
     """The whole of `assets.extra/tfx_export.json`."""
 
     tool: str
@@ -105,21 +105,21 @@ class Record:
     accelerated: Accelerated | None = None
 
 
-def write(folder: Path, record: Record) -> None:
+def write(folder: Path, record: ExportRecord) -> None:
     """Put `record` into the SavedModel in `folder`; an old one is replaced in one step."""
-    path = folder / FILE
+    path = folder / RECORD_FILE
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(asdict(record), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     draft.replace(path)
 
 
-def read(folder: Path) -> Record | None:
+def read(folder: Path) -> ExportRecord | None:
     """The record of the SavedModel in `folder`; None if it has none. Raises SavedModelError if it cannot be read."""
-    path = folder / FILE
+    path = folder / RECORD_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        return Record(
+        return ExportRecord(
             **{
                 **values,
                 "source": _maybe(Source, values["source"]),

@@ -28,7 +28,7 @@ def staging(model: Path) -> Iterator[Path]:
     Makes `model` and its parents where needed, and takes them away again if nothing is published.
     Raises PublishError if the file system refuses.
     """
-    with refusals(model):
+    with translate_os_errors(model):
         folder, owner, made = _make_staging(model)
     try:
         yield folder
@@ -46,7 +46,7 @@ def publish(staged: Path, version: str | int, *, overwrite: bool = False) -> Pat
     """
     model = staged.parent
     check_version(version)
-    with refusals(model):
+    with translate_os_errors(model):
         _flush(staged)
         with folder_lock(model):
             number = resolve_version(model, version, overwrite=overwrite)
@@ -68,7 +68,7 @@ def publish(staged: Path, version: str | int, *, overwrite: bool = False) -> Pat
 
 def prune(model: Path, keep: int) -> tuple[int, ...]:
     """Remove all but the `keep` newest versions of `model`; the numbers of those removed."""
-    with refusals(model), folder_lock(model):
+    with translate_os_errors(model), folder_lock(model):
         old = dict(list(list_versions(model).items())[keep:])
         for path in old.values():
             # A server must never see half of a version.
@@ -77,7 +77,7 @@ def prune(model: Path, keep: int) -> tuple[int, ...]:
     return tuple(old)
 
 
-def check_folder(model: Path) -> None:
+def check_writable(model: Path) -> None:
     """Raise now the PublishError that `staging(model)` would: something there is no folder, or not writable."""
     nearest = next(path for path in (model, *model.absolute().parents) if path.exists())
     if not nearest.is_dir():
@@ -87,7 +87,7 @@ def check_folder(model: Path) -> None:
 
 
 @contextmanager
-def refusals(folder: Path) -> Iterator[None]:
+def translate_os_errors(folder: Path) -> Iterator[None]:
     """Turn an OSError while writing below `folder` into a PublishError that says what the file system said."""
     try:
         yield

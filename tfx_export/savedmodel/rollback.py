@@ -10,10 +10,10 @@ import shutil
 from pathlib import Path
 
 from tfx_export.errors import VersionError
-from tfx_export.savedmodel.publish import publish, refusals, staging
+from tfx_export.savedmodel.publish import publish, staging, translate_os_errors
 from tfx_export.savedmodel.reader import read_index
 from tfx_export.savedmodel.version_folders import NEXT, list_versions
-from tfx_export.savedmodel.version_history import content
+from tfx_export.savedmodel.version_history import content_hashes
 
 
 def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
@@ -35,7 +35,7 @@ def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
     elif to == next(iter(versions)):
         raise VersionError(f"Version {to} is the newest: it is what is served now.", hint=existing)
     read_index(versions[to])
-    with staging(model) as staged, refusals(model):
+    with staging(model) as staged, translate_os_errors(model):
         shutil.copytree(versions[to], staged, dirs_exist_ok=True, copy_function=_link)
         os.utime(staged)
         return to, publish(staged, NEXT)
@@ -43,7 +43,9 @@ def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
 
 def _previous(versions: dict[int, Path]) -> int | None:
     numbers = list(versions)
-    return next((old for old in numbers[1:] if content(versions[old]) != content(versions[numbers[0]])), None)
+    return next(
+        (old for old in numbers[1:] if content_hashes(versions[old]) != content_hashes(versions[numbers[0]])), None
+    )
 
 
 def _link(source: str, target: str) -> None:

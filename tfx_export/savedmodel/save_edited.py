@@ -10,7 +10,7 @@ from google.protobuf import text_format
 from tfx_export import wire
 from tfx_export.errors import PublishError
 from tfx_export.savedmodel import export_record, warmup_requests
-from tfx_export.savedmodel.publish import publish, refusals, staging
+from tfx_export.savedmodel.publish import publish, staging, translate_os_errors
 from tfx_export.savedmodel.reader import BINARY, TEXT, signatures
 from tfx_export.savedmodel.version_folders import parse_version
 from tfx_export.wire.tfrecord import frame, read_records
@@ -19,11 +19,11 @@ from tfx_export.wire.tfrecord import frame, read_records
 _STALE = ("fingerprint.pb", export_record.TFLITE)
 
 
-def rewrite_copy(folder: Path, index: wire.Message, requests: warmup_requests.Translation, out: Path) -> None:
+def rewrite_copy(folder: Path, index: wire.Message, requests: warmup_requests.RequestRenames, out: Path) -> None:
     """Copy the SavedModel in `folder` to `out`, with `index` as its SavedModel file and `requests` applied."""
     if out.exists():
         raise PublishError(f"{out} exists already.", hint="Choose another --out, or edit --in-place.")
-    with staging(out.parent) as staged, refusals(out):
+    with staging(out.parent) as staged, translate_os_errors(out):
         shutil.copytree(folder, staged, dirs_exist_ok=True)
         rewrite_in_place(staged, index, requests)
         if parse_version(out.name) is None:
@@ -32,7 +32,7 @@ def rewrite_copy(folder: Path, index: wire.Message, requests: warmup_requests.Tr
             publish(staged, out.name)
 
 
-def rewrite_in_place(folder: Path, index: wire.Message, requests: warmup_requests.Translation) -> None:
+def rewrite_in_place(folder: Path, index: wire.Message, requests: warmup_requests.RequestRenames) -> None:
     """Make `index` the SavedModel file in `folder`.
 
     What would no longer fit it is taken away first and written anew last, so that every state in between is a whole
@@ -41,14 +41,14 @@ def rewrite_in_place(folder: Path, index: wire.Message, requests: warmup_request
     file = folder / (BINARY if (folder / BINARY).is_file() else TEXT)
     warmups = _translated(folder, index, requests)
     old_record = export_record.read(folder)
-    with refusals(folder):
-        for name in (*_STALE, warmup_requests.FILE):
+    with translate_os_errors(folder):
+        for name in (*_STALE, warmup_requests.WARMUP_FILE):
             (folder / name).unlink(missing_ok=True)
         if old_record:
             export_record.write(folder, replace(old_record, verification=None, accelerated=None))
         _replace(file, _serialized(index, file.name))
         if warmups:
-            _replace(folder / warmup_requests.FILE, b"".join(map(frame, warmups)))
+            _replace(folder / warmup_requests.WARMUP_FILE, b"".join(map(frame, warmups)))
 
 
 def _serialized(index: wire.Message, name: str) -> bytes:
@@ -58,8 +58,8 @@ def _serialized(index: wire.Message, name: str) -> bytes:
     return text_format.MessageToString(wire.SavedModel.FromString(data), descriptor_pool=wire.POOL).encode()
 
 
-def _translated(folder: Path, index: wire.Message, requests: warmup_requests.Translation) -> list[bytes]:
-    path = folder / warmup_requests.FILE
+def _translated(folder: Path, index: wire.Message, requests: warmup_requests.RequestRenames) -> list[bytes]:
+    path = folder / warmup_requests.WARMUP_FILE
     if not path.is_file():
         return []
     # A server loads one meta graph; requests do not say which.

@@ -9,7 +9,7 @@ from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, Tensor
 METHODS = {"predict": "tensorflow/serving/predict", "classify": CLASSIFY, "regress": REGRESS}
 
 
-def method_name(method: str) -> str:
+def full_method_name(method: str) -> str:
     """`classify` -> `tensorflow/serving/classify`; full names stay. Raises SpecError for anything else."""
     if method in METHODS.values():
         return method
@@ -18,7 +18,7 @@ def method_name(method: str) -> str:
     return METHODS[method]
 
 
-def check_contract(signature: Signature) -> None:
+def check_serving_method(signature: Signature) -> None:
     """Raise SpecError, naming the rule, if a server could not answer `signature` by its method."""
     if signature.method == CLASSIFY:
         _check_examples(signature, "Classify")

@@ -14,7 +14,7 @@ from tfx_export.savedmodel.graph_tensors import find_tensor
 from tfx_export.savedmodel.object_graph import ObjectSignatures
 from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read_index
 from tfx_export.savedmodel.save_edited import rewrite_copy, rewrite_in_place
-from tfx_export.savedmodel.serving_methods import check_contract, method_name
+from tfx_export.savedmodel.serving_methods import check_serving_method, full_method_name
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
@@ -32,7 +32,7 @@ class SignatureEditor:
         self._signatures = self._meta_graph.signature_def
         graph = self._meta_graph.object_graph_def
         self._objects = ObjectSignatures(graph) if graph else None
-        self._requests = warmup_requests.Translation()
+        self._requests = warmup_requests.RequestRenames()
 
     def add(self, name: str, like: str, outputs: tuple[str, ...] = ()) -> None:
         """Add `name` with the inputs, outputs and method of `like`; of its outputs only `outputs`, if given."""
@@ -64,11 +64,11 @@ class SignatureEditor:
             raise SpecError(f"Signature {name!r} needs an output.")
         signature = Signature(
             name,
-            method_name(method),
+            full_method_name(method),
             {key: find_tensor(self._meta_graph, tensor) for key, tensor in inputs.items()},
             {key: find_tensor(self._meta_graph, tensor) for key, tensor in outputs.items()},
         )
-        check_contract(signature)
+        check_serving_method(signature)
         self._signatures[name].CopyFrom(signature.to_proto())
 
     def rename(self, old: str, new: str) -> None:
@@ -137,7 +137,7 @@ class SignatureEditor:
         """Set the method of the signature `name`: predict, classify or regress. Sessions and servers go by it."""
         signature = find_signature(self._meta_graph, name)
         self._require_no_initializer(name)
-        signature.method_name = method_name(method)
+        signature.method_name = full_method_name(method)
         self._check(name)
 
     def save_copy(self, out: Path | str) -> None:
@@ -157,7 +157,7 @@ class SignatureEditor:
         return self._index
 
     def _check(self, name: str) -> None:
-        check_contract(Signature.from_proto(name, self._signatures[name]))
+        check_serving_method(Signature.from_proto(name, self._signatures[name]))
 
     def _has_copy(self, name: str) -> bool:
         return any(other == self._signatures[name] for key, other in self._signatures.items() if key != name)

@@ -23,7 +23,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class StringUse:
+class StringInput:
     """`image`: it is decoded as one. `features`: it is parsed as a tf.Example with these. Neither: it is text.
 
     `words` are strings the graph knows (its vocabularies), for text that means something to it.
@@ -34,14 +34,14 @@ class StringUse:
     words: tuple[bytes, ...]
 
 
-class StringUses:
+class StringInputs:
     """The uses of the string inputs of the SavedModel in `folder`; its graph is read when first asked."""
 
     def __init__(self, folder: Path, tags: list[str]) -> None:
         self._folder, self._tags = folder, tags
         self._graph: Any = None
 
-    def of(self, name: str) -> StringUse:
+    def of(self, name: str) -> StringInput:
         """How the graph reads the input tensor `name` (`serving_default_inputs:0`)."""
         graph = self._graph_def()
         reached = list(self._reached(graph, name.partition(":")[0]))
@@ -49,9 +49,9 @@ class StringUses:
         for node, scope in reached:
             if node.op in _PARSERS:
                 features |= _features(node, scope)
-        return StringUse(any(node.op in _DECODERS for node, _ in reached), features, self._words(graph))
+        return StringInput(any(node.op in _DECODERS for node, _ in reached), features, self._words(graph))
 
-    def keys(self) -> tuple[int, ...]:
+    def table_keys(self) -> tuple[int, ...]:
         """The numbers that lookup tables of the graph know."""
         graph = self._graph_def()
         fed = {node.input[1].partition(":")[0] for node in graph.node if node.op.startswith("LookupTableImport")}

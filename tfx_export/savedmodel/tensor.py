@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name, dtype_number, from_numpy, numpy_dtype
-from tfx_export.wire.varint import encode_varints, length_prefix, read_varints
+from tfx_export.wire.varint import encode_varint, encode_varints, read_varints
 
 Array = NDArray[np.generic]
 
@@ -59,7 +59,7 @@ class _Layout:
 
 def _tag(field: str) -> bytes:
     """What stands before a length-delimited field of a TensorProto."""
-    return length_prefix(wire.TensorProto.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
+    return encode_varint(wire.TensorProto.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
 
 
 def _layouts() -> dict[int, _Layout]:
@@ -114,7 +114,7 @@ def serialize(array: Array, *, as_content: bool = False, dtype: str | None = Non
     """
     try:
         name = dtype or from_numpy(array.dtype)
-        before = before_values(name, array.shape, array.nbytes, as_content=as_content)
+        before = bytes_before_values(name, array.shape, array.nbytes, as_content=as_content)
     except KeyError:
         raise TypeError(f"No tensor can hold values of type {dtype or array.dtype}.") from None
     if before is not None:
@@ -132,7 +132,7 @@ def serialize(array: Array, *, as_content: bool = False, dtype: str | None = Non
 
 
 @lru_cache(4096)
-def before_values(dtype: str, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes | None:
+def bytes_before_values(dtype: str, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes | None:
     """What a serialized TensorProto is up to the `size` bytes of its values, if they are those in memory and end it.
 
     None for other tensors, and for those without values. KeyError for a dtype that no tensor can hold.
@@ -142,7 +142,7 @@ def before_values(dtype: str, shape: tuple[int, ...], size: int, *, as_content: 
     in_memory = layout.field != "string_val" if as_content else layout.field in _AS_IN_MEMORY
     if not in_memory or not size:
         return None
-    return b"".join((_header(number, shape), _CONTENT_TAG if as_content else layout.tag, length_prefix(size)))
+    return b"".join((_header(number, shape), _CONTENT_TAG if as_content else layout.tag, encode_varint(size)))
 
 
 @lru_cache(4096)
@@ -158,7 +158,7 @@ def _header(number: int, shape: tuple[int, ...]) -> bytes:
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
-    return b"".join((tag, length_prefix(len(content)), content))
+    return b"".join((tag, encode_varint(len(content)), content))
 
 
 def _shape(proto: wire.Message) -> tuple[int, ...]:
@@ -221,7 +221,7 @@ def _packed(values: Array, layout: _Layout) -> bytes:
     if layout.field == "half_val":
         values = values.view(np.uint16)
     if values.size < _SHORT:
-        return b"".join([length_prefix(value & _UNSIGNED) for value in values.tolist()])
+        return b"".join([encode_varint(value & _UNSIGNED) for value in values.tolist()])
     return encode_varints(values)
 
 

@@ -54,7 +54,7 @@ def versions(model: Path | str) -> list[VersionSummary]:
             hint="A model folder holds one folder a version, named by a whole number: models/mnist/1.",
         )
     found = [_summarize(version, folder) for version, folder in folders.items()]
-    contents = [content(entry.folder) for entry in found]
+    contents = [content_hashes(entry.folder) for entry in found]
     for place, entry in enumerate(found):
         earlier = found[place + 1 :]
         same = [
@@ -66,7 +66,7 @@ def versions(model: Path | str) -> list[VersionSummary]:
     return found
 
 
-def content(folder: Path) -> tuple[dict[str, str], str]:
+def content_hashes(folder: Path) -> tuple[dict[str, str], str]:
     """What tells one version from another without reading its weights: hashes of graph, variables' index, assets."""
     assets = folder / "assets"
     return identity(folder), sha256(assets) if assets.is_dir() else ""

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from tfx_export import wire
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
-FILE = "assets.extra/tf_serving_warmup_requests"
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 # A change of the request of one signature: the ModelSpec that names it, the request.
 _Change = Callable[[wire.Message, wire.Message], None]
 
 
-class Translation:
+class RequestRenames:
     """The renames of an edit, in order, ready to be applied to requests."""
 
     def __init__(self) -> None:

@@ -50,10 +50,10 @@ def _choose(signatures: Mapping[str, Signature], name: str) -> Signature:
 def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iterator[list[dict[str, np.ndarray]]]:
     import_tensorflow()
     from tfx_export.exporting import probes
-    from tfx_export.savedmodel.string_inputs import StringUses
+    from tfx_export.savedmodel.string_inputs import StringInputs
 
     if probe is None:
-        for generated in probes.generated(signature, StringUses(version, ["serve"]), rows=1):
+        for generated in probes.generated(signature, StringInputs(version, ["serve"]), rows=1):
             yield [dict(generated.requests[0])]
         return
     found = probes.from_file(probe, {signature.name: signature})

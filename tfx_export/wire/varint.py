@@ -31,7 +31,7 @@ def encode_varints(values: NDArray[np.generic]) -> bytes:
 _ONE_BYTE = [bytes((length,)) for length in range(0x80)]
 
 
-def length_prefix(length: int) -> bytes:
+def encode_varint(length: int) -> bytes:
     """One varint, without an array."""
     if length < 0x80:
         return _ONE_BYTE[length]

@@ -16,7 +16,7 @@ from serve.transport.rest.message import Answer, Request
 from tfx_export import snippets
 from tfx_export.errors import SavedModelError
 from tfx_export.sample import sample, uses_of
-from tfx_export.savedmodel.string_inputs import StringUse
+from tfx_export.savedmodel.string_inputs import StringInput
 from tfx_export.savedmodel.version_folders import parse_version
 
 _MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css"}
@@ -79,7 +79,7 @@ def _signature(api: Api, request: Request, config: Config) -> Answer:
     return Answer(json.dumps(answer).encode())
 
 
-def _held(use: StringUse) -> dict[str, Any]:
+def _held(use: StringInput) -> dict[str, Any]:
     features = {
         name: {"dtype": feature.dtype, "shape": feature.shape and list(feature.shape)}
         for name, feature in use.features.items()

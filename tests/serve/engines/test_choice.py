@@ -31,13 +31,13 @@ def other_weights(version: Path) -> None:
 
 
 def no_record(version: Path) -> None:
-    (version / export_record.FILE).unlink()
+    (version / export_record.RECORD_FILE).unlink()
 
 
 def dead_outputs(version: Path) -> None:
-    kept = json.loads((version / export_record.FILE).read_text())
+    kept = json.loads((version / export_record.RECORD_FILE).read_text())
     kept["accelerated"]["checks"][0]["verdict"] = "unproven"
-    (version / export_record.FILE).write_text(json.dumps(kept))
+    (version / export_record.RECORD_FILE).write_text(json.dumps(kept))
 
 
 def only_saved_model(version: Path) -> None:

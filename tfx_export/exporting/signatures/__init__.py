@@ -14,7 +14,7 @@ from tfx_export.exporting.graph import Arrays, SourceGraph
 from tfx_export.exporting.signatures import example, heads, image, raw
 from tfx_export.exporting.signatures.tensors import Tensors, tensor_specs
 from tfx_export.exporting.spec import ExportSpec, SignatureSpec, default_of
-from tfx_export.savedmodel.serving_methods import check_contract, method_name
+from tfx_export.savedmodel.serving_methods import check_serving_method, full_method_name
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
@@ -76,8 +76,8 @@ def _sign(source: SourceGraph, spec: SignatureSpec) -> Signed:
         filled = set(_table_initializers())
         answer = heads.HEADS[spec.method](computed, spec)
         source.session.run([fill for fill in _table_initializers() if fill not in filled])
-    signature = Signature(spec.name, method_name(spec.method), tensor_specs(sent), tensor_specs(answer))
-    check_contract(signature)
+    signature = Signature(spec.name, full_method_name(spec.method), tensor_specs(sent), tensor_specs(answer))
+    check_serving_method(signature)
     return Signed(signature, _ask(source, sent, fed, computed, answer))
 
 
