@@ -8,11 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve import metrics
-from serve.catalog import Catalog
-from serve.config import Config
-from serve.errors import Code, ServeError
-from serve.health import Health
-from serve.inference import (
+from serve.classify_regress import (
     INPUTS,
     Classification,
     Regression,
@@ -23,14 +19,17 @@ from serve.inference import (
     regress_outputs,
     regression,
 )
-from serve.lifecycle.lease import Lease
+from serve.config import Config
+from serve.errors import Code, ServeError
+from serve.execution.runner import Runner
+from serve.lifecycle.cluster_status import one_view
+from serve.lifecycle.harness import Lease
 from serve.lifecycle.manager import Manager
-from serve.lifecycle.one_view import one_view
-from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
-from serve.lifecycle.state import VersionStatus
-from serve.peers import Peers
-from serve.running import Runner
+from serve.lifecycle.state import ModelRef, VersionStatus
+from serve.models.catalog import Catalog
+from serve.models.health import Health
+from serve.models.peers import Peers
 from tfx_export import wire
 from tfx_export.savedmodel.signature import CLASSIFY, DEFAULT_SIGNATURE, PREDICT, REGRESS, Signature
 

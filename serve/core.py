@@ -3,28 +3,28 @@
 import logging
 from pathlib import Path
 
-from serve import engines, tracing, warmup
+from serve import engines, warmup
 from serve.api import Api
 from serve.batching.config import BatchingConfig
 from serve.batching.runner import BatchingRunner
-from serve.catalog import Catalog
 from serve.config import Config
-from serve.edge import Edge
-from serve.engines import LoadedModel
 from serve.errors import ServeError
-from serve.file_ops import refuse_file_ops
+from serve.execution.runner import DirectRunner, Runner
 from serve.lifecycle.manager import Manager
-from serve.lifecycle.reference import ModelRef
-from serve.lifecycle.state import State, VersionStatus
+from serve.lifecycle.state import ModelRef, State, VersionStatus
+from serve.loaded_model import LoadedModel
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
-from serve.metrics.models import measured, record_state
-from serve.overview import ServedVersion
-from serve.peers import Alone, Peers, Respondent
-from serve.request_example import request_example
-from serve.request_log import RequestLog
-from serve.running import DirectRunner, Runner
-from serve.string_uses import string_uses
+from serve.models.catalog import Catalog
+from serve.models.file_ops import refuse_file_ops
+from serve.models.metrics import measured, record_state
+from serve.models.peers import Alone, Peers, Respondent
+from serve.request import tracing
+from serve.request.admission import Edge
+from serve.request_log.log import RequestLog
+from serve.startup.overview import ServedVersion
+from serve.startup.request_example import request_example
+from serve.startup.string_uses import string_uses
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
 
 logger = logging.getLogger("serve")

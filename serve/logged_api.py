@@ -7,16 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.api import Api
-from serve.catalog import Catalog
+from serve.classify_regress import Classification, Regression, fill_classification, fill_regression
 from serve.codec.tensor import encode
 from serve.config import Config
-from serve.inference import Classification, Regression
-from serve.lifecycle.lease import Lease
+from serve.execution.runner import Runner
+from serve.lifecycle.harness import Lease
 from serve.lifecycle.manager import Manager
-from serve.peers import Peers
-from serve.request_log import RequestLog, Rule
-from serve.results import fill_classification, fill_regression
-from serve.running import Runner
+from serve.models.catalog import Catalog
+from serve.models.peers import Peers
+from serve.request_log.log import RequestLog, Rule
 from tfx_export import wire
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 

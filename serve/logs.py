@@ -6,7 +6,7 @@ import sys
 import time
 from typing import Any, TextIO
 
-from serve.call import CURRENT
+from serve.request.call_record import CURRENT
 
 # What every LogRecord has; anything else was given as `extra` and belongs into the JSON object.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from serve import metrics, tracing
-from serve.call import CURRENT
-from serve.inference import INPUTS
-from serve.lifecycle.lease import Lease
-from serve.running import Runner
+from serve import metrics
+from serve.classify_regress import INPUTS
+from serve.execution.runner import Runner
+from serve.lifecycle.harness import Lease
+from serve.request import tracing
+from serve.request.call_record import CURRENT
 from tfx_export.savedmodel.signature import Signature
 
 # What upstream calls its runtimes.

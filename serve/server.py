@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from serve.config import Config
-from serve.config_files import check_config_files
 from serve.errors import ServeError
 from serve.fronts import Front, make_front
+from serve.startup.config_files import check_config_files
 
 logger = logging.getLogger("serve")
 

@@ -8,11 +8,7 @@ from google.protobuf.message import DecodeError
 
 from serve import metrics
 from serve.api import check_outputs, misfit
-from serve.codec.example import decode_input
-from serve.codec.tensor import decode_all
-from serve.engines import LoadedModel
-from serve.errors import Code, ServeError
-from serve.inference import (
+from serve.classify_regress import (
     INPUTS,
     classification,
     classify_outputs,
@@ -20,6 +16,10 @@ from serve.inference import (
     regress_outputs,
     regression,
 )
+from serve.codec.example import decode_input
+from serve.codec.tensor import decode_all
+from serve.errors import Code, ServeError
+from serve.loaded_model import LoadedModel
 from tfx_export import wire
 from tfx_export.savedmodel.signature import CLASSIFY
 from tfx_export.savedmodel.warmup_requests import WARMUP_FILE

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from serve.fronts.native import interpreter
+from serve.fronts.native import embedded_python as interpreter
 from tests.support.server import RunningServer, running
 from tfx_export.savedmodel.folder_locks import folder_lock
 

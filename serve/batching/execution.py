@@ -7,8 +7,8 @@ import numpy as np
 
 from serve.batching.parameters import BatchingParameters
 from serve.batching.tensors import Tensors, check_rows, merge, split
-from serve.engines import LoadedModel
 from serve.errors import ServeError
+from serve.loaded_model import LoadedModel
 
 # What a request gets out of a batch.
 Outcome: TypeAlias = dict[str, np.ndarray] | Exception

@@ -5,12 +5,12 @@ import time
 
 import numpy as np
 
-from serve import tracing
 from serve.batching.execution import Outcome
 from serve.batching.queue import Task
 from serve.batching.tensors import Tensors
 from serve.errors import ServeError
-from serve.lifecycle.lease import Lease
+from serve.lifecycle.harness import Lease
+from serve.request import tracing
 
 
 class Request(Task):

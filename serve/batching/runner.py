@@ -14,9 +14,9 @@ from serve.batching.parameters import BatchingParameters
 from serve.batching.queue import Batch, BatchQueue
 from serve.batching.request import Request
 from serve.batching.tensors import check_rows, merge_key, row_count
-from serve.engines import LoadedModel
-from serve.lifecycle.lease import Lease
-from serve.running import DirectRunner
+from serve.execution.runner import DirectRunner
+from serve.lifecycle.harness import Lease
+from serve.loaded_model import LoadedModel
 from tfx_export.savedmodel.signature import Signature
 
 # Requests for the same signature and outputs of the same version wait in one queue.

@@ -10,8 +10,8 @@ import numpy as np
 
 from serve.config import Config
 from serve.engines.litert_metadata import signatures_in
-from serve.engines.width import Width
 from serve.errors import Code, ServeError
+from serve.execution.thread_count import Width
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
 from tfx_export.savedmodel.dtypes import from_numpy

@@ -17,8 +17,8 @@ import numpy as np
 from google.protobuf import text_format
 
 from serve.config import Config
-from serve.elsewhere import Elsewhere
 from serve.errors import Code, ServeError
+from serve.execution.dedicated_threads import Elsewhere
 from tfx_export.quiet import import_tensorflow, process_is_ours
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
@@ -43,7 +43,7 @@ from serve.engines import tensorflow_profiler  # noqa: E402
 from serve.engines.tensorflow_graph import Program, is_straight, optimised_program  # noqa: E402
 from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
-from serve.engines.width import Width  # noqa: E402
+from serve.execution.thread_count import Width  # noqa: E402
 from tfx_export import wire  # noqa: E402
 
 # TensorFlow's own objects live as long as the process. Looked through again and again, they would cost every request

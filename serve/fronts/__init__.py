@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from serve.config import Config
-from serve.overview import Overview
+from serve.startup.overview import Overview
 
 logger = logging.getLogger("serve")
 
@@ -44,7 +44,7 @@ def make_front(config: Config) -> Front:
     """The front that `config` asks for: with `auto` the native one, where it can run."""
     name = config.front
     if name == "auto":
-        from serve.fronts.native.interpreter import missing
+        from serve.fronts.native.embedded_python import missing
 
         reason = missing()
         name = "python" if reason else "native"

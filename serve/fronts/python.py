@@ -17,10 +17,10 @@ from serve.config import ANY_PORT, Config
 from serve.core import Core
 from serve.errors import Code, ServeError
 from serve.fronts.http_protocol import bounded_protocol
-from serve.overview import Overview
-from serve.security import Tls
+from serve.request.auth import Tls
+from serve.startup.overview import Overview
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
-from serve.transport.grpc.status import status_message
+from serve.transport.grpc.method import status_message
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard
 from tfx_export import wire

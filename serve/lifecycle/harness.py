@@ -3,12 +3,12 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 
-from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
-from serve.lifecycle.lease import Lease
 from serve.lifecycle.source import fingerprint
 from serve.lifecycle.state import State, VersionStatus
+from serve.loaded_model import LoadedModel
 
 
 class Harness:
@@ -60,7 +60,7 @@ class Harness:
         if retry_at is None:
             self.state = State.END
 
-    def lease(self) -> Lease | None:
+    def lease(self) -> "Lease | None":
         """A lease, or None if the version has left AVAILABLE since the caller looked it up."""
         with self._lock:
             if self.state is not State.AVAILABLE or self._model is None:
@@ -97,3 +97,32 @@ class Harness:
         except Exception as error:  # a model that does not close must not keep its successor out
             self.error = ServeError(Code.INTERNAL, f"Unloading failed: {error}")
         self.state = State.END
+
+
+class Lease:
+    """A context manager. Inside, `model` can be run; after it, nothing of the lease may be used."""
+
+    __slots__ = ("_harness", "model", "name", "version")
+
+    def __init__(self, harness: "Harness", model: LoadedModel) -> None:
+        self._harness = harness
+        self.name = harness.name
+        self.version = harness.version
+        self.model = model
+
+    def __enter__(self) -> "Lease":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._harness.release()
+
+    def release(self) -> None:
+        """Give the hold back; once."""
+        self._harness.release()
+
+    def share(self) -> "Lease":
+        """Another hold on the same version, to be released by itself. Only while this one is held."""
+        self._harness.hold()
+        return Lease(self._harness, self.model)

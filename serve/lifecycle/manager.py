@@ -7,16 +7,14 @@ from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
-from serve.lifecycle.harness import Harness
-from serve.lifecycle.lease import Lease
-from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.harness import Harness, Lease
 from serve.lifecycle.source import ServedModel, versions_on_disk
-from serve.lifecycle.state import State, VersionStatus
-from serve.lifecycle.swap import Snapshot, Verb, next_action
+from serve.lifecycle.state import ModelRef, State, VersionStatus
+from serve.lifecycle.swap_policy import Snapshot, Verb, next_action
 from serve.lifecycle.table import ServingTable
 from serve.lifecycle.version_policy import aspired_versions
+from serve.loaded_model import LoadedModel
 
 logger = logging.getLogger("serve")
 

@@ -2,6 +2,7 @@
 
 import enum
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from serve.errors import Code
 
@@ -24,3 +25,11 @@ class VersionStatus:
     state: State
     code: Code = Code.OK
     message: str = ""
+
+
+class ModelRef(NamedTuple):
+    """A model by name and, if the request is particular about it, a version number or a label; else the newest."""
+
+    name: str
+    version: int | None = None
+    label: str | None = None

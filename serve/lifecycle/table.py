@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from serve.errors import Code, ServeError
 from serve.lifecycle.harness import Harness
-from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.state import ModelRef
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 import grpc
 
 from serve.errors import ServeError
-from serve.transport.grpc.status import status_message
+from serve.transport.grpc.method import status_message
 
 _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 

@@ -19,10 +19,10 @@ from ray.serve.exceptions import RayServeException
 
 import serve
 from serve.config import ANY_PORT, Config
-from serve.config_files import check_config_files
 from serve.errors import Code, ServeError
 from serve.on_ray.application import absolute, application, grpc_options, http_options
-from serve.overview import Overview
+from serve.startup.config_files import check_config_files
+from serve.startup.overview import Overview
 
 logger = logging.getLogger("serve")
 

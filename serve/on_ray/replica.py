@@ -11,7 +11,7 @@ from serve.config import Config
 from serve.core import Core
 from serve.errors import Code, ServeError
 from serve.on_ray.call import RayCall
-from serve.overview import ServedVersion
+from serve.startup.overview import ServedVersion
 from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from google.protobuf import text_format
 
-from serve.file_ops import file_ops
+from serve.models.file_ops import file_ops
 from tests.support.server import RunningServer, publish
 from tfx_export import wire
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from serve import logs
-from serve.call import CURRENT, Call
+from serve.request.call_record import CURRENT, Call
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from serve.errors import Code
-from serve.lifecycle.one_view import one_view
+from serve.lifecycle.cluster_status import one_view
 from serve.lifecycle.state import State, VersionStatus
 
 START, LOADING, AVAILABLE, UNLOADING, END = State

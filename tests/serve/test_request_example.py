@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from serve.request_example import request_example
+from serve.startup.request_example import request_example
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.string_inputs import StringInputs
 

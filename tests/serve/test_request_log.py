@@ -7,7 +7,7 @@ import pytest
 
 from serve import metrics
 from serve.errors import Code, ServeError
-from serve.request_log import MAX_PENDING_BYTES, RequestLog, Rule, rule
+from serve.request_log.log import MAX_PENDING_BYTES, RequestLog, Rule, rule
 from tfx_export import wire
 from tfx_export.wire.tfrecord import read_records
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from serve.running import PATIENCE, PROBATION, RELEGATION, SLOW_SECONDS, DirectRunner
+from serve.execution.runner import PATIENCE, PROBATION, RELEGATION, SLOW_SECONDS, DirectRunner
 
 SIGNATURE: Any = SimpleNamespace(name="serving_default")
 

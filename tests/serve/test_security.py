@@ -8,7 +8,7 @@ import pytest
 import trustme
 
 from serve.errors import Code, ServeError
-from serve.security import Tls, Tokens
+from serve.request.auth import Tls, Tokens
 from tests.support.tls import ssl_config
 
 

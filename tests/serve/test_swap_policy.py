@@ -3,7 +3,7 @@
 import pytest
 
 from serve.lifecycle.state import State
-from serve.lifecycle.swap import Action, Snapshot, Verb, next_action
+from serve.lifecycle.swap_policy import Action, Snapshot, Verb, next_action
 from serve.lifecycle.version_policy import All, Latest, Specific, VersionPolicy, aspired_versions
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def make(config: Config) -> "NativeFront":
     # Not above: the worker is a module of this package too, and has no use for them.
-    from serve.fronts.native import interpreter
+    from serve.fronts.native import embedded_python as interpreter
     from serve.fronts.native.front import NativeFront
 
     if reason := interpreter.missing():

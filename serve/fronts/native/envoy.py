@@ -5,20 +5,22 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from serve.errors import Code, ServeError
-from serve.fronts.native import interpreter
-from serve.fronts.native.bootstrap import ADMIN_SOCKET
-from serve.fronts.native.channel import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, PROCESSOR_VARIABLE
+from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native.envoy_config import ADMIN_SOCKET
+from serve.fronts.native.worker_messages import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, PROCESSOR_VARIABLE
 
 POLL_SECONDS = 0.02
 # How long a worker may take to unload its models: when nothing is in flight, and when it had its time to finish.
 STOP_SECONDS = 10.0
 HURRIED_STOP_SECONDS = 1.0
+ADMIN_TIMEOUT_SECONDS = 5.0
 
 
 class Envoy:
@@ -116,10 +118,25 @@ class Envoy:
         return {name: int(count) for name, _, count in (line.partition(": ") for line in lines)}
 
     async def _ask(self, method: str, path: str) -> str:
-        return await asyncio.to_thread(self._ask_blocking, method, path)
+        return await asyncio.to_thread(_admin_request, self._admin, method, path)
 
-    def _ask_blocking(self, method: str, path: str) -> str:
-        # Imported while Envoy starts, not before.
-        from serve.fronts.native.admin import ask
 
-        return ask(self._admin, method, path)
+def _admin_request(address: Path, method: str, path: str) -> str:
+    """Send a request to Envoy's admin interface, on the Unix socket `address`, and return the body of the response.
+
+    Raises OSError if there is none: Envoy has not opened the socket yet, or has ended.
+    """
+    # Imported while Envoy starts, not before.
+    import http.client
+
+    connection = http.client.HTTPConnection("localhost", timeout=ADMIN_TIMEOUT_SECONDS)
+    try:
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(ADMIN_TIMEOUT_SECONDS)
+        connection.sock.connect(str(address))
+        connection.request(method, path)
+        return connection.getresponse().read().decode("utf-8")
+    except http.client.HTTPException as error:
+        raise OSError(f"No answer from {address}") from error
+    finally:
+        connection.close()

@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from serve.config import Config
-from serve.fronts.native.bootstrap import Door
-from serve.fronts.native.keeper import Keeper
+from serve.fronts.native.envoy_config import Door
+from serve.fronts.native.message_router import Switchboard
 from serve.fronts.native.ports import Ports, joined
-from serve.fronts.native.switchboard import Switchboard
-from serve.overview import Overview
-from serve.security import Tls
+from serve.fronts.native.worker_supervisor import Keeper
+from serve.request.auth import Tls
+from serve.startup.overview import Overview
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from serve.fronts.native.processor import keep_to
+from serve.execution.affinity import keep_to
 
 # Requests between two looks at where the loop's thread runs.
 REQUESTS_PER_LOOK = 64

@@ -18,22 +18,22 @@ from serve import logs
 from serve.config import Config
 from serve.core import Core
 from serve.errors import Code, ServeError
-from serve.fronts.native import interpreter
-from serve.fronts.native.channel import (
+from serve.execution.affinity import keep_to
+from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native.loop import Loop, Policy
+from serve.fronts.native.worker_messages import (
     DESCRIPTOR_VARIABLE,
     FOLDER_VARIABLE,
     PROCESSOR_VARIABLE,
     Answer,
     Answers,
+    ChannelPeers,
     Drain,
     Failed,
     Loaded,
     Question,
     Start,
 )
-from serve.fronts.native.channel_peers import ChannelPeers
-from serve.fronts.native.loop import Loop, Policy
-from serve.fronts.native.processor import keep_to
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.app import RestApp

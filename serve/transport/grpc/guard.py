@@ -5,9 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from serve.call import Call
-from serve.eager import eager
-from serve.edge import Edge
+from serve.request.admission import Edge
+from serve.request.call_record import Call
+from serve.request.deadline import eager
 from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method
 from tfx_export import wire
 

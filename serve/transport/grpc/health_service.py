@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 from serve.errors import Code, ServeError
-from serve.health import Health
+from serve.models.health import Health
 from serve.transport.grpc.method import CallContext, Handler, StreamHandler
 from tfx_export import wire
 

@@ -86,3 +86,14 @@ def parse_request(method: AnyMethod, message: bytes) -> Any:
         return method.read(message) if isinstance(method, Method) and method.read else kind.FromString(message)
     except DecodeError as error:
         raise ServeError(Code.INTERNAL, f"The message is no {kind.DESCRIPTOR.full_name}: {error}") from None
+
+
+MAX_MESSAGE = 1024
+_CUT = "...TRUNCATED"
+
+
+def status_message(error: ServeError) -> str:
+    """The message of a gRPC status, at most 1024 characters and a mark."""
+    if len(error.message) <= MAX_MESSAGE:
+        return error.message
+    return error.message[:MAX_MESSAGE] + _CUT

@@ -1,8 +1,8 @@
 """ModelSpec, the part of every request that says which model it is for."""
 
 from serve.errors import Code, ServeError
-from serve.lifecycle.lease import Lease
-from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.harness import Lease
+from serve.lifecycle.state import ModelRef
 from tfx_export import wire
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 

@@ -8,17 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve import tracing
 from serve.api import Api, predict_signature
+from serve.classify_regress import Classification, Task, fill_classification, fill_regression
 from serve.codec.example import decode_input
 from serve.codec.predict_request import PredictReader, PredictRequest
 from serve.codec.predict_response import predict_response
+from serve.codec.signature_def_map import signature_def_map
 from serve.codec.tensor import decode
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.inference import Classification, Task
-from serve.metadata import signature_def_map
-from serve.results import fill_classification, fill_regression
+from serve.request import tracing
 from serve.transport.grpc.method import CallContext, Handler, Serialized
 from serve.transport.grpc.model_spec import echo, model_ref, spec_of
 from tfx_export import wire

@@ -2,7 +2,7 @@
 
 from serve.api import Api
 from serve.config import Config
-from serve.edge import Edge
+from serve.request.admission import Edge
 from serve.transport.grpc import (
     health_service,
     model_service,

@@ -8,10 +8,10 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from serve.eager import eager, next_turn
 from serve.errors import Code, ServeError
+from serve.request.deadline import eager, next_turn
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
-from serve.transport.grpc.status import status_message
+from serve.transport.grpc.method import status_message
 from serve.transport.grpc_asgi.call import Call, percent_encoded
 from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
 from serve.transport.grpc_asgi.watch import Watch

@@ -3,10 +3,10 @@
 import re
 
 from serve.api import Api
-from serve.codec import json_text
+from serve.codec.json import text as json_text
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.monitoring import metrics_paths
+from serve.metrics.monitoring import metrics_paths
 from serve.transport.rest import pages, ui
 from serve.transport.rest.inference import Inference
 from serve.transport.rest.message import Answer, Request

@@ -10,12 +10,12 @@ from urllib.parse import unquote
 
 from starlette.types import Receive, Scope, Send
 
-from serve.call import Call
-from serve.codec import json_text
+from serve.codec.json import text as json_text
 from serve.config import Config
-from serve.eager import eager, next_turn
-from serve.edge import Edge
 from serve.errors import Code, ServeError
+from serve.request.admission import Edge
+from serve.request.call_record import Call
+from serve.request.deadline import eager, next_turn
 from serve.transport.rest.app import RestApp, failure
 from serve.transport.rest.message import Answer, Request
 from serve.transport.rest.status import HTTP_STATUS

@@ -7,18 +7,18 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from serve import tracing
 from serve.api import Api, predict_signature
-from serve.codec import json_answer
-from serve.codec.json_examples import read_examples
-from serve.codec.json_predict import JsonRequest
-from serve.codec.json_row import RowReader
+from serve.codec.json import response as json_answer
+from serve.codec.json.example_request import read_examples
+from serve.codec.json.predict_request import JsonRequest
+from serve.codec.json.single_row import RowReader
 from serve.codec.npy import read_npy, write_npy
 from serve.codec.predict_response import predict_response
 from serve.codec.tensor import decode_all
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.lifecycle.lease import Lease
+from serve.lifecycle.harness import Lease
+from serve.request import tracing
 from serve.transport.rest.message import Answer, Request
 from serve.transport.rest.route import Route
 from tfx_export import wire

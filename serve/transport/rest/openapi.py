@@ -6,7 +6,7 @@ from typing import Any
 
 from serve.api import Api
 from serve.errors import ServeError
-from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.state import ModelRef
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, TensorSpec
 
 _BASE64 = {"type": "object", "properties": {"b64": {"type": "string", "format": "byte"}}, "required": ["b64"]}

@@ -7,10 +7,9 @@ from google.protobuf import json_format
 
 from serve import metrics as measured
 from serve.api import Api
+from serve.codec.signature_def_map import signature_def_map
 from serve.errors import ServeError
-from serve.lifecycle.reference import ModelRef
-from serve.lifecycle.state import VersionStatus
-from serve.metadata import signature_def_map
+from serve.lifecycle.state import ModelRef, VersionStatus
 from serve.transport.rest.message import Answer
 from tfx_export import wire
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from urllib.parse import unquote
 
 from serve.errors import Code, ServeError
-from serve.lifecycle.reference import ModelRef
+from serve.lifecycle.state import ModelRef
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"(?i:{_MODEL}):(classify|regress|predict)")

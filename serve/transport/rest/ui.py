@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from serve.api import Api
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.lifecycle.reference import ModelRef
-from serve.string_uses import string_uses
+from serve.lifecycle.state import ModelRef
+from serve.startup.string_uses import string_uses
 from serve.transport.rest.message import Answer, Request
 from tfx_export import snippets
 from tfx_export.errors import SavedModelError

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from serve.codec import json_exact, tensor
-from serve.codec.json_answer import predictions
-from serve.codec.json_dense import dense
-from serve.codec.json_examples import read_examples
-from serve.codec.json_parse import as_python, parse
-from serve.codec.json_predict import JsonRequest
+from serve.codec import tensor
+from serve.codec.json import parse_lenient as json_exact
+from serve.codec.json.arrays import dense
+from serve.codec.json.example_request import read_examples
+from serve.codec.json.parse import as_python, parse
+from serve.codec.json.predict_request import JsonRequest
+from serve.codec.json.response import predictions
 from serve.codec.npy import read_npy
 from serve.errors import Code, ServeError
 from tfx_export import wire

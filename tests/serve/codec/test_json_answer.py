@@ -7,8 +7,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from serve.codec import json_text
-from serve.codec.json_answer import predictions
+from serve.codec.json import text as json_text
+from serve.codec.json.response import predictions
 from serve.errors import Code, ServeError
 
 

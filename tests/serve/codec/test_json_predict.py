@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serve.codec.json_numbers import read_numbers
-from serve.codec.json_parse import parse
-from serve.codec.json_predict import JsonRequest
+from serve.codec.json.fast_path import read_numbers
+from serve.codec.json.parse import parse
+from serve.codec.json.predict_request import JsonRequest
 from serve.errors import Code, ServeError
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import PREDICT, Signature, TensorSpec

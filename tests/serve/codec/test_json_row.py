@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from serve.codec.json_predict import JsonRequest
-from serve.codec.json_row import MAX_AROUND_BYTES, MAX_KNOWN, JsonRow, RowReader
+from serve.codec.json.predict_request import JsonRequest
+from serve.codec.json.single_row import MAX_AROUND_BYTES, MAX_KNOWN, JsonRow, RowReader
 from serve.errors import ServeError
 from tfx_export.savedmodel.signature import PREDICT, Signature, TensorSpec
 

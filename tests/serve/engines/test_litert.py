@@ -13,8 +13,8 @@ import pytest
 
 from serve import engines
 from serve.config import Config
-from serve.engines import LoadedModel
 from serve.errors import Code, ServeError
+from serve.loaded_model import LoadedModel
 from tests.support import three_signatures
 from tests.support.server import PATIENCE, starting, wait_until
 from tfx_export.savedmodel.export_record import TFLITE

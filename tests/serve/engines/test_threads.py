@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from serve.config import Config
-from serve.elsewhere import Elsewhere
-from serve.engines import LoadedModel, load, width
-from serve.stopwatch import Stopwatch
+from serve.engines import load
+from serve.execution import thread_count as width
+from serve.execution.dedicated_threads import Elsewhere
+from serve.execution.thread_time import Stopwatch
+from serve.loaded_model import LoadedModel
 
 INPUTS: dict[str, dict[str, np.ndarray]] = {
     "image": {"x": np.arange(2 * 8 * 8 * 3, dtype=np.float32).reshape(2, 8, 8, 3)},

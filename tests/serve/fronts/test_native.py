@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import trustme
 
-from serve.fronts.native import interpreter
+from serve.fronts.native import embedded_python as interpreter
 from serve.fronts.native.loop import REQUESTS_PER_LOOK
 from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.tls import ssl_config

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serve.fronts.native import interpreter
+from serve.fronts.native import embedded_python as interpreter
 from tests.serve.test_model_config import config_of, entry, reload
 from tests.support.rest import ask, post
 from tests.support.server import PATIENCE, RunningServer, cpu_ticks, publish, running, starting, wait_until

@@ -10,7 +10,7 @@ import pytest
 import trustme
 
 from serve.config import ANY_PORT, Config
-from serve.security import Tls
+from serve.request.auth import Tls
 
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -34,9 +34,9 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
     """Two Envoys: one with a single TLS setting, served directly, one with several, served through the inner door."""
     if sys.version_info < (3, 11):
         pytest.skip("pyvoy needs Python 3.11")
-    from serve.fronts.native import interpreter
-    from serve.fronts.native.bootstrap import Door, bootstrap
+    from serve.fronts.native import embedded_python as interpreter
     from serve.fronts.native.envoy import Envoy
+    from serve.fronts.native.envoy_config import Door, bootstrap
     from serve.fronts.native.ports import Ports
 
     if reason := interpreter.missing():

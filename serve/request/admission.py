@@ -11,12 +11,13 @@ from functools import partial
 from types import TracebackType
 from typing import Any, TypeAlias
 
-from serve import metrics, tracing
-from serve.call import CURRENT, Call
+from serve import metrics
 from serve.config import Config
-from serve.deadline import Clock, Deadline
 from serve.errors import Code, ServeError
-from serve.security import Tokens
+from serve.request import tracing
+from serve.request.auth import Tokens
+from serve.request.call_record import CURRENT, Call
+from serve.request.deadline import Clock, Deadline
 
 logger = logging.getLogger("serve.access")
 

@@ -6,7 +6,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
-from serve.fronts.native.channel import Answer, Answers, Question
+from serve.fronts.native.worker_messages import Answer, Answers, Question
 
 
 @dataclass

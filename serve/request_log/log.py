@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from serve import metrics
 from serve.errors import Code, ServeError
-from serve.record_file import RecordFile
+from serve.request_log.record_file import RecordFile
 from tfx_export import wire
 
 logger = logging.getLogger("serve")

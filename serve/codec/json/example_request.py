@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.codec import json_text
-from serve.codec.json_dense import decode_base64, is_base64
-from serve.codec.json_parse import as_python
-from serve.codec.json_predict import JsonRequest
+from serve.codec.json import text as json_text
+from serve.codec.json.arrays import decode_base64, is_base64
+from serve.codec.json.parse import as_python
+from serve.codec.json.predict_request import JsonRequest
 from serve.errors import Code, ServeError
 from tfx_export import wire
 

@@ -5,10 +5,10 @@ from typing import Any, NoReturn
 
 import simdjson
 
-from serve.codec import json_text
-from serve.codec.json_dense import MAX_DEPTH, RowError, dense, dense_rows, is_base64
-from serve.codec.json_numbers import read_numbers
-from serve.codec.json_parse import as_python, parse
+from serve.codec.json import text as json_text
+from serve.codec.json.arrays import MAX_DEPTH, RowError, dense, dense_rows, is_base64
+from serve.codec.json.fast_path import read_numbers
+from serve.codec.json.parse import as_python, parse
 from serve.errors import Code, ServeError
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 from tfx_export.savedmodel.tensor import Array

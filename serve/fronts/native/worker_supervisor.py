@@ -14,12 +14,12 @@ from typing import Any
 
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.fronts.native import interpreter
-from serve.fronts.native.bootstrap import Door, bootstrap
-from serve.fronts.native.channel import Drain, Failed, Loaded, Start
+from serve.fronts.native import embedded_python as interpreter
 from serve.fronts.native.envoy import Envoy
-from serve.fronts.native.switchboard import Switchboard
-from serve.overview import ServedVersion
+from serve.fronts.native.envoy_config import Door, bootstrap
+from serve.fronts.native.message_router import Switchboard
+from serve.fronts.native.worker_messages import Drain, Failed, Loaded, Start
+from serve.startup.overview import ServedVersion
 
 logger = logging.getLogger("serve")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from serve.config import Config
-from serve.security import Tls
+from serve.request.auth import Tls
 
 Json: TypeAlias = dict[str, Any]
 

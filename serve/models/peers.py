@@ -3,11 +3,10 @@
 from typing import Any, Protocol
 
 from serve import metrics
-from serve.catalog import Catalog
 from serve.errors import ServeError
 from serve.lifecycle.manager import Manager
-from serve.lifecycle.reference import ModelRef
-from serve.lifecycle.state import VersionStatus
+from serve.lifecycle.state import ModelRef, VersionStatus
+from serve.models.catalog import Catalog
 from tfx_export import wire
 
 

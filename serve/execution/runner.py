@@ -10,9 +10,9 @@ from weakref import ref
 
 import numpy as np
 
-from serve.engines import LoadedModel
-from serve.lifecycle.lease import Lease
-from serve.stopwatch import Stopwatch
+from serve.execution.thread_time import Stopwatch
+from serve.lifecycle.harness import Lease
+from serve.loaded_model import LoadedModel
 from tfx_export.savedmodel.signature import Signature
 
 # A run below this many seconds is cheaper on the event loop's own thread than handed over (a hop costs some 60 us).

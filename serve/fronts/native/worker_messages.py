@@ -1,11 +1,14 @@
 """What the server's process and a worker inside Envoy tell each other, over a pipe that both inherit."""
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from serve.config import Config
 from serve.errors import ServeError
-from serve.overview import ServedVersion
+from serve.startup.overview import ServedVersion
 
 # In a worker's environment: the pipe's file descriptor, the working folder to go to, and the one processor to run on.
 DESCRIPTOR_VARIABLE = "TFX_EXPORT_CHANNEL"
@@ -44,7 +47,7 @@ class Drain:
 class Question:
     """From a worker: to be asked of all others. To a worker: to be answered under the same number.
 
-    A method of `serve.peers.Respondent`, and what it takes.
+    A method of `serve.models.peers.Respondent`, and what it takes.
     """
 
     number: int
@@ -66,3 +69,35 @@ class Answers:
 
     number: int
     values: tuple[Any, ...]
+
+
+class ChannelPeers:
+    """The `serve.models.peers.Peers` of a worker."""
+
+    def __init__(self, send: Callable[[Any], None]) -> None:
+        self._send = send
+        self._numbers = count()
+        self._waiting: dict[int, asyncio.Future[tuple[Any, ...]]] = {}
+
+    async def ask(self, question: str, *arguments: Any) -> list[Any]:
+        number = next(self._numbers)
+        waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            self._send(Question(number, question, arguments))
+            values = await waiting
+        finally:
+            del self._waiting[number]
+        for value in values:
+            if isinstance(value, ServeError):
+                raise value
+        return list(values)
+
+    def answered(self, answers: Answers) -> None:
+        """The answers have come. May be called from any thread."""
+        if waiting := self._waiting.get(answers.number):
+            waiting.get_loop().call_soon_threadsafe(_resolve, waiting, answers.values)
+
+
+def _resolve(waiting: "asyncio.Future[tuple[Any, ...]]", values: tuple[Any, ...]) -> None:
+    if not waiting.done():
+        waiting.set_result(values)

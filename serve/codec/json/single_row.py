@@ -5,9 +5,9 @@ from typing import NamedTuple, TypeAlias
 
 import simdjson
 
-from serve.codec.json_dense import MAX_DEPTH
-from serve.codec.json_numbers import UnusualError, is_one_row, read_list
-from serve.codec.json_predict import JsonRequest
+from serve.codec.json.arrays import MAX_DEPTH
+from serve.codec.json.fast_path import UnusualError, is_one_row, read_list
+from serve.codec.json.predict_request import JsonRequest
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.tensor import Array
 

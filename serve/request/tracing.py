@@ -4,8 +4,8 @@ from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
-from serve.call import Call
 from serve.errors import Code, ServeError
+from serve.request.call_record import Call
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from serve.codec import json_text
+from serve.codec.json import text as json_text
 from serve.errors import Code, ServeError
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.tensor import Array

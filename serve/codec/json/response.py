@@ -8,8 +8,8 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from serve.codec import json_text
-from serve.codec.json_dense import type_string
+from serve.codec.json import text as json_text
+from serve.codec.json.arrays import type_string
 from serve.errors import Code, ServeError
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.tensor import Array

@@ -1,6 +1,7 @@
 """JSON bytes -> Python values or simdjson's view of them, by the quickest reader that takes them.
 
-simdjson reads plain JSON, the standard library adds NaN, Infinity and bytes that are no UTF-8, serve.codec.json_exact
+simdjson reads plain JSON, the standard library adds NaN, Infinity and bytes that are not UTF-8, and
+serve.codec.json.parse_lenient
 does the rest. Strings are text in which bytes that are no UTF-8 stand as lone surrogates (`surrogateescape`).
 """
 
@@ -9,7 +10,7 @@ from typing import Any
 
 import simdjson
 
-from serve.codec import json_exact
+from serve.codec.json import parse_lenient as json_exact
 from serve.errors import Code, ServeError
 
 # What the standard library reads otherwise than upstream: escaped surrogates, numbers beyond 64 bits. Looked for in

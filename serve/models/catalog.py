@@ -11,11 +11,10 @@ from pathlib import Path
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.manager import Manager
-from serve.lifecycle.reference import ModelRef
 from serve.lifecycle.source import ServedModel
-from serve.lifecycle.state import State
-from serve.model_config import models_of, read_config
-from serve.request_log import RequestLog, Rule, rules
+from serve.lifecycle.state import ModelRef, State
+from serve.models.model_config import models_of, read_config
+from serve.request_log.log import RequestLog, Rule, rules
 from tfx_export import wire
 from tfx_export.savedmodel.version_folders import list_versions
 

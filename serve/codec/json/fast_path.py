@@ -14,8 +14,8 @@ import numpy as np
 import orjson
 import simdjson
 
-from serve.codec.json_dense import dense
-from serve.codec.json_parse import as_python
+from serve.codec.json.arrays import dense
+from serve.codec.json.parse import as_python
 from serve.errors import ServeError
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import TensorSpec

@@ -1,7 +1,11 @@
 """Deadline and Clock: a limit on the time a request takes, at no timer a request."""
 
 import asyncio
+import types
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Any, TypeVar
 
 from serve.errors import Code, ServeError
 
@@ -74,3 +78,38 @@ class Deadline:
         self._expired = True
         if self._task is not None:
             self._task.cancel()
+
+
+T = TypeVar("T")
+
+
+@types.coroutine
+def eager(work: Awaitable[T], around: Callable[[], AbstractContextManager[Any]]) -> Generator[Any, Any, T]:
+    """`with around(): return await work`, but `around` is called after the first step of `work`, unless that ended it.
+
+    Most requests never wait: a deadline or a watch over them would cost more than it could ever do.
+    """
+    steps = work.__await__()
+    try:
+        waiting = steps.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    with around():
+        try:
+            while True:
+                try:
+                    value = yield waiting
+                except BaseException as error:  # passed on into the work, as `await` would
+                    waiting = steps.throw(error)
+                else:
+                    waiting = steps.send(value)
+        except StopIteration as done:
+            result = done.value
+            return result
+
+
+@types.coroutine
+def next_turn() -> Generator[None, None, None]:
+    """To be awaited: the rest follows in the event loop's next turn. As `asyncio.sleep(0)`, in fewer steps."""
+    yield

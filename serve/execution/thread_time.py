@@ -2,7 +2,7 @@
 
 import time
 
-from serve.elsewhere import seconds_elsewhere
+from serve.execution.dedicated_threads import seconds_elsewhere
 
 try:
     import resource

@@ -1,0 +1,1 @@
+"""What surrounds every request, whatever its protocol: admission, authentication, deadline, tracing, its record."""

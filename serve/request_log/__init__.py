@@ -1,0 +1,1 @@
+"""The request log: a sample of requests and responses, written as TFRecord files."""

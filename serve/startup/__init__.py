@@ -1,0 +1,1 @@
+"""What the server needs and prints while it starts."""
