@@ -15,7 +15,7 @@ from serve.config import Config
 from serve.errors import Code
 from serve.transport.rest.status import HTTP_STATUS
 from tfx_export import errors
-from tfx_export.cli import COMMANDS, EXIT_CODES, cli
+from tfx_export.cli import COMMANDS, cli
 
 MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
 # The options of these commands are the server's flags, which have a page of their own.
@@ -41,13 +41,10 @@ def server_flags() -> str:
 
 
 def exit_codes() -> str:
-    """Returns the meaning of each exit code, from the docstrings of the errors that lead to it."""
-    rows = {0: ["done"], 1: ["the answer is no: a finding, a difference, a check that failed"], 2: ["bad usage"]}
-    for name, code in EXIT_CODES.items():
-        kind = getattr(errors, name, None)
-        meaning = kind.__doc__ if kind else "a server refused, or did not answer"
-        if (text := _sentence(meaning)) not in rows.setdefault(code, []):
-            rows[code].append(text)
+    """Returns the meaning of each exit code, from the tree of errors drawn in `tfx_export.errors`."""
+    rows = {0: ["success"], 1: ["a check failed: a finding, a difference"], 2: ["bad usage"]}
+    for code, meaning in re.findall(r"[├└]── [\w.]+ +(\d+)  (.+)", errors.__doc__ or ""):
+        rows.setdefault(int(code), []).append(meaning[:1].lower() + meaning[1:])
     return _table(["Code", "Meaning"], [[str(code), "; ".join(rows[code])] for code in sorted(rows)])
 
 
@@ -130,11 +127,6 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 def _code(text: str) -> str:
     """Marks text as code. Uses HTML because a table's `|` cannot be escaped inside backticks."""
     return f"<code>{html.escape(text)}</code>"
-
-
-def _sentence(text: str | None) -> str:
-    line = (text or "").strip().splitlines()[0].rstrip(".")
-    return line[:1].lower() + line[1:]
 
 
 def _escaped(text: str) -> str:

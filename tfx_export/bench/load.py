@@ -20,7 +20,9 @@ PREDICT = "/tensorflow.serving.PredictionService/Predict"
 
 
 class LoadError(TfxExportError):
-    """A server gave no answers that could be measured."""
+    """A server under load gave no answers that could be measured."""
+
+    exit_code = 6
 
 
 @dataclass(frozen=True)

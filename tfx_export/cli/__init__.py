@@ -49,18 +49,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("tfx_export.cli.init", "Print a commented spec file for --signatures, filled in from a model."),
 }
 
-# What a script can tell from the exit code; the documentation repeats this table.
-EXIT_CODES: dict[str, int] = {
-    "SourceError": 2,
-    "SpecError": 2,
-    "SavedModelError": 2,
-    "VersionError": 3,
-    "PublishError": 4,
-    "VerificationError": 5,
-    "ServerError": 6,
-    "RestError": 6,
-}
-
 
 class CommandTable(click.Group):
     """A group that knows its commands by name and imports the one that is used."""
@@ -94,7 +82,7 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> Any:
-    """Run the command line. What the library raises becomes one message on stderr and a documented exit code."""
+    """Run the command line. An error of the library becomes one message on stderr and the exit code of its class."""
     process_is_ours()
     try:
         return cli.main(args=args, prog_name="tfx-export", standalone_mode=True)
@@ -102,4 +90,4 @@ def main(args: list[str] | None = None) -> Any:
         from tfx_export.cli.panels import error_panel
 
         error_panel(error)
-        sys.exit(EXIT_CODES[type(error).__name__])
+        sys.exit(error.exit_code)

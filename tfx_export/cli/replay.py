@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tfx_export.cli import EXIT_CODES
 from tfx_export.cli.connection import Connection, chosen_model, connection_options, model_options
-from tfx_export.errors import SourceError
+from tfx_export.errors import SourceError, VerificationError
 
 if TYPE_CHECKING:
     from tfx_export.client import Model
@@ -75,7 +74,7 @@ def command(
     if report.requests == 0:
         raise SourceError(f"{', '.join(map(str, logs))}: no request in it.")
     if report.problems:
-        sys.exit(EXIT_CODES["VerificationError"])
+        sys.exit(VerificationError.exit_code)
 
 
 def _records(logs: tuple[Path, ...]) -> Iterator[Any]:

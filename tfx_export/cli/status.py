@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from tfx_export.cli import EXIT_CODES
 from tfx_export.cli.connection import Connection, chosen_model, connection_options
 
 
@@ -31,7 +30,9 @@ def command(model: str, rest: bool, as_json: bool, **connection: Any) -> None:
         for version in versions:
             click.echo(f"{model}/{version['version']}  {version['state']}  {version['error']}".rstrip())
     if not any(version["state"] == "AVAILABLE" for version in versions):
-        sys.exit(EXIT_CODES["ServerError"])
+        from tfx_export.client import ServerError
+
+        sys.exit(ServerError.exit_code)
 
 
 def _versions(connection: Connection, name: str, rest: bool) -> list[dict[str, Any]]:

@@ -29,7 +29,12 @@ _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_len
 
 
 class ServerError(TfxExportError):
-    """The server refused or did not answer. `code` is gRPC's name of the status, e.g. `NOT_FOUND`."""
+    """A server refused a gRPC request or did not answer.
+
+    `code`: the name of the gRPC status, e.g. `NOT_FOUND`.
+    """
+
+    exit_code = 6
 
     def __init__(self, error: grpc.RpcError) -> None:
         self.code: str = error.code().name

@@ -11,7 +11,12 @@ from tfx_export.errors import TfxExportError
 
 
 class RestError(TfxExportError):
-    """The server refused or did not answer. `status` is HTTP's, 0 without an answer."""
+    """A server refused a REST request or did not answer.
+
+    `status`: the HTTP status, 0 if there was no answer.
+    """
+
+    exit_code = 6
 
     def __init__(self, status: int, message: str) -> None:
         self.status = status
