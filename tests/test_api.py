@@ -47,8 +47,8 @@ def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
     ("program", "imported"),
     [
         ("", {"sklearn", "keras"}),
-        ("process_is_ours()", {"keras"}),
-        ("process_is_ours(keras=False)", set()),
+        ("skip_unneeded_packages()", {"keras"}),
+        ("skip_unneeded_packages(keras=False)", set()),
         ("import serve.engines.tensorflow", set()),
     ],
 )
@@ -56,7 +56,8 @@ def test_programs_of_ours_do_without_what_they_do_not_need_until_the_users_code_
     program: str, imported: set[str]
 ) -> None:
     code = (
-        f"import gc, sys; from tfx_export.quiet import import_tensorflow, process_is_ours\n{program}\n"
+        "import gc, sys\n"
+        f"from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages\n{program}\n"
         "import_tensorflow(); print(*{'sklearn', 'keras'} & set(sys.modules)); assert gc.isenabled()\n"
         "import sklearn.base, keras, tensorflow; print(tensorflow.keras.layers.Dense is keras.layers.Dense)"
     )

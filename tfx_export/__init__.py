@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from tfx_export.exporting.api import export_session as export_session
     from tfx_export.exporting.api import verify as verify
     from tfx_export.exporting.extras import Extras as Extras
-    from tfx_export.exporting.keras_options import KerasOptions as KerasOptions
-    from tfx_export.exporting.run import run as run
-    from tfx_export.exporting.spec import ExportSpec as ExportSpec
-    from tfx_export.exporting.spec import FeatureSpec as FeatureSpec
-    from tfx_export.exporting.spec import ImageSpec as ImageSpec
-    from tfx_export.exporting.spec import InputSpec as InputSpec
-    from tfx_export.exporting.spec import SignatureSpec as SignatureSpec
+    from tfx_export.exporting.sources.keras_options import KerasOptions as KerasOptions
+    from tfx_export.exporting.spec.model import ExportSpec as ExportSpec
+    from tfx_export.exporting.spec.model import FeatureSpec as FeatureSpec
+    from tfx_export.exporting.spec.model import ImageSpec as ImageSpec
+    from tfx_export.exporting.spec.model import InputSpec as InputSpec
+    from tfx_export.exporting.spec.model import SignatureSpec as SignatureSpec
     from tfx_export.exporting.target import Exported as Exported
+    from tfx_export.exporting.verification.run_signature import run as run
     from tfx_export.savedmodel.diff import diff as diff
     from tfx_export.savedmodel.export_record import Check as Check
     from tfx_export.savedmodel.export_record import Verification as Verification
@@ -36,15 +36,15 @@ if TYPE_CHECKING:
 # Public name -> the module that defines it.
 _API = {
     "Check": "tfx_export.savedmodel.export_record",
-    "ExportSpec": "tfx_export.exporting.spec",
+    "ExportSpec": "tfx_export.exporting.spec.model",
     "Exported": "tfx_export.exporting.target",
     "Extras": "tfx_export.exporting.extras",
-    "FeatureSpec": "tfx_export.exporting.spec",
-    "ImageSpec": "tfx_export.exporting.spec",
-    "InputSpec": "tfx_export.exporting.spec",
-    "KerasOptions": "tfx_export.exporting.keras_options",
+    "FeatureSpec": "tfx_export.exporting.spec.model",
+    "ImageSpec": "tfx_export.exporting.spec.model",
+    "InputSpec": "tfx_export.exporting.spec.model",
+    "KerasOptions": "tfx_export.exporting.sources.keras_options",
     "Signature": "tfx_export.savedmodel.signature",
-    "SignatureSpec": "tfx_export.exporting.spec",
+    "SignatureSpec": "tfx_export.exporting.spec.model",
     "Verification": "tfx_export.savedmodel.export_record",
     "SignatureEditor": "tfx_export.savedmodel.signature_editor",
     "export_function": "tfx_export.exporting.api",
@@ -54,7 +54,7 @@ _API = {
     "verify": "tfx_export.exporting.api",
     "diff": "tfx_export.savedmodel.diff",
     "rollback": "tfx_export.savedmodel.rollback",
-    "run": "tfx_export.exporting.run",
+    "run": "tfx_export.exporting.verification.run_signature",
     "scan": "tfx_export.savedmodel.scan",
     "versions": "tfx_export.savedmodel.version_history",
     "show": "tfx_export.savedmodel.summary",

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 import_tensorflow()  # without the lines that it writes to stderr
 

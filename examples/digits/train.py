@@ -9,7 +9,7 @@ writes FOLDER/digits.h5, FOLDER/digits.keras and FOLDER/held_out.npz: 300 digits
 import sys
 from pathlib import Path
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 import_tensorflow()  # without the lines that it writes to stderr
 

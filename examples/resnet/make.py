@@ -8,7 +8,7 @@ WEIGHTS is a file of weights, or `random`: the answers are then meaningless, the
 import sys
 from pathlib import Path
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 import_tensorflow()  # without the lines that it writes to stderr
 

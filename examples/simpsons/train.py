@@ -9,7 +9,7 @@ FOLDER/characters.txt and FOLDER/test.npz (images float32 [n, 64, 64, 3] between
 import argparse
 from pathlib import Path
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 import_tensorflow()  # without the lines that it writes to stderr
 

@@ -8,7 +8,7 @@ writes FOLDER/mood.keras and FOLDER/moods.txt (its labels).
 import sys
 from pathlib import Path
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 import_tensorflow()  # without the lines that it writes to stderr
 

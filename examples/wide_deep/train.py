@@ -8,7 +8,7 @@ writes FOLDER/customers.keras and FOLDER/answers.txt (the labels of the classifi
 import sys
 from pathlib import Path
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 import_tensorflow()  # without the lines that it writes to stderr
 

@@ -19,9 +19,9 @@ from google.protobuf import text_format
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import Elsewhere
-from tfx_export.quiet import import_tensorflow, process_is_ours
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
+from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
 
 # TensorFlow uses oneDNN by itself only where the processor has instructions made for neural networks. On others
 # convolutions gain too: MobileNetV2 takes half the time for eight images, ResNet50 three quarters for one image on one
@@ -33,7 +33,7 @@ if platform.machine() in ("x86_64", "AMD64"):
 # Without it the first session decides with how many threads those after it compute (common_runtime/local_device.cc).
 os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
 # Its own start-up lines belong in nobody's log.
-process_is_ours(keras=False)
+skip_unneeded_packages(keras=False)
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402

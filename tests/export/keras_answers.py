@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tfx_export.exporting import keras as keras_source
 from tfx_export.exporting import signatures
-from tfx_export.exporting.keras_file import inspect_keras_file
-from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
-from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.sources import keras as keras_source
+from tfx_export.exporting.sources.keras_file import inspect_keras_file
+from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.spec.model import ExportSpec
 
 Inputs = dict[str, Any]
 

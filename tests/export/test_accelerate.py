@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.support import three_signatures
-from tfx_export.exporting import extras
-from tfx_export.exporting.extras import Extras, Precision, finish
+from tfx_export.exporting.extras import Extras, finish
 from tfx_export.savedmodel import export_record
+from tfx_export.savedmodel.export_record import PRECISIONS, Precision
 
 pytest.importorskip("ai_edge_litert")
 from ai_edge_litert.interpreter import Interpreter
@@ -34,7 +34,7 @@ def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -
     return written.accelerated
 
 
-@pytest.mark.parametrize("precision", extras.PRECISIONS)
+@pytest.mark.parametrize("precision", PRECISIONS)
 def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
     tmp_path: Path, classifier: Path, precision: Precision
 ) -> None:

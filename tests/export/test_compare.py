@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfx_export.exporting.compare import compare
+from tfx_export.exporting.verification.compare import compare
 
 ROWS = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
 NAN = np.array([[np.nan, 1.0], [np.inf, 4.0]], np.float32)

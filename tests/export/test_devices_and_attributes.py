@@ -12,7 +12,7 @@ from tests.support import tf1_models
 from tests.support.loaders import run_in_session
 from tfx_export import Exported, export_function, export_savedmodel, export_session
 from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.savedmodel.reader import find_meta_graph, read_index
 from tfx_export.wire import GraphDef
 

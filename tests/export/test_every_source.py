@@ -19,8 +19,8 @@ from tests.support.server import RunningServer, running
 from tfx_export import Exported, export_function, export_keras, export_savedmodel, export_session
 from tfx_export.client import Model
 from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.keras_options import KerasOptions
-from tfx_export.exporting.spec_file import parse_spec
+from tfx_export.exporting.sources.keras_options import KerasOptions
+from tfx_export.exporting.spec.from_yaml import parse_spec
 
 V1 = tf.compat.v1
 LABELS = ["zero", "one", "two", "three"]

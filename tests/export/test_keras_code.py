@@ -11,9 +11,9 @@ from tests.export import custom_layers
 from tests.export.keras_answers import answers, floats, save
 from tests.support import keras_models
 from tfx_export.errors import SourceError
-from tfx_export.exporting import keras as keras_source
-from tfx_export.exporting.keras_file import inspect_keras_file
-from tfx_export.exporting.keras_options import KerasOptions
+from tfx_export.exporting.sources import keras as keras_source
+from tfx_export.exporting.sources.keras_file import inspect_keras_file
+from tfx_export.exporting.sources.keras_options import KerasOptions
 
 
 def lambda_file(library: str, path: Path) -> Path:

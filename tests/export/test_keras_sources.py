@@ -19,12 +19,12 @@ from tests.support import keras_models
 from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import export_keras
 from tfx_export.errors import SourceError
-from tfx_export.exporting import keras as keras_source
 from tfx_export.exporting import signatures
 from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.keras_file import inspect_keras_file
-from tfx_export.exporting.keras_options import KerasOptions
-from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.sources import keras as keras_source
+from tfx_export.exporting.sources.keras_file import inspect_keras_file
+from tfx_export.exporting.sources.keras_options import KerasOptions
+from tfx_export.exporting.spec.model import ExportSpec
 
 WORDS = np.array([["a"], ["b"], ["zz"]], object)
 

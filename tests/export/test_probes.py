@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import keras_models
 from tfx_export import export_keras
-from tfx_export.exporting.probes import generated
+from tfx_export.exporting.verification.probes import generated
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import PREDICT, Shape, Signature, TensorSpec
 from tfx_export.savedmodel.string_inputs import StringInputs

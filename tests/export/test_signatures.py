@@ -10,14 +10,14 @@ import tensorflow as tf
 
 from tests.support import keras_models
 from tfx_export.errors import SpecError
-from tfx_export.exporting import keras as keras_source
-from tfx_export.exporting import signatures, writer
-from tfx_export.exporting.draft import draft_spec
-from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting import signatures, write_savedmodel
 from tfx_export.exporting.signatures import Signed
 from tfx_export.exporting.signatures.image import APPLICATIONS
-from tfx_export.exporting.spec import ExportSpec, SignatureSpec
-from tfx_export.exporting.spec_file import parse_spec, read_spec
+from tfx_export.exporting.source_graph import SourceGraph
+from tfx_export.exporting.sources import keras as keras_source
+from tfx_export.exporting.spec.draft import draft_spec
+from tfx_export.exporting.spec.from_yaml import parse_spec, read_spec
+from tfx_export.exporting.spec.model import ExportSpec, SignatureSpec
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.templates import templates
 
@@ -357,7 +357,7 @@ def test_tables_assets_tags_and_text_survive_the_writing(source: SourceGraph, la
     folder = tmp_path / "1"
     folder.mkdir()
     signed = signatures.sign(source, spec)
-    writer.write(source, [one.signature for one in signed], folder, spec)
+    write_savedmodel.write(source, [one.signature for one in signed], folder, spec)
     assert {path.name for path in folder.rglob("*") if path.is_file()} >= {
         "saved_model.pbtxt",
         "labels.txt",

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting import spec_file
-from tfx_export.exporting.flags import SignatureFlags, combine
-from tfx_export.exporting.spec import FeatureSpec, ImageSpec, InputSpec, SignatureSpec, default_of
-from tfx_export.exporting.spec_file import read_spec
+from tfx_export.exporting.spec import from_yaml
+from tfx_export.exporting.spec.from_flags import SignatureFlags, combine
+from tfx_export.exporting.spec.from_yaml import read_spec
+from tfx_export.exporting.spec.model import FeatureSpec, ImageSpec, InputSpec, SignatureSpec, default_of
 
 WHOLE = """
 default: b
@@ -117,12 +117,12 @@ def test_flags_that_do_not_fit(flags: SignatureFlags, spec_file: Path | None, me
 
 
 def test_specs_need_no_tensorflow() -> None:
-    code = "import sys, tfx_export.exporting.flags; assert 'tensorflow' not in sys.modules"
+    code = "import sys, tfx_export.exporting.spec.from_flags; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
-    "key", sorted({*spec_file._TOP, *spec_file._SIGNATURE, *spec_file._FEATURE, *spec_file._IMAGE})
+    "key", sorted({*from_yaml._TOP, *from_yaml._SIGNATURE, *from_yaml._FEATURE, *from_yaml._IMAGE})
 )
 def test_every_key_is_documented(key: str) -> None:
     assert f"`{key}`" in (Path(__file__).parents[2] / "docs" / "signatures.md").read_text()

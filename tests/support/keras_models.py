@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 
 
 def dense(keras: Any) -> Any:

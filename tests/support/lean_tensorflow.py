@@ -6,11 +6,11 @@
 import logging
 import os
 
-from tfx_export.quiet import import_tensorflow, process_is_ours
+from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
-process_is_ours(keras=False)
+skip_unneeded_packages(keras=False)
 import_tensorflow()
 
 import tensorflow as tf  # noqa: E402

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tfx_export import wire
-from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
+from tfx_export.tensorflow_import import import_tensorflow
 
 
 def main(folder: str, file: str, seconds: str) -> None:

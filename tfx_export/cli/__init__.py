@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from tfx_export.errors import TfxExportError
-from tfx_export.quiet import process_is_ours
+from tfx_export.tensorflow_import import skip_unneeded_packages
 
 # Command -> (module, first line of its help). A test holds the two together.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -83,7 +83,7 @@ def cli() -> None:
 
 def main(args: list[str] | None = None) -> Any:
     """Run the command line. An error of the library becomes one message on stderr and the exit code of its class."""
-    process_is_ours()
+    skip_unneeded_packages()
     try:
         return cli.main(args=args, prog_name="tfx-export", standalone_mode=True)
     except TfxExportError as error:

@@ -13,8 +13,8 @@ from tfx_export.cli.extras import extras_from, extras_options
 from tfx_export.cli.feedback import feedback_options, steps
 from tfx_export.cli.pairs import read_pairs
 from tfx_export.cli.summary import as_dict, print_summary
-from tfx_export.exporting.flags import SignatureFlags, combine
-from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.spec.from_flags import SignatureFlags, combine
+from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.exporting.target import Exported
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -9,8 +9,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from tfx_export.exporting.extras import PRECISIONS, Extras
-from tfx_export.savedmodel.export_record import Check, describe
+from tfx_export.exporting.extras import Extras
+from tfx_export.savedmodel.export_record import PRECISIONS, Check, describe
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -9,7 +9,7 @@ import click
 from tfx_export.cli.export_options import export_options, run_export
 from tfx_export.errors import SpecError
 from tfx_export.exporting.api import export_function
-from tfx_export.exporting.spec import InputSpec
+from tfx_export.exporting.spec.model import InputSpec
 
 _EXAMPLE = "--input images=float32[?,784]"
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from tfx_export.cli.pairs import read_pairs
-from tfx_export.exporting.keras_options import KerasOptions
+from tfx_export.exporting.sources.keras_options import KerasOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

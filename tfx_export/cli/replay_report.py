@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tfx_export.client.replay import ReplayedRequest
-from tfx_export.exporting.compare import compare
+from tfx_export.exporting.verification.compare import compare
 
 
 class Report:

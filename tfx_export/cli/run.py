@@ -53,7 +53,7 @@ def command(
         raise SpecError("No inputs.", hint="Give --inputs x=data.npy, or --input_exprs 'x=np.ones((2,3))'.")
     from tfx_export.cli import run_inputs
     from tfx_export.cli.feedback import steps
-    from tfx_export.exporting.run import run
+    from tfx_export.exporting.verification.run_signature import run
     from tfx_export.savedmodel.version_history import newest_saved_model
 
     folder = newest_saved_model(folder)

@@ -22,7 +22,7 @@ _NATIVE = "from serve.fronts.native.embedded_python import missing; print(missin
 _TENSORFLOW = """
 import time
 began = time.perf_counter()
-from tfx_export.quiet import import_tensorflow
+from tfx_export.tensorflow_import import import_tensorflow
 import_tensorflow()
 import tensorflow as tf
 took = time.perf_counter() - began

@@ -10,11 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from tfx_export.errors import VerificationError
-from tfx_export.exporting.compare import LOW_PRECISION, TOLERANCES
-from tfx_export.exporting.extras import Precision
-from tfx_export.exporting.replay import Answers, Worker, replay
-from tfx_export.exporting.verify import Asked, callable_signatures, check_answers, requests_of
-from tfx_export.savedmodel.export_record import TFLITE, Accelerated, Check, describe, identity, sha256, verdict
+from tfx_export.exporting.verification.compare import LOW_PRECISION, TOLERANCES
+from tfx_export.exporting.verification.isolated_run import Answers, replay
+from tfx_export.exporting.verification.verify import Asked, callable_signatures, check_answers, requests_of
+from tfx_export.exporting.worker_process import WorkerProcess
+from tfx_export.savedmodel.export_record import (
+    TFLITE,
+    Accelerated,
+    Check,
+    Precision,
+    describe,
+    identity,
+    sha256,
+    verdict,
+)
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 from tfx_export.wire.tfrecord import write_records
@@ -95,7 +104,7 @@ def _convert(
             requests = requests_of({name: asked[name] for name in names})
             write_records(work / "requests", (request.SerializeToString() for request in requests))
         try:
-            with Worker("convert_worker") as worker:
+            with WorkerProcess("tfx_export.exporting.convert_worker") as worker:
                 worker.run(work, "The converter")
         except VerificationError as error:
             refusal = error.message

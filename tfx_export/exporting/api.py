@@ -11,17 +11,17 @@ from typing import Any
 from tfx_export.errors import SpecError
 from tfx_export.exporting.extras import DEFAULT_EXTRAS, Extras
 from tfx_export.exporting.files import require_file
-from tfx_export.exporting.keras_file import KerasFile, inspect_keras_file
-from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
-from tfx_export.exporting.references import find
-from tfx_export.exporting.session_file import inspect_session_file
-from tfx_export.exporting.spec import ExportSpec
-from tfx_export.exporting.spec_file import read_spec
+from tfx_export.exporting.sources.keras_file import KerasFile, inspect_keras_file
+from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.sources.object_reference import find
+from tfx_export.exporting.sources.session_file import inspect_session_file
+from tfx_export.exporting.spec.from_yaml import read_spec
+from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.exporting.target import Exported, Report, Target
-from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.export_record import Source, Verification, sha256
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures, saved_model_file
 from tfx_export.savedmodel.version_folders import NEXT
+from tfx_export.tensorflow_import import import_tensorflow
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class _Job:
         self.target.check()
         self.extras.check()
         self.report("Starting TensorFlow")
-        from tfx_export.exporting.replay import replayer
+        from tfx_export.exporting.verification.isolated_run import replayer
 
         # The process that verifies imports TensorFlow at the same time as this one.
         with replayer() if self.extras.verify else nullcontext() as worker:
@@ -98,7 +98,7 @@ def export_keras(
     job = _Job(what, Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
     with job.started_tensorflow() as export:
-        from tfx_export.exporting import keras
+        from tfx_export.exporting.sources import keras
 
         return export(
             lambda: keras.open_file(file) if file else keras.open_model(model), _origin(file) if file else None
@@ -129,9 +129,9 @@ def export_session(
     job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_session_file(Path(session)) if isinstance(session, str | Path) else None
     with job.started_tensorflow() as export:
-        from tfx_export.exporting import session as source
-        from tfx_export.exporting.candidates import require_ends
-        from tfx_export.exporting.ends import Ends
+        from tfx_export.exporting.sources import session as source
+        from tfx_export.exporting.sources.candidates import require_ends
+        from tfx_export.exporting.sources.ends import Ends
 
         opened: Any = source.load(file, clear_devices=job.spec.clear_devices) if file else session
         ends = Ends(inputs, outputs, bind or {})
@@ -172,8 +172,8 @@ def export_savedmodel(
     job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     find_meta_graph(read_index(Path(folder)), source_tags)
     with job.started_tensorflow() as export:
-        from tfx_export.exporting import savedmodel
-        from tfx_export.exporting.ends import Ends
+        from tfx_export.exporting.sources import savedmodel
+        from tfx_export.exporting.sources.ends import Ends
 
         ends = Ends(inputs or {}, outputs or {}, bind or {})
         file = saved_model_file(Path(folder))
@@ -204,7 +204,7 @@ def export_function(
     """
     job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
     with job.started_tensorflow() as export:
-        from tfx_export.exporting import function as source
+        from tfx_export.exporting.sources import function as source
 
         found, name = (find(function), function) if isinstance(function, str) else (function, "function")
         return export(lambda: source.open_function(found, inputs=inputs, description=name), None)
@@ -240,7 +240,7 @@ def verify(
         source = Path(source)
         source = source if source.is_dir() else inspect_keras_file(source, options)
     import_tensorflow()
-    from tfx_export.exporting import verify as steps
+    from tfx_export.exporting.verification import verify as steps
 
     found = steps.callable_signatures(folder, tags)
     with _answering(source, what, tags) as (ask, known):
@@ -257,8 +257,9 @@ def verify(
 @contextmanager
 def _answering(source: Any, spec: ExportSpec, tags: Sequence[str]) -> Iterator[tuple[Any, Collection[str] | None]]:
     """What answers for the source of `verify`, and which signatures it knows (None: all)."""
-    from tfx_export.exporting import keras, signatures
-    from tfx_export.exporting.loaded import SessionModel
+    from tfx_export.exporting import signatures
+    from tfx_export.exporting.sources import keras
+    from tfx_export.exporting.verification.loaded_model import SessionModel
 
     if isinstance(source, Path):
         known = read_signatures(source, tags)
@@ -280,8 +281,8 @@ def describe_keras(
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
     report("Starting TensorFlow")
     import_tensorflow()
-    from tfx_export.exporting import keras
-    from tfx_export.exporting.draft import draft_spec
+    from tfx_export.exporting.sources import keras
+    from tfx_export.exporting.spec.draft import draft_spec
 
     report("Loading the model")
     with keras.open_file(file) if file else keras.open_model(model) as source:

@@ -15,9 +15,9 @@ from typing import Any
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
-from tfx_export.quiet import import_tensorflow, process_is_ours
+from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
 
-process_is_ours(keras=False)
+skip_unneeded_packages(keras=False)
 import_tensorflow()
 
 import numpy as np  # noqa: E402

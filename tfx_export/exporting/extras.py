@@ -8,21 +8,18 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from platform import python_version
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.files import require_file
 from tfx_export.savedmodel import export_record
-from tfx_export.savedmodel.export_record import ExportRecord, Source
+from tfx_export.savedmodel.export_record import ExportRecord, Precision, Source
 from tfx_export.savedmodel.publish import translate_os_errors
 
 if TYPE_CHECKING:
-    from tfx_export.exporting.replay import Worker
+    from tfx_export.exporting.worker_process import WorkerProcess
 
 _LIBRARIES = ("tensorflow", "keras", "tf_keras", "numpy", "ai-edge-litert")
-
-Precision = Literal["float32", "float16", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def finish(
     source: Source | None,
     spec: dict[str, Any],
     report: Callable[[str], None],
-    worker: "Worker | None" = None,
+    worker: "WorkerProcess | None" = None,
 ) -> ExportRecord:
     """Do what `extras` asks for to the SavedModel written into `folder`, and leave the record of it there.
 
@@ -77,8 +74,9 @@ def finish(
     Raises VerificationError if the export does not compute what its source computes, SpecError for a file that does
     not fit.
     """
-    from tfx_export.exporting import accelerate, verify, warmup
-    from tfx_export.exporting.loaded import SessionModel
+    from tfx_export.exporting import accelerate, warmup
+    from tfx_export.exporting.verification import verify
+    from tfx_export.exporting.verification.loaded_model import SessionModel
 
     signatures = verify.callable_signatures(folder, tags)
     verification, accelerated, asked = None, None, {}

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tfx_export.errors import PublishError
-from tfx_export.exporting import signatures, writer
+from tfx_export.exporting import signatures, write_savedmodel
 from tfx_export.exporting.extras import Extras, finish
-from tfx_export.exporting.graph import SourceGraph
-from tfx_export.exporting.replay import Worker
-from tfx_export.exporting.spec import ExportSpec, as_plain
+from tfx_export.exporting.source_graph import SourceGraph
+from tfx_export.exporting.spec.model import ExportSpec, as_plain
 from tfx_export.exporting.target import Exported, Report, Target
+from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel.export_record import Source
 from tfx_export.savedmodel.publish import prune, publish, staging
 
@@ -27,7 +27,7 @@ def export(
     source_file: Source | None = None,
     report: Report,
     started: float,
-    worker: Worker | None = None,
+    worker: WorkerProcess | None = None,
 ) -> Exported:
     """Export what `open_source` opens. Raises a TfxExportError, and then nothing was published.
 
@@ -40,7 +40,7 @@ def export(
         signed = signatures.sign(source, spec)
         written = tuple(one.signature for one in signed)
         report("Writing the SavedModel")
-        writer.write(source, written, staged, spec)
+        write_savedmodel.write(source, written, staged, spec)
         asker = signatures.asker(signed)
         plain = as_plain(spec)
         record = finish(

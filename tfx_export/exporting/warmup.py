@@ -9,11 +9,11 @@ from google.protobuf.message import DecodeError
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting import requests_json
+from tfx_export.exporting import warmup_json
 from tfx_export.exporting.files import require_file
-from tfx_export.exporting.probes import from_file
-from tfx_export.exporting.replay import Arrays, predict_request, replay
-from tfx_export.exporting.verify import Asked
+from tfx_export.exporting.verification.isolated_run import Arrays, predict_request, replay
+from tfx_export.exporting.verification.probes import from_file
+from tfx_export.exporting.verification.verify import Asked
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature
 from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import RecordError, read_records, write_records
@@ -68,7 +68,7 @@ def read(path: Path, signatures: Signatures, count: int | None = None) -> list[w
         probes = from_file(path, signatures, limit)
         found = (_log(signatures[name], row) for name, probe in probes.items() for row in _rows(probe.requests[0]))
     elif path.suffix == ".json":
-        found = (_log(signatures[name], inputs) for name, inputs in requests_json.read(path, signatures))
+        found = (_log(signatures[name], inputs) for name, inputs in warmup_json.read(path, signatures))
     else:
         found = _read_logs(path)
     return list(islice(found, limit))

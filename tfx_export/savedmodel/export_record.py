@@ -26,6 +26,10 @@ TFLITE = "model.tflite"
 
 Verdict = Literal["equal", "unproven", "differs"]
 
+# Precisions of the weights in an accelerated model.
+Precision = Literal["float32", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+
 
 @dataclass(frozen=True)
 class Check:

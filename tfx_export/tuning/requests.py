@@ -7,8 +7,8 @@ import numpy as np
 
 from tfx_export.client import Client, Model, ServerError, calls
 from tfx_export.errors import SpecError
-from tfx_export.quiet import import_tensorflow
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+from tfx_export.tensorflow_import import import_tensorflow
 
 
 def acceptable_requests(client: Client, model: str, version: Path, signature: str, probe: Path | None) -> list[bytes]:
@@ -49,7 +49,7 @@ def _choose(signatures: Mapping[str, Signature], name: str) -> Signature:
 
 def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iterator[list[dict[str, np.ndarray]]]:
     import_tensorflow()
-    from tfx_export.exporting import probes
+    from tfx_export.exporting.verification import probes
     from tfx_export.savedmodel.string_inputs import StringInputs
 
     if probe is None:

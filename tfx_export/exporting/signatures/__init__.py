@@ -10,10 +10,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.graph import Arrays, SourceGraph
 from tfx_export.exporting.signatures import example, heads, image, raw
 from tfx_export.exporting.signatures.tensors import Tensors, tensor_specs
-from tfx_export.exporting.spec import ExportSpec, SignatureSpec, default_of
+from tfx_export.exporting.source_graph import Arrays, SourceGraph
+from tfx_export.exporting.spec.model import ExportSpec, SignatureSpec, default_of
 from tfx_export.savedmodel.serving_methods import check_serving_method, full_method_name
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 

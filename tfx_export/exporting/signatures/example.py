@@ -5,10 +5,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.graph import GraphInput, SourceGraph
 from tfx_export.exporting.signatures.raw import check_fed
 from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, guarded, placeholder
-from tfx_export.exporting.spec import FeatureSpec, SignatureSpec
+from tfx_export.exporting.source_graph import GraphInput, SourceGraph
+from tfx_export.exporting.spec.model import FeatureSpec, SignatureSpec
 
 
 def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.signatures.tensors import Tensors, describe, named
-from tfx_export.exporting.spec import Method, SignatureSpec
+from tfx_export.exporting.spec.model import Method, SignatureSpec
 
 
 def predict(computed: Tensors, spec: SignatureSpec) -> Tensors:

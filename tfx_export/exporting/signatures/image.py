@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.graph import GraphInput, SourceGraph
 from tfx_export.exporting.signatures.tensors import Tensors, describe, guarded, placeholder
-from tfx_export.exporting.spec import ImageSpec, SignatureSpec
+from tfx_export.exporting.source_graph import GraphInput, SourceGraph
+from tfx_export.exporting.spec.model import ImageSpec, SignatureSpec
 
 RESIZE = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 

@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.graph import GraphInput, SourceGraph
 from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, guarded, placeholder
-from tfx_export.exporting.spec import InputSpec, SignatureSpec
+from tfx_export.exporting.source_graph import GraphInput, SourceGraph
+from tfx_export.exporting.spec.model import InputSpec, SignatureSpec
 
 
 def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.functions import load_values
+from tfx_export.exporting.sources.lift_function import load_values
 
 VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from tfx_export.exporting.replay import Arrays
-from tfx_export.quiet import import_tensorflow
+from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.export_record import TFLITE
+from tfx_export.tensorflow_import import import_tensorflow
 
 
 class SessionModel:
@@ -19,7 +19,7 @@ class SessionModel:
         import_tensorflow()
         import tensorflow as tf
 
-        from tfx_export.exporting.graph import new_session
+        from tfx_export.exporting.source_graph import new_session
 
         graph = tf.Graph()
         self._session = new_session(graph)

@@ -10,10 +10,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
-from tfx_export.exporting.table_content import TableContent
-from tfx_export.exporting.tf_errors import reason
-from tfx_export.exporting.variables import reading
+from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.sources.table_content import TableContent
+from tfx_export.exporting.sources.variables import reading
+from tfx_export.exporting.tensorflow_errors import reason
 
 TABLES = {
     "HashTable", "HashTableV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable",

@@ -12,9 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.graph import new_session
-from tfx_export.exporting.table_content import TableContent
-from tfx_export.exporting.table_dtypes import lookup_dtypes
+from tfx_export.exporting.source_graph import new_session
+from tfx_export.exporting.sources.table_content import TableContent
+from tfx_export.exporting.sources.table_dtypes import lookup_dtypes
 
 # A captured constant larger than this becomes a variable, to keep the graph small.
 _LARGE_CONSTANT = 1 << 20

@@ -6,9 +6,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.flat_names import composite_names, flat_names
-from tfx_export.exporting.functions import lift
-from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
+from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
+from tfx_export.exporting.sources.flat_names import composite_names, flat_names
+from tfx_export.exporting.sources.lift_function import lift
 
 _SIGNED = "Decorate it with tf.function(input_signature=[tf.TensorSpec([None, 784], tf.float32, name='images')])"
 

@@ -9,7 +9,7 @@ import yaml
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.files import require_file
-from tfx_export.exporting.spec import ExportSpec, FeatureSpec, ImageSpec, InputSpec, Method, SignatureSpec
+from tfx_export.exporting.spec.model import ExportSpec, FeatureSpec, ImageSpec, InputSpec, Method, SignatureSpec
 
 _TOP = ("signatures", "default", "tags", "assets", "as_text", "clear_devices", "strip_default_attrs")
 _SIGNATURE = ("method", "inputs", "features", "image", "outputs", "labels", "top_k")

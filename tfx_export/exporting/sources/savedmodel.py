@@ -8,11 +8,11 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.ends import Ends
-from tfx_export.exporting.graph import SourceGraph, new_session
-from tfx_export.exporting.session import open_session
-from tfx_export.exporting.tables import carry_assets
-from tfx_export.exporting.tf_errors import reason
+from tfx_export.exporting.source_graph import SourceGraph, new_session
+from tfx_export.exporting.sources.ends import Ends
+from tfx_export.exporting.sources.session import open_session
+from tfx_export.exporting.sources.tables import carry_assets
+from tfx_export.exporting.tensorflow_errors import reason
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
 
 _INIT = "__saved_model_init_op"

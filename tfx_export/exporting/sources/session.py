@@ -11,13 +11,13 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.ends import Ends
-from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph, forget_devices, new_session
-from tfx_export.exporting.pruning import Nodes, canonical, node_of, subgraph
-from tfx_export.exporting.session_file import SessionFile
-from tfx_export.exporting.tables import TABLE_FILLERS, TABLES, carry_tables
-from tfx_export.exporting.tf_errors import reason
-from tfx_export.exporting.variables import VARIABLES, carry_variables
+from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, forget_devices, new_session
+from tfx_export.exporting.sources.ends import Ends
+from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.sources.session_file import SessionFile
+from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, carry_tables
+from tfx_export.exporting.sources.variables import VARIABLES, carry_variables
+from tfx_export.exporting.tensorflow_errors import reason
 
 # State that lives in a session and that no SavedModel can hold.
 _PERISHABLE = {

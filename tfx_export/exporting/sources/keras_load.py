@@ -14,9 +14,9 @@ from types import ModuleType
 from typing import Any
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.keras_config import replacement_name
-from tfx_export.exporting.keras_file import KerasFile
-from tfx_export.exporting.references import find
+from tfx_export.exporting.sources.keras_config import replacement_name
+from tfx_export.exporting.sources.keras_file import KerasFile
+from tfx_export.exporting.sources.object_reference import find
 
 _LONGEST_REASON = 400  # characters
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting.replay import Arrays
+from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tfx_export.exporting.replay import Arrays
+from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.signature import Shape, Signature, TensorSpec
 
 _MOST = 3  # values a row

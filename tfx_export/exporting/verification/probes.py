@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting.composites import composites
-from tfx_export.exporting.replay import Arrays
+from tfx_export.exporting.verification.composites import composites
+from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
 from tfx_export.savedmodel.string_inputs import Feature, StringInput, StringInputs

@@ -5,20 +5,19 @@ that one.
 """
 
 import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
 from tfx_export import wire
-from tfx_export.errors import VerificationError
+from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel import tensor
 from tfx_export.wire.tfrecord import read_records, write_records
+
+_WORKER = "tfx_export.exporting.verification.isolated_run_worker"
 
 # Arrays by the client's names.
 Arrays = Mapping[str, np.ndarray]
@@ -36,49 +35,9 @@ class Answers:
     low_precision: bool
 
 
-class Worker:
-    """A fresh Python that runs a worker module of this package. Leaving it, a context manager, ends it.
-
-    It imports `libraries` at once and then waits for its work: it can be started before the work is ready.
-    """
-
-    def __init__(self, module: str, *libraries: str) -> None:
-        # -P: no file of the user's in the working directory may shadow a library.
-        safe = ["-P"] if sys.version_info >= (3, 11) else []
-        self._process = subprocess.Popen(
-            [sys.executable, *safe, "-m", f"{__package__}.{module}", *libraries],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
-
-    def run(self, work: Path, what: str) -> None:
-        """Have it work on the folder `work`, once. Raises VerificationError with the last it said."""
-        _, stderr = self._process.communicate(f"{work}\n".encode())
-        code = self._process.returncode
-        if code == 0:
-            return
-        said = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
-        if code < 0:
-            raise VerificationError(
-                f"{what} killed its process with signal {-code} when it was loaded and run.", hint="\n".join(said[-3:])
-            )
-        raise VerificationError(f"{what} does not load and run in a fresh process.", hint="\n".join(said[-3:]))
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
-
-
-def replayer() -> Worker:
+def replayer() -> WorkerProcess:
     """A worker for `replay`, which imports TensorFlow meanwhile."""
-    return Worker("replay_worker", "tensorflow")
+    return WorkerProcess(_WORKER, "tensorflow")
 
 
 def replay(
@@ -87,14 +46,14 @@ def replay(
     *,
     tags: Sequence[str] = ("serve",),
     lite: bool = False,
-    worker: Worker | None = None,
+    worker: WorkerProcess | None = None,
 ) -> Answers:
     """Run PredictRequests on the SavedModel in `folder`, or on the `model.tflite` in it if `lite`.
 
     A `replayer()` started before saves the time it needs to start; it can be used once.
     Raises VerificationError if the model cannot be loaded or its process dies.
     """
-    with tempfile.TemporaryDirectory(prefix="tfx-export-") as temporary, worker or Worker("replay_worker") as used:
+    with tempfile.TemporaryDirectory(prefix="tfx-export-") as temporary, worker or WorkerProcess(_WORKER) as used:
         work = Path(temporary)
         write_records(work / "requests", (request.SerializeToString() for request in requests))
         job = {"folder": str(folder.absolute()), "tags": list(tags), "lite": lite}

@@ -13,9 +13,10 @@ import numpy as np
 
 from tfx_export import wire
 from tfx_export.errors import VerificationError
-from tfx_export.exporting import compare, probes
-from tfx_export.exporting.replay import Answers, Arrays, Worker, predict_request, replay
-from tfx_export.exporting.tf_errors import reason
+from tfx_export.exporting.tensorflow_errors import reason
+from tfx_export.exporting.verification import compare, probes
+from tfx_export.exporting.verification.isolated_run import Answers, Arrays, predict_request, replay
+from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel.export_record import Check, Verification, describe
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import Signature
@@ -46,7 +47,7 @@ def verify(
     *,
     tags: Sequence[str] = ("serve",),
     tolerance: float | None = None,
-    worker: Worker | None = None,
+    worker: WorkerProcess | None = None,
 ) -> Verification:
     """Compare the SavedModel in `folder` with what its source answered (`ask_source`), signature by signature.
 

@@ -12,8 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.ends import Ends
-from tfx_export.exporting.pruning import Nodes
+from tfx_export.exporting.sources.ends import Ends
+from tfx_export.exporting.sources.pruning import Nodes
 
 _PLACEHOLDERS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 # Never an answer: control flow, shapes, bookkeeping, state.

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.spec import ExportSpec, ImageSpec, SignatureSpec
-from tfx_export.exporting.spec_file import METHODS, parse_spec, read_spec
+from tfx_export.exporting.spec.from_yaml import METHODS, parse_spec, read_spec
+from tfx_export.exporting.spec.model import ExportSpec, ImageSpec, SignatureSpec
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfx_export.errors import PublishError
-from tfx_export.exporting.graph import SourceGraph
-from tfx_export.exporting.spec import ExportSpec
+from tfx_export.exporting.source_graph import SourceGraph
+from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.savedmodel.publish import NOTHING_PUBLISHED
 from tfx_export.savedmodel.signature import Signature
 

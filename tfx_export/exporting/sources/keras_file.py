@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.keras_config import prepare
-from tfx_export.exporting.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.exporting.sources.keras_config import prepare
+from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
 from tfx_export.savedmodel.reader import is_saved_model
 
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"

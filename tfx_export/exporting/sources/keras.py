@@ -6,11 +6,11 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.functions import lift
-from tfx_export.exporting.graph import Arrays, GraphInput, SourceGraph
-from tfx_export.exporting.keras_file import KerasFile
-from tfx_export.exporting.keras_inputs import Inputs, model_inputs, names
-from tfx_export.exporting.keras_load import load, reason
+from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
+from tfx_export.exporting.sources.keras_file import KerasFile
+from tfx_export.exporting.sources.keras_inputs import Inputs, model_inputs, names
+from tfx_export.exporting.sources.keras_load import load, reason
+from tfx_export.exporting.sources.lift_function import lift
 
 
 def open_file(file: KerasFile) -> SourceGraph:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfx_export.exporting.references import find
+from tfx_export.exporting.sources.object_reference import find
 
 
 @dataclass(frozen=True)

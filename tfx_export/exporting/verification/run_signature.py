@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfx_export.errors import SavedModelError, SpecError, VerificationError
-from tfx_export.exporting.replay import predict_request, replay
+from tfx_export.exporting.verification.isolated_run import predict_request, replay
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.dtypes import from_numpy, numpy_dtype
 from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read_index

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tfx_export.exporting.graph import SourceGraph
+from tfx_export.exporting.source_graph import SourceGraph
 
 _HEAD = """\
 # What `tfx-export` writes for {source}. Use it with --signatures FILE.

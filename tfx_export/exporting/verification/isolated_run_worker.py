@@ -11,11 +11,11 @@ from pathlib import Path
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 from tfx_export import wire
-from tfx_export.exporting.loaded import SessionModel, lite_model
-from tfx_export.exporting.tf_errors import reason
-from tfx_export.quiet import import_tensorflow, process_is_ours
+from tfx_export.exporting.tensorflow_errors import reason
+from tfx_export.exporting.verification.loaded_model import SessionModel, lite_model
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
+from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
 from tfx_export.wire.tfrecord import read_records, write_records
 
 
@@ -41,7 +41,7 @@ def main(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    process_is_ours(keras=False)
+    skip_unneeded_packages(keras=False)
     if "tensorflow" in sys.argv[1:]:
         import_tensorflow()
     if folder := sys.stdin.readline().strip():  # nothing: who started it has ended

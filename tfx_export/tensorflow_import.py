@@ -12,7 +12,7 @@ from importlib import import_module
 _unwanted: tuple[str, ...] = ()
 
 
-def process_is_ours(*, keras: bool = True) -> None:
+def skip_unneeded_packages(*, keras: bool = True) -> None:
     """Say that this is a program of this project: it does not need all of Keras, nor, with `keras=False`, any of it."""
     global _unwanted
     # Keras wraps scikit-learn: only to import that takes as long as half of TensorFlow. Of Keras a subpackage is named:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.keras_options import KerasOptions
+from tfx_export.exporting.sources.keras_options import KerasOptions
 
 
 def prepare(config: Any, options: KerasOptions, where: str) -> bool:
