@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support import three_signatures
-from tfx_export.exporting.extras import Extras, finish
+from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.pipeline import finish
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.export_record import PRECISIONS, Precision
 

@@ -12,7 +12,8 @@ import pytest
 from tests.support import three_signatures
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting.extras import Extras, finish
+from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.pipeline import finish
 from tfx_export.exporting.warmup import read
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.warmup_requests import WARMUP_FILE

@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.lean_tensorflow import tf, tf1
-from tfx_export.exporting.extras import Extras, finish
+from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.pipeline import finish
 
 
 class HalfPlusTwo(tf.Module):

@@ -130,16 +130,16 @@ def export_session(
     file = inspect_session_file(Path(session)) if isinstance(session, str | Path) else None
     with job.started_tensorflow() as export:
         from tfx_export.exporting.sources import session as source
-        from tfx_export.exporting.sources.candidates import require_ends
-        from tfx_export.exporting.sources.ends import Ends
+        from tfx_export.exporting.sources.candidates import require_selection
+        from tfx_export.exporting.sources.session import TensorSelection
 
         opened: Any = source.load(file, clear_devices=job.spec.clear_devices) if file else session
-        ends = Ends(inputs, outputs, bind or {})
-        require_ends(opened.graph, ends, file.path if file else None, Path(out))
+        selection = TensorSelection(inputs, outputs, bind or {})
+        require_selection(opened.graph, selection, file.path if file else None, Path(out))
         return export(
             lambda: source.open_session(
                 opened,
-                ends,
+                selection,
                 clear_devices=job.spec.clear_devices,
                 description=file.description if file else "TensorFlow session",
             ),
@@ -173,13 +173,17 @@ def export_savedmodel(
     find_meta_graph(read_index(Path(folder)), source_tags)
     with job.started_tensorflow() as export:
         from tfx_export.exporting.sources import savedmodel
-        from tfx_export.exporting.sources.ends import Ends
+        from tfx_export.exporting.sources.session import TensorSelection
 
-        ends = Ends(inputs or {}, outputs or {}, bind or {})
+        selection = TensorSelection(inputs or {}, outputs or {}, bind or {})
         file = saved_model_file(Path(folder))
         return export(
             lambda: savedmodel.open_folder(
-                Path(folder), tags=source_tags, signature=signature, ends=ends, clear_devices=job.spec.clear_devices
+                Path(folder),
+                tags=source_tags,
+                signature=signature,
+                selection=selection,
+                clear_devices=job.spec.clear_devices,
             ),
             Source("savedmodel", file.name, sha256(file)),
         )

@@ -4,18 +4,28 @@ Nothing is visible under the model's folder before the last step; whatever fails
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from platform import python_version
+from typing import Any
 
 from tfx_export.errors import PublishError
-from tfx_export.exporting import signatures, write_savedmodel
-from tfx_export.exporting.extras import Extras, finish
+from tfx_export.exporting import accelerate, signatures, warmup, write_savedmodel
+from tfx_export.exporting.extras import Extras
 from tfx_export.exporting.source_graph import SourceGraph
 from tfx_export.exporting.spec.model import ExportSpec, as_plain
 from tfx_export.exporting.target import Exported, Report, Target
+from tfx_export.exporting.verification import verify
+from tfx_export.exporting.verification.loaded_model import SessionModel
 from tfx_export.exporting.worker_process import WorkerProcess
-from tfx_export.savedmodel.export_record import Source
-from tfx_export.savedmodel.publish import prune, publish, staging
+from tfx_export.savedmodel import export_record
+from tfx_export.savedmodel.export_record import ExportRecord, Source
+from tfx_export.savedmodel.publish import prune, publish, staging, translate_os_errors
+
+_LIBRARIES = ("tensorflow", "keras", "tf_keras", "numpy", "ai-edge-litert")
 
 
 def export(
@@ -43,7 +53,7 @@ def export(
         write_savedmodel.write(source, written, staged, spec)
         asker = signatures.asker(signed)
         plain = as_plain(spec)
-        record = finish(
+        written_record = finish(
             staged, extras, asker, tags=spec.tags, source=source_file, spec=plain, report=report, worker=worker
         )
         report("Publishing")
@@ -51,7 +61,73 @@ def export(
         path = publish(staged, target.version, overwrite=target.overwrite)
     pruned, notes = _prune(target)
     seconds = time.monotonic() - started
-    return Exported(path, source.description, written, size, weights, seconds, source.notes + notes, record, pruned)
+    return Exported(
+        path, source.description, written, size, weights, seconds, source.notes + notes, written_record, pruned
+    )
+
+
+def finish(
+    folder: Path,
+    extras: Extras,
+    ask: Callable[[str, Any], Any],
+    *,
+    tags: Sequence[str],
+    source: Source | None,
+    spec: dict[str, Any],
+    report: Callable[[str], None],
+    worker: WorkerProcess | None = None,
+) -> ExportRecord:
+    """Do what `extras` asks for to the SavedModel written into `folder`, and leave the record of it there.
+
+    `ask` gives the source's own answers: `ask(signature, inputs)`, both by the client's names. `worker` verifies.
+    Raises VerificationError if the export does not compute what its source computes, SpecError for a file that does
+    not fit.
+    """
+    signatures = verify.callable_signatures(folder, tags)
+    verification, accelerated, asked = None, None, {}
+    with ExitStack() as stack, translate_os_errors(folder.parent):
+        if not extras.verify:  # then the written model itself says what its probes are answered with
+            ask = stack.enter_context(SessionModel(folder, tags)).ask if extras.warmup or extras.accelerate else ask
+        else:
+            report("Verifying in a fresh process")
+        if extras.verify or extras.accelerate or (extras.warmup and not extras.warmup_from):
+            asked = verify.ask_source(folder, signatures, ask, tags=tags, probe=extras.probe)
+        if extras.verify:
+            verification = verify.verify(folder, asked, signatures, tags=tags, worker=worker)
+        if extras.warmup or extras.warmup_from:
+            report("Replaying the warmup requests")
+            logs = (
+                warmup.read(extras.warmup_from, signatures, extras.warmup)
+                if extras.warmup_from
+                else warmup.from_probes(asked, signatures, extras.warmup or 0)
+            )
+            warmup.write(folder, logs, signatures, tags=tags)
+        if extras.accelerate:
+            report("Converting to LiteRT and comparing")
+            accelerated = accelerate.accelerate(
+                folder, asked, precision=extras.accelerate, tags=tags, calibrate=extras.probe is not None
+            )
+        written = ExportRecord(
+            tool=version("tfx-export"),
+            created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            source=source,
+            libraries=_libraries(),
+            spec=spec,
+            verification=verification,
+            accelerated=accelerated,
+        )
+        export_record.write(folder, written)
+    return written
+
+
+def _libraries() -> dict[str, str]:
+    found = {"python": python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _prune(target: Target) -> tuple[tuple[int, ...], tuple[str, ...]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import three_signatures
-from tfx_export.exporting.extras import Extras, finish
+from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.pipeline import finish
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.sources.ends import Ends
 from tfx_export.exporting.sources.pruning import Nodes
+from tfx_export.exporting.sources.session import TensorSelection
 
 _PLACEHOLDERS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 # Never an answer: control flow, shapes, bookkeeping, state.
@@ -70,10 +70,10 @@ def find_candidates(graph: Any) -> Candidates:
         (name for name in nodes.by_name if depends[name] and _may_be_output(graph, nodes, name)),
         key=lambda name: (-_score(nodes, depends, name), len(name)),
     )
-    ends = [name for name in ranked if _score(nodes, depends, name) > 0]
+    outputs = [name for name in ranked if _score(nodes, depends, name) > 0]
     return Candidates(
         [_candidate(graph, name) for name in inputs],
-        [_candidate(graph, name, depends[name]) for name in ends[:10]],
+        [_candidate(graph, name, depends[name]) for name in outputs[:10]],
         [_candidate(graph, name) for name in switches],
     )
 
@@ -111,15 +111,17 @@ def _candidate(graph: Any, name: str, depends: Iterable[str] = ()) -> Candidate:
     return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends))
 
 
-def require_ends(graph: Any, ends: Ends, path: Path | None, out: Path) -> None:
-    """Raise a SpecError that lists the candidates, with a command line to copy, unless `ends` names both kinds."""
-    if ends.inputs and ends.outputs:
+def require_selection(graph: Any, selection: TensorSelection, path: Path | None, out: Path) -> None:
+    """Raise a SpecError that lists the candidates, with a command line to copy, unless `selection` names both kinds."""
+    if selection.inputs and selection.outputs:
         return
     found = find_candidates(graph)
     lines = ["Inputs:", *_rows(found.inputs), "Outputs, the likeliest first:", *_rows(found.outputs)]
     if found.switches:
         lines += ["Switches of training, to be fixed with --bind:", *_rows(found.switches)]
-    missing = " and ".join(kind for kind, given in (("inputs", ends.inputs), ("outputs", ends.outputs)) if not given)
+    missing = " and ".join(
+        kind for kind, given in (("inputs", selection.inputs), ("outputs", selection.outputs)) if not given
+    )
     hint = "\n".join([*lines, "", _command(found, path, out)])
     raise SpecError(f"The graph does not say what its {missing} are.", hint=hint)
 

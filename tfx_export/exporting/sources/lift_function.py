@@ -14,7 +14,6 @@ import tensorflow as tf
 from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import new_session
 from tfx_export.exporting.sources.table_content import TableContent
-from tfx_export.exporting.sources.table_dtypes import lookup_dtypes
 
 # A captured constant larger than this becomes a variable, to keep the graph small.
 _LARGE_CONSTANT = 1 << 20
@@ -84,7 +83,7 @@ def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> An
         variable = owners[id(external)]
         name = variable.name.partition(":")[0]
         return _Weight(name, tf.convert_to_tensor(variable), bool(variable.trainable), True)
-    dtypes = lookup_dtypes(body, internal.op.name) if external.dtype == tf.resource else None
+    dtypes = _lookup_dtypes(body, internal.op.name) if external.dtype == tf.resource else None
     if dtypes:
         keys, values = tf.raw_ops.LookupTableExportV2(table_handle=external, Tkeys=dtypes[0], Tvalues=dtypes[1])
         return TableContent.exported(keys.numpy(), values.numpy())
@@ -126,3 +125,38 @@ def _drop(body: Any, names: set[str]) -> None:
         node.attr.pop("_class", None)
     del body.node[:]
     body.node.extend(kept)
+
+
+def _lookup_dtypes(graph_def: Any, handle: str) -> tuple[int, int] | None:
+    # The handle does not tell the dtypes, and to export the table with other dtypes ends the process.
+    """Dtypes of keys and values of the table that the node `handle` of `graph_def` stands for, by a look-up in it.
+
+    None if nothing is looked up there. Follows the handle into functions, loops and branches.
+    """
+    functions = {function.signature.name: function for function in graph_def.library.function}
+    return _search(graph_def.node, handle, functions)
+
+
+def _search(nodes: Iterable[Any], handle: str, functions: dict[str, Any]) -> tuple[int, int] | None:
+    nodes = list(nodes)
+    for node in nodes:
+        for position, name in enumerate(node.input):
+            if name.partition(":")[0] != handle:
+                continue
+            if node.op == "LookupTableFindV2":
+                return node.attr["Tin"].type, node.attr["Tout"].type
+            if node.op == "Identity" and (found := _search(nodes, node.name, functions)):
+                return found
+            for function in _called(node, functions):
+                # The first input of a branch is what it is decided by, and not handed on.
+                arguments = function.signature.input_arg
+                place = position - 1 if "If" in node.op or "Case" in node.op else position
+                if place < len(arguments) and (found := _search(function.node_def, arguments[place].name, functions)):
+                    return found
+    return None
+
+
+def _called(node: Any, functions: dict[str, Any]) -> list[Any]:
+    names = [value.func.name for value in node.attr.values() if value.HasField("func")]
+    names += [one.name for value in node.attr.values() for one in value.list.func]
+    return [functions[name] for name in names if name in functions]

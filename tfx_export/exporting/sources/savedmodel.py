@@ -9,8 +9,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import SourceGraph, new_session
-from tfx_export.exporting.sources.ends import Ends
-from tfx_export.exporting.sources.session import open_session
+from tfx_export.exporting.sources.session import TensorSelection, open_session
 from tfx_export.exporting.sources.tables import carry_assets
 from tfx_export.exporting.tensorflow_errors import reason
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
@@ -23,16 +22,18 @@ def open_folder(
     *,
     tags: Sequence[str] = ("serve",),
     signature: str | None = None,
-    ends: Ends | None = None,
+    selection: TensorSelection | None = None,
     clear_devices: bool = True,
 ) -> SourceGraph:
     """The SavedModel in `folder`, entered and left where `signature` is (by default the only one, or serving_default).
 
-    `ends` gives other tensors instead; without `clear_devices` ops stay where they were placed.
+    `selection` gives other tensors instead; without `clear_devices` ops stay where they were placed.
     Raises SavedModelError, SpecError or SourceError.
     """
     meta_graph = find_meta_graph(read_index(folder), tags)
-    chosen = ends if ends and ends.inputs and ends.outputs else _ends(meta_graph, signature, ends)
+    chosen = (
+        selection if selection and selection.inputs and selection.outputs else _select(meta_graph, signature, selection)
+    )
     graph = tf.Graph()
     with graph.as_default():
         session = new_session(graph)
@@ -65,18 +66,19 @@ def _assets(meta_graph: Any, folder: Path) -> dict[str, str]:
     return {asset.tensor_info.name: str(folder.absolute() / "assets" / asset.filename) for asset in found}
 
 
-def _ends(meta_graph: Any, name: str | None, overrides: Ends | None) -> Ends:
+def _select(meta_graph: Any, name: str | None, overrides: TensorSelection | None) -> TensorSelection:
     found = {key: one for key, one in signatures(meta_graph).items() if key != _INIT}
     if name is None:
         name = "serving_default" if "serving_default" in found else next(iter(found), None)
         if name is None:
             raise SpecError(
-                "The SavedModel has no signature to begin from.", hint="Name its ends: --input x=x:0 --output y=y:0"
+                "The SavedModel has no signature to begin from.",
+                hint="Name its inputs and outputs: --input x=x:0 --output y=y:0",
             )
     if name not in found:
         raise SpecError(f"The SavedModel has no signature {name!r}.", hint=f"It has: {', '.join(found)}")
     chosen = meta_graph.signature_def[name]
-    return Ends(
+    return TensorSelection(
         inputs=(overrides and overrides.inputs) or _tensors(chosen.inputs),
         outputs=(overrides and overrides.outputs) or _tensors(chosen.outputs),
         bind=overrides.bind if overrides else {},

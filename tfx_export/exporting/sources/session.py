@@ -5,6 +5,7 @@ or with the vocabulary file they are filled from. Nothing of training, of the ol
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,6 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, forget_devices, new_session
-from tfx_export.exporting.sources.ends import Ends
 from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
 from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, carry_tables
@@ -23,6 +23,15 @@ from tfx_export.exporting.tensorflow_errors import reason
 _PERISHABLE = {
     "FIFOQueueV2", "IteratorV2", "OneShotIterator", "PaddingFIFOQueueV2", "RandomShuffleQueueV2", "TensorArrayV3",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorSelection:
+    """Tensors (`x:0`) of a TF1 graph: inputs and outputs by the client's names, and those bound to a value."""
+
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    bind: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
@@ -53,7 +62,7 @@ def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
 
 def open_session(
     session: Any,
-    ends: Ends,
+    selection: TensorSelection,
     *,
     init_ops: Sequence[str] = (),
     assets: Mapping[str, str] = MappingProxyType({}),
@@ -66,9 +75,9 @@ def open_session(
     of the graph stand for, where their values are not the files' names. `clear_devices` is as for `load`.
     """
     graph = session.graph
-    inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in ends.inputs.items()}
-    outputs = {name: _tensor(graph, tensor, "output", name) for name, tensor in ends.outputs.items()}
-    bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in ends.bind.items()}
+    inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in selection.inputs.items()}
+    outputs = {name: _tensor(graph, tensor, "output", name) for name, tensor in selection.outputs.items()}
+    bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in selection.bind.items()}
 
     graph_def = graph.as_graph_def()
     if clear_devices:  # here, for what fills tables has functions in common with the body

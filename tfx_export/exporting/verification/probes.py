@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting.verification.composites import composites
+from tfx_export.exporting.verification.composite_probes import composites
 from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
