@@ -54,7 +54,7 @@ class Api:
 
     async def status(self, ref: ModelRef) -> list[VersionStatus]:
         """The state of every version, the largest first. Labels are ignored. NOT_FOUND for an unknown model."""
-        others = await self._peers.ask("statuses", ref)
+        others = await self._peers.call("statuses", ref)
         return one_view([self._manager.status(ref), *others])
 
     def models(self) -> list[ServedModel]:
@@ -69,9 +69,9 @@ class Api:
         """
         message = config.SerializeToString()
         self._catalog.check(config)
-        await self._peers.ask("check_reload", message)
+        await self._peers.call("check_reload", message)
         added = self._catalog.reload(config)
-        await asyncio.gather(self._available(added), self._peers.ask("reload", message))
+        await asyncio.gather(self._available(added), self._peers.call("reload", message))
 
     async def _available(self, names: Sequence[str]) -> None:
         # Not in a thread: a client that gives up would leave it behind, waiting for a folder that never comes.
@@ -81,7 +81,7 @@ class Api:
 
     async def metrics(self) -> metrics.Snapshot:
         """What has been counted and measured, by all processes of the server."""
-        return metrics.combined([metrics.snapshot(), *await self._peers.ask("metrics")])
+        return metrics.combined([metrics.snapshot(), *await self._peers.call("metrics")])
 
     async def predict(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()

@@ -18,9 +18,9 @@ from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.models.catalog import Catalog
 from serve.models.file_ops import refuse_file_ops
 from serve.models.metrics import measured, record_state
-from serve.models.peers import Alone, Peers, Respondent
+from serve.models.peers import NoPeers, PeerHandler, Peers
 from serve.request import tracing
-from serve.request.admission import Edge
+from serve.request.admission import Admission
 from serve.request_log.log import RequestLog
 from serve.startup.overview import ServedVersion
 from serve.startup.request_example import request_example
@@ -38,7 +38,7 @@ class Core:
         self.config = config
         if config.otlp_endpoint:
             tracing.setup(config.otlp_endpoint)
-        self.edge = Edge(config)
+        self.admission = Admission(config)
         self.manager = Manager(
             self._load,
             poll_seconds=config.file_system_poll_wait_seconds,
@@ -59,8 +59,10 @@ class Core:
             max_files=config.request_log_max_files,
         )
         self.catalog = Catalog(self.manager, config, self._request_log)
-        self.respondent = Respondent(self.manager, self.catalog)
-        self.api: Api = LoggedApi(self.manager, self.catalog, self._runner, config, peers or Alone(), self._request_log)
+        self.peer_handler = PeerHandler(self.manager, self.catalog)
+        self.api: Api = LoggedApi(
+            self.manager, self.catalog, self._runner, config, peers or NoPeers(), self._request_log
+        )
 
     def start(self, in_force: bytes | None = None) -> None:
         """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can.

@@ -1,4 +1,4 @@
-"""What can go wrong with a request, in neutral terms: the protocols translate the codes at their edge."""
+"""What can go wrong with a request, in neutral terms: the protocols translate the codes at their admission."""
 
 import enum
 

@@ -19,7 +19,7 @@ class BatchingObserver(Protocol):
         ...
 
 
-class Unobserved:
+class NullBatchingObserver:
     """Looks away."""
 
     def queue_length(self, model: str, change: int) -> None:

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from serve.batching.execution import Outcome, run_batch
-from serve.batching.observer import BatchingObserver, Unobserved
+from serve.batching.observer import BatchingObserver, NullBatchingObserver
 from serve.batching.parameters import BatchingParameters
 from serve.batching.queue import Batch, BatchQueue
 from serve.batching.request import Request
@@ -43,7 +43,7 @@ class BatchingRunner:
         self._unbatched = DirectRunner()
         self._workers = DirectRunner(threads.num_batch_threads, threads.thread_pool_name)
         self._threads = threads.num_batch_threads
-        self._observer = observer or Unobserved()
+        self._observer = observer or NullBatchingObserver()
         self._parameters: WeakKeyDictionary[LoadedModel, BatchingParameters] = WeakKeyDictionary()
         # Those in which something waits. The one served last is at the end.
         self._queues: dict[_QueueKey, _Queue] = {}

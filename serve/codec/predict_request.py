@@ -99,7 +99,7 @@ def _layout(message: wire.Message, data: bytes, arrays: dict[str, Array]) -> _La
         return None
     if not holes or len(holes) != len(arrays) or holes[0].start < _HEAD:
         return None
-    edges = [0, *(edge for hole in holes for edge in (hole.start, hole.end)), len(data)]
+    edges = [0, *(admission for hole in holes for admission in (hole.start, hole.end)), len(data)]
     fixed = tuple((start, data[start:end]) for start, end in zip(edges[::2], edges[1::2], strict=True) if start < end)
     if sum(len(piece) for _, piece in fixed) > MAX_FIXED_BYTES:
         return None

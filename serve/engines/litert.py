@@ -11,7 +11,7 @@ import numpy as np
 from serve.config import Config
 from serve.engines.litert_metadata import signatures_in
 from serve.errors import Code, ServeError
-from serve.execution.thread_count import Width
+from serve.execution.thread_count import ThreadCountPolicy
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import reader
 from tfx_export.savedmodel.dtypes import from_numpy
@@ -19,7 +19,7 @@ from tfx_export.savedmodel.export_record import TFLITE
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, PREDICT, Shape, Signature, TensorSpec
 
 # Up to this size a model is held twice: once more for runs on a single thread.
-MAX_NARROW_BYTES = 4 << 20
+MAX_DUPLICATED_BYTES = 4 << 20
 # So many different combinations of shapes are known to fit before they are looked at anew.
 MAX_REMEMBERED = 4096
 
@@ -57,10 +57,10 @@ class LiteRtModel:
         cores = max(1, (os.cpu_count() or 1) // config.workers)
         size = config.num_tflite_pools * config.num_tflite_interpreters_per_pool or cores
         self._pool = _Pool(content, size, config.tensorflow_intra_op_parallelism or cores)
-        small = len(content) <= MAX_NARROW_BYTES and not config.tensorflow_intra_op_parallelism
-        self._narrow = _Pool(content, size, 1) if small else None
-        self._width = Width(cores)
-        first = self._narrow or self._pool
+        small = len(content) <= MAX_DUPLICATED_BYTES and not config.tensorflow_intra_op_parallelism
+        self._single_threaded = _Pool(content, size, 1) if small else None
+        self._thread_count = ThreadCountPolicy(cores)
+        first = self._single_threaded or self._pool
         program = first.borrow("", [])
         first.give_back(program)
         declared = _declared(path, config)
@@ -87,14 +87,17 @@ class LiteRtModel:
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(key)
-        narrow = self._narrow if self._narrow and self._width.is_narrow(signature, elements) else None
-        pool = narrow or self._pool
+        pool = self._pool
+        if self._single_threaded and self._thread_count.uses_one_thread(signature, elements):
+            pool = self._single_threaded
         interpreter = pool.borrow(signature, shapes)
         prepared = interpreter.is_prepared(signature, shapes)
         work = signature, shapes, arrays, outputs, prepared
         try:
-            if self._narrow and prepared:
-                answer = self._width.run(signature, elements, interpreter.run, *work, narrow=narrow is not None)
+            if self._single_threaded and prepared:
+                answer = self._thread_count.run(
+                    signature, elements, interpreter.run, *work, single_threaded=pool is self._single_threaded
+                )
             else:
                 answer = interpreter.run(*work)
         except (RuntimeError, ValueError) as error:
@@ -109,8 +112,8 @@ class LiteRtModel:
 
     def close(self) -> None:
         self._pool.close()
-        if self._narrow:
-            self._narrow.close()
+        if self._single_threaded:
+            self._single_threaded.close()
 
     def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
         """LiteRT reads an array of another shape as if it fitted: ServeError for what is not as declared."""

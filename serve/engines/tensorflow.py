@@ -18,7 +18,7 @@ from google.protobuf import text_format
 
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.execution.dedicated_threads import Elsewhere
+from serve.execution.dedicated_threads import DedicatedThreads
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
@@ -43,7 +43,7 @@ from serve.engines import tensorflow_profiler  # noqa: E402
 from serve.engines.tensorflow_graph import Program, is_straight, optimised_program  # noqa: E402
 from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
 from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
-from serve.execution.thread_count import Width  # noqa: E402
+from serve.execution.thread_count import ThreadCountPolicy  # noqa: E402
 from tfx_export import wire  # noqa: E402
 
 # TensorFlow's own objects live as long as the process. Looked through again and again, they would cost every request
@@ -55,7 +55,7 @@ logger = logging.getLogger("serve")
 tf.get_logger().setLevel(logging.ERROR)
 
 # Up to this size a program is held twice: once more for runs on a single thread.
-MAX_NARROW_BYTES = 32 << 20
+MAX_DUPLICATED_BYTES = 32 << 20
 # A client chooses the output filter: so many different ones are kept compiled for a model.
 MAX_CALLS = 256
 # So many different combinations of dtypes and ranks are known to fit before they are looked at anew.
@@ -103,13 +103,13 @@ class TensorFlowModel:
         }
         program = optimised_program(session, meta_graph, path, self._session_config)
         self._session = _start(session, program, self._session_config)
-        self._narrow = _start_narrow(program, self._session_config)
+        self._single_threaded = _start_single_threaded(program, self._session_config)
         cores = max(1, (os.cpu_count() or 1) // config.workers)
-        self._width = Width(cores)
+        self._thread_count = ThreadCountPolicy(cores)
         # With oneDNN each thread remembers how an operator is computed for a shape, and on how many threads that is:
         # one that has computed on its own would not hand parts to others later.
-        self._wide = Elsewhere(cores, "wide")
-        self._ranks = RankGuard(program.skeleton)
+        self._dedicated_threads = DedicatedThreads(cores, "wide")
+        self._ranks = RankGuard(program.shape_graph)
         self._aliases = {name: tuple(signature.inputs) for name, signature in self.signatures.items()}
         # Signatures with dtypes and ranks of inputs that have been found to fit.
         self._fitting: set[tuple[Any, ...]] = set()
@@ -129,17 +129,17 @@ class TensorFlowModel:
             if len(self._fitting) >= MAX_REMEMBERED:
                 self._fitting.clear()
             self._fitting.add(fitting)
-        narrow = (
-            self._narrow is not None
+        single_threaded = (
+            self._single_threaded is not None
             # Only the other executor names operators in a trace.
             and not tensorflow_profiler.tracing.locked()
-            and self._width.is_narrow(signature, elements)
+            and self._thread_count.uses_one_thread(signature, elements)
         )
-        key = signature, tuple(outputs), narrow
+        key = signature, tuple(outputs), single_threaded
         try:
             return self._compute(key, arrays, elements)
         except tf.errors.OpError as error:
-            if not narrow:
+            if not single_threaded:
                 raise _serve_error(error) from None
         # And only the other one says which operator failed.
         try:
@@ -149,11 +149,11 @@ class TensorFlowModel:
 
     def close(self) -> None:
         self._calls.clear()
-        self._wide.close()
+        self._dedicated_threads.close()
         self._session.close()
-        if self._narrow is not None:
-            self._narrow.close()
-        del self._session, self._narrow, self._ranks
+        if self._single_threaded is not None:
+            self._single_threaded.close()
+        del self._session, self._single_threaded, self._ranks
         _return_memory()
 
     def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
@@ -172,24 +172,24 @@ class TensorFlowModel:
             self._ranks.check({spec.tensor: rank for spec, rank in ranks})
 
     def _compute(self, key: _Key, arrays: Sequence[np.ndarray], elements: int) -> dict[str, np.ndarray]:
-        signature, _, narrow = key
+        signature, _, single_threaded = key
         call = self._calls.get(key)
         known = call is not None
         call = call or self._compile(key)
-        if self._narrow is None:
+        if self._single_threaded is None:
             return call(arrays)
-        function, *arguments = (call, arrays) if narrow else (self._wide.run, call, arrays)
+        function, *arguments = (call, arrays) if single_threaded else (self._dedicated_threads.run, call, arrays)
         # A first run tells nothing of how long the next one takes.
         if not known:
             return function(*arguments)
-        return self._width.run(signature, elements, function, *arguments, narrow=narrow)
+        return self._thread_count.run(signature, elements, function, *arguments, single_threaded=single_threaded)
 
     def _compile(self, key: _Key) -> _Call:
-        signature, outputs, narrow = key
+        signature, outputs, single_threaded = key
         with self._lock:
             if len(self._calls) >= MAX_CALLS:
                 self._calls.clear()
-            session = self._narrow if narrow else self._session
+            session = self._single_threaded if single_threaded else self._session
             call = self._calls[key] = _make_call(session, self.signatures[signature], outputs)
             return call
 
@@ -234,24 +234,24 @@ def _start(loaded: Any, program: Program, session_config: Any) -> Any:
     return session
 
 
-def _start_narrow(program: Program, session_config: Any) -> Any:
+def _start_single_threaded(program: Program, session_config: Any) -> Any:
     """A second session of a small program, which computes on the thread that asks and no other.
 
     None if the program is large, has state of its own, or the operator has chosen a number of threads.
     """
     if (
         program.graph_def is None
-        or program.graph_def.ByteSize() > MAX_NARROW_BYTES
+        or program.graph_def.ByteSize() > MAX_DUPLICATED_BYTES
         or session_config.intra_op_parallelism_threads
     ):
         return None
-    narrow = config_pb2.ConfigProto()
-    narrow.CopyFrom(session_config)
-    narrow.intra_op_parallelism_threads = 1
+    single_threaded = config_pb2.ConfigProto()
+    single_threaded.CopyFrom(session_config)
+    single_threaded.intra_op_parallelism_threads = 1
     if is_straight(program.graph_def):
         # Runs one operator after the other, without the bookkeeping of an executor that could run several at once.
-        narrow.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
-    return _session_of(_graph_of(program.graph_def), program.init_ops, narrow)
+        single_threaded.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+    return _session_of(_graph_of(program.graph_def), program.init_ops, single_threaded)
 
 
 def _session_of(graph: Any, init_ops: Sequence[str], session_config: Any) -> Any:

@@ -46,12 +46,12 @@ CONTROL = re.compile("(Ref)?(Switch|Merge|Enter|Exit|NextIteration)|_SwitchN")
 class Program:
     """What to run. `graph_def` is None if the graph as loaded must be run: it assigns to variables, or is too large.
 
-    `skeleton` is the inlined graph without weights, for questions about shapes.
+    `shape_graph` is the inlined graph without weights, for questions about shapes.
     """
 
     graph_def: Any | None
     init_ops: tuple[str, ...]
-    skeleton: Any
+    shape_graph: Any
 
 
 def optimised_program(session: Any, meta_graph: Any, path: Path, session_config: Any) -> Program:
@@ -70,10 +70,10 @@ def optimised_program(session: Any, meta_graph: Any, path: Path, session_config:
             reason = str(error)
     if frozen is None:
         logger.info("%s runs as it is, not frozen: %s", path.name, reason)
-        return Program(None, init_ops, _skeleton(_optimise(graph_def, meta_graph, init_ops, session_config)))
+        return Program(None, init_ops, _shape_graph(_optimise(graph_def, meta_graph, init_ops, session_config)))
     _place_assets(frozen, path, meta_graph)
     optimised = _optimise(frozen, meta_graph, init_ops, session_config)
-    return Program(optimised, init_ops, _skeleton(optimised))
+    return Program(optimised, init_ops, _shape_graph(optimised))
 
 
 def is_straight(graph_def: Any) -> bool:
@@ -175,21 +175,21 @@ def _optimise(graph_def: Any, meta_graph: Any, init_ops: Iterable[str], session_
     return tf_optimizer.OptimizeGraph(session_config, item)
 
 
-def _skeleton(graph_def: Any) -> Any:
+def _shape_graph(graph_def: Any) -> Any:
     """`graph_def` with placeholders of the same shape in place of its weights."""
-    skeleton = tf.compat.v1.GraphDef()
-    skeleton.versions.CopyFrom(graph_def.versions)
-    skeleton.library.CopyFrom(graph_def.library)
+    shape_graph = tf.compat.v1.GraphDef()
+    shape_graph.versions.CopyFrom(graph_def.versions)
+    shape_graph.library.CopyFrom(graph_def.library)
     for node in graph_def.node:
         tensor = node.attr["value"].tensor if node.op == "Const" else None
         if tensor is None or tensor.ByteSize() <= MAX_SHAPE_CONSTANT:
-            copied = skeleton.node.add()
+            copied = shape_graph.node.add()
             copied.CopyFrom(node)
             # What was inferred for the declared shapes would contradict any other.
             for inferred in ("_output_shapes", "_input_shapes"):
                 copied.attr.pop(inferred, None)
             continue
-        placeholder = skeleton.node.add(name=node.name, op="Placeholder")
+        placeholder = shape_graph.node.add(name=node.name, op="Placeholder")
         placeholder.attr["dtype"].CopyFrom(node.attr["dtype"])
         placeholder.attr["shape"].shape.CopyFrom(tensor.tensor_shape)
-    return skeleton
+    return shape_graph

@@ -21,8 +21,8 @@ MAX_VERDICTS = 1024
 class RankGuard:
     """Remembers its verdicts: the question is asked once for each combination of ranks."""
 
-    def __init__(self, skeleton: Any) -> None:
-        self._skeleton = skeleton
+    def __init__(self, shape_graph: Any) -> None:
+        self._shape_graph = shape_graph
         self._verdicts: dict[tuple[tuple[str, int], ...], str] = {}
         self._lock = threading.Lock()
 
@@ -43,7 +43,7 @@ class RankGuard:
         """Empty if shapes can be inferred throughout, else TensorFlow's complaint."""
         if any(rank > MAX_RANK for rank in ranks.values()):
             return f"Tensors of more than {MAX_RANK} dimensions are not supported"
-        dtypes = {node.name: node.attr for node in self._skeleton.node}
+        dtypes = {node.name: node.attr for node in self._shape_graph.node}
         with tf.Graph().as_default():
             feeds = {}
             for tensor, rank in ranks.items():
@@ -51,7 +51,7 @@ class RankGuard:
                 dtype = tf.as_dtype(attr["dtype" if "dtype" in attr else "T"].type)
                 feeds[tensor] = tf.compat.v1.placeholder(dtype, [None] * rank)
             try:
-                tf.graph_util.import_graph_def(self._skeleton, input_map=feeds, name="")
+                tf.graph_util.import_graph_def(self._shape_graph, input_map=feeds, name="")
             except ValueError as error:
                 return str(error)
         return ""

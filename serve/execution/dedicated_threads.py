@@ -1,4 +1,4 @@
-"""Elsewhere: threads that work while the one that asked waits; a stopwatch there counts what they did."""
+"""DedicatedThreads: threads that work while the one that asked waits; a stopwatch there counts what they did."""
 
 import threading
 import time
@@ -11,13 +11,13 @@ R = TypeVar("R")
 _done = threading.local()
 
 
-def seconds_elsewhere() -> float:
+def dedicated_thread_seconds() -> float:
     """How long this thread has waited for others in all, so far."""
     seconds: float = getattr(_done, "seconds", 0.0)
     return seconds
 
 
-class Elsewhere:
+class DedicatedThreads:
     """So many threads called `name`, made when they are needed."""
 
     def __init__(self, threads: int, name: str) -> None:
@@ -26,7 +26,7 @@ class Elsewhere:
     def run(self, function: Callable[..., R], *arguments: Any) -> R:
         """`function(*arguments)` in one of them."""
         seconds, answer = self._pool.submit(_timed, function, *arguments).result()
-        _done.seconds = seconds_elsewhere() + seconds
+        _done.seconds = dedicated_thread_seconds() + seconds
         return answer
 
     def close(self) -> None:

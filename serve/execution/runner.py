@@ -10,7 +10,7 @@ from weakref import ref
 
 import numpy as np
 
-from serve.execution.thread_time import Stopwatch
+from serve.execution.thread_time import ThreadTimer
 from serve.lifecycle.harness import Lease
 from serve.loaded_model import LoadedModel
 from tfx_export.savedmodel.signature import Signature
@@ -62,7 +62,7 @@ class _Pace:
     def on_the_loop(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:
         """Call `function` here, and remember how long it took."""
         # What a quick run takes is not worth asking the kernel for.
-        watch = Stopwatch() if self._doubtful else None
+        watch = ThreadTimer() if self._doubtful else None
         began = time.perf_counter()
         try:
             return function(*arguments)
@@ -75,7 +75,7 @@ class _Pace:
 
     def in_the_pool(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:
         """The same in another thread, which also waits for the interpreter's lock: on the loop it would not."""
-        watch = Stopwatch()
+        watch = ThreadTimer()
         try:
             return function(*arguments)
         finally:

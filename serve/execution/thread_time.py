@@ -1,8 +1,8 @@
-"""Stopwatch: how long a piece of work took its thread, on a machine that others use too."""
+"""ThreadTimer: how long a piece of work took its thread, on a machine that others use too."""
 
 import time
 
-from serve.execution.dedicated_threads import seconds_elsewhere
+from serve.execution.dedicated_threads import dedicated_thread_seconds
 
 try:
     import resource
@@ -15,14 +15,14 @@ except (ImportError, AttributeError):  # not Linux
 SLICE_SECONDS = 0.0005
 
 
-class Stopwatch:
+class ThreadTimer:
     """Started when it is made, in the thread that is to be watched."""
 
     __slots__ = ("_began", "_elsewhere", "_usage")
 
     def __init__(self) -> None:
         self._usage = resource.getrusage(_THREAD) if _THREAD is not None else None
-        self._elsewhere = seconds_elsewhere()
+        self._elsewhere = dedicated_thread_seconds()
         self._began = time.perf_counter()
 
     def seconds(self) -> float:
@@ -40,7 +40,7 @@ class Stopwatch:
         """What the thread and those that it asked have worked since, whatever it waited for."""
         if self._usage is None or _THREAD is None:
             return time.perf_counter() - self._began
-        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage) + seconds_elsewhere() - self._elsewhere
+        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage) + dedicated_thread_seconds() - self._elsewhere
 
 
 def _cpu(usage: "resource.struct_rusage") -> float:

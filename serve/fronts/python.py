@@ -86,7 +86,9 @@ class PythonFront:
         if self._config.port == 0 and not self._config.grpc_socket_path:
             return
         server = grpc.aio.server(options=_grpc_options(self._config))
-        server.add_generic_rpc_handlers(_generic_handlers(method_table(self._core.api, self._config, self._core.edge)))
+        server.add_generic_rpc_handlers(
+            _generic_handlers(method_table(self._core.api, self._config, self._core.admission))
+        )
         if self._config.grpc_socket_path:
             _bind(server, f"unix:{self._config.grpc_socket_path}")
             addresses["grpc_socket"] = self._config.grpc_socket_path
@@ -100,7 +102,7 @@ class PythonFront:
     async def _open_rest(self, addresses: dict[str, str]) -> None:
         if not self._config.rest_api_port:
             return
-        app = Guard(RestApp(self._core.api, self._config), self._core.edge, self._config)
+        app = Guard(RestApp(self._core.api, self._config), self._core.admission, self._config)
         listener = _listen(self._config.host, self._config.rest_api_port)
         self._rest = _RestServer(app, listener, self._config)
         await self._rest.start()
@@ -168,12 +170,12 @@ def _generic_handlers(table: dict[str, AnyMethod]) -> list[grpc.GenericRpcHandle
 def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
     # Unary requests come as bytes: one that cannot be parsed is an answer of ours, not a traceback of gRPC's.
     if isinstance(method, Method):
-        return grpc.unary_unary_rpc_method_handler(_edge(method), None, _serialize)
+        return grpc.unary_unary_rpc_method_handler(_guarded_handler(method), None, _serialize)
     if isinstance(method, StreamMethod):
         parse = partial(parse_request, method)
-        return grpc.unary_stream_rpc_method_handler(_stream_edge(method, parse), None, _serialize)
+        return grpc.unary_stream_rpc_method_handler(_guarded_stream_handler(method, parse), None, _serialize)
     return grpc.stream_stream_rpc_method_handler(
-        _stream_edge(method, _as_it_is), method.rpc.request.FromString, _serialize
+        _guarded_stream_handler(method, _as_it_is), method.rpc.request.FromString, _serialize
     )
 
 
@@ -186,7 +188,7 @@ def _as_it_is(request: Any) -> Any:
     return request
 
 
-def _edge(method: Method) -> Callable[[bytes, Any], Awaitable[wire.Message]]:
+def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[wire.Message]]:
     """Where a failure becomes a status."""
 
     async def call(request: bytes, context: Any) -> wire.Message:
@@ -198,7 +200,7 @@ def _edge(method: Method) -> Callable[[bytes, Any], Awaitable[wire.Message]]:
     return call
 
 
-def _stream_edge(
+def _guarded_stream_handler(
     method: StreamMethod | BidiMethod, parse: Callable[[Any], Any]
 ) -> Callable[[Any, Any], AsyncIterator[wire.Message]]:
     async def call(request: Any, context: Any) -> AsyncIterator[wire.Message]:

@@ -23,7 +23,7 @@ TRANSIENT = frozenset({Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAU
 
 Load = Callable[[Path], LoadedModel]
 # The name of the model, the version's status, its folder.
-Listener = Callable[[str, VersionStatus, Path], None]
+StateObserver = Callable[[str, VersionStatus, Path], None]
 
 
 class Manager:
@@ -43,7 +43,7 @@ class Manager:
         self._models: dict[str, ServedModel] = {}
         self._on_disk: dict[str, dict[int, Path]] = {}
         self._harnesses: dict[str, dict[int, Harness]] = {}
-        self._listeners: list[Listener] = []
+        self._observers: list[StateObserver] = []
         self._serving = ServingTable({}, {})
         self._changed = threading.Condition(threading.RLock())
         self._woken = threading.Event()
@@ -104,9 +104,9 @@ class Manager:
             self._publish()
         self._woken.set()
 
-    def subscribe(self, listener: Listener) -> None:
-        """Call `listener(name, status, path)` at each change of state, from the thread that made it."""
-        self._listeners.append(listener)
+    def subscribe(self, observer: StateObserver) -> None:
+        """Call `observer(name, status, path)` at each change of state, from the thread that made it."""
+        self._observers.append(observer)
 
     def pending(self, names: Iterable[str]) -> list[str]:
         """Those of `names` that have no version available yet. UNKNOWN, with the errors, if one has failed for good."""
@@ -218,8 +218,8 @@ class Manager:
         self._serving = ServingTable(versions, {name: model.labels for name, model in self._models.items()})
 
     def _announce(self, harness: Harness) -> None:
-        for listener in self._listeners:
-            listener(harness.name, harness.status, harness.path)
+        for observer in self._observers:
+            observer(harness.name, harness.status, harness.path)
 
     def _until_due(self) -> float | None:
         """Seconds until the next look at the disk or the next attempt to load."""

@@ -11,21 +11,21 @@ from tfx_export import wire
 
 
 class Peers(Protocol):
-    """Asks every other process. A question is the name of a method of `Respondent`, with what it takes."""
+    """Asks every other process. A question is the name of a method of `PeerHandler`, with what it takes."""
 
-    async def ask(self, question: str, *arguments: Any) -> list[Any]:
+    async def call(self, method: str, *arguments: Any) -> list[Any]:
         """Their answers, in no order; those that end meanwhile are left out. Raises the first ServeError."""
         ...
 
 
-class Alone:
+class NoPeers:
     """The only process there is."""
 
-    async def ask(self, question: str, *arguments: Any) -> list[Any]:
+    async def call(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
 
-class Respondent:
+class PeerHandler:
     """What one process answers to its peers. Its methods may block, and are called in threads."""
 
     def __init__(self, manager: Manager, catalog: Catalog) -> None:

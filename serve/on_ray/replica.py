@@ -58,7 +58,7 @@ class Replica:
         logs.setup(config.log_format, config.log_level)
         self._config = config
         self._core = Core(config)
-        self._methods = method_table(self._core.api, config, self._core.edge)
+        self._methods = method_table(self._core.api, config, self._core.admission)
         self._core.start()
 
     def __del__(self) -> None:
@@ -66,7 +66,7 @@ class Replica:
         self._core.flush()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return Guard(RestApp(self._core.api, self._config), self._core.edge, self._config)
+        return Guard(RestApp(self._core.api, self._config), self._core.admission, self._config)
 
     def check_health(self) -> None:
         """Ray replaces a replica that raises a few times: one with nothing to serve."""

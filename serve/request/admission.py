@@ -1,4 +1,4 @@
-"""Edge: what every request passes on its way in and out, whichever protocol and front carry it.
+"""Admission: what every request passes on its way in and out, whichever protocol and front carry it.
 
 Tokens, the limit on concurrent requests, the deadline; on the way out metrics, the access log and the request id.
 """
@@ -16,8 +16,8 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.request import tracing
 from serve.request.auth import Tokens
-from serve.request.call_record import CURRENT, Call
-from serve.request.deadline import Clock, Deadline
+from serve.request.call_record import CURRENT, CallRecord
+from serve.request.deadline import Deadline, DeadlineTimer
 
 logger = logging.getLogger("serve.access")
 
@@ -30,7 +30,7 @@ _OURS = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
 Header: TypeAlias = Callable[[str], str | None]
 
 
-class Edge:
+class Admission:
     """One for the whole server, so that the limit on concurrent requests counts both protocols."""
 
     def __init__(self, config: Config) -> None:
@@ -39,10 +39,10 @@ class Edge:
         self._limit = config.max_concurrent_requests
         self.in_flight = {entrypoint: metrics.in_flight[(entrypoint,)] for entrypoint in ("GRPC", "REST")}
         self.log_all = config.access_log
-        # `with edge.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
-        self.deadline = partial(Deadline, Clock())
-        # `with edge.passing(call, header, counted=...)`: see Passage.
-        self.passing = partial(Passage, self)
+        # `with admission.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
+        self.deadline = partial(Deadline, DeadlineTimer())
+        # `with admission.request_context(call, header, counted=...)`: see RequestContext.
+        self.request_context = partial(RequestContext, self)
 
     def authorize(self, header: Header) -> None:
         """UNAUTHENTICATED unless the token is good, or none is asked for."""
@@ -58,7 +58,7 @@ class Edge:
             )
 
 
-class Passage:
+class RequestContext:
     """The time between a request and its answer, as a context.
 
     While it is open the call is the current one and in flight; leaving it records the outcome.
@@ -69,17 +69,17 @@ class Passage:
 
     __slots__ = ("_call", "_cell", "_counted", "_log", "_span", "_token")
 
-    def __init__(self, edge: Edge, call: Call, header: Header, *, counted: bool) -> None:
+    def __init__(self, admission: Admission, call: CallRecord, header: Header, *, counted: bool) -> None:
         """`counted`: upstream counts calls of this kind."""
         self._call = call
-        self._cell = edge.in_flight[call.entrypoint]
+        self._cell = admission.in_flight[call.entrypoint]
         self._counted = counted
-        self._log = edge.log_all
+        self._log = admission.log_all
         self._span: AbstractContextManager[Any] | None = (
             tracing.request_span(call, header("traceparent")) if tracing.tracer else None
         )
 
-    def __enter__(self) -> Call:
+    def __enter__(self) -> CallRecord:
         # On the event loop only, here and below: no lock is needed.
         self._cell.value += 1
         self._token = CURRENT.set(self._call)
@@ -120,7 +120,7 @@ def _outcome(error: BaseException) -> ServeError:
             return ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
 
 
-def _log(call: Call) -> None:
+def _log(call: CallRecord) -> None:
     version = f"/{call.version}" if call.version is not None else ""
     logger.log(
         logging.WARNING if call.code in _OURS else logging.INFO,

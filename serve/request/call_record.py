@@ -1,4 +1,4 @@
-"""Call: what is known of one request on its way through the server. Logs, metrics and traces read it."""
+"""CallRecord: what is known of one request on its way through the server. Logs, metrics and traces read it."""
 
 import random
 import time
@@ -12,7 +12,7 @@ MAX_REQUEST_ID = 128
 _OK = Code.OK.name
 
 
-class Call:
+class CallRecord:
     """Made where a request enters; the layers below fill in what they learn."""
 
     __slots__ = (
@@ -76,7 +76,7 @@ class Call:
 
 
 # The call being answered by the running task; None outside of requests.
-CURRENT: ContextVar[Call | None] = ContextVar("call", default=None)
+CURRENT: ContextVar[CallRecord | None] = ContextVar("call", default=None)
 
 
 def _printable(given_id: str) -> bool:

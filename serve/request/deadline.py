@@ -1,4 +1,4 @@
-"""Deadline and Clock: a limit on the time a request takes, at no timer a request."""
+"""Deadline and DeadlineTimer: a limit on the time a request takes, at no timer a request."""
 
 import asyncio
 import types
@@ -13,10 +13,10 @@ from serve.errors import Code, ServeError
 TICK_SECONDS = 0.05
 
 
-class Clock:
+class DeadlineTimer:
     """Looks, every now and then while requests run, which of them have run too long: one timer for all.
 
-    A timer for each request, nearly always cancelled, costs more than all else a request passes at the edge.
+    A timer for each request, nearly always cancelled, costs more than all else a request passes at the admission.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Deadline:
 
     __slots__ = ("_clock", "_expired", "_loop", "_seconds", "_task", "at")
 
-    def __init__(self, clock: Clock, seconds: float) -> None:
+    def __init__(self, clock: DeadlineTimer, seconds: float) -> None:
         """`seconds`: 0 waits without limit."""
         self._clock = clock
         self._seconds = seconds
@@ -84,7 +84,9 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def eager(work: Awaitable[T], around: Callable[[], AbstractContextManager[Any]]) -> Generator[Any, Any, T]:
+def with_context_if_suspended(
+    work: Awaitable[T], around: Callable[[], AbstractContextManager[Any]]
+) -> Generator[Any, Any, T]:
     """`with around(): return await work`, but `around` is called after the first step of `work`, unless that ended it.
 
     Most requests never wait: a deadline or a watch over them would cost more than it could ever do.

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from serve.errors import Code, ServeError
-from serve.request.call_record import Call
+from serve.request.call_record import CallRecord
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ async def within(name: str, work: Awaitable[T]) -> T:
         return await work
 
 
-def request_span(call: Call, traceparent: str | None) -> AbstractContextManager[Any]:
+def request_span(call: CallRecord, traceparent: str | None) -> AbstractContextManager[Any]:
     """A whole request, a child of the client's span if there is one."""
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind
@@ -75,7 +75,7 @@ def request_span(call: Call, traceparent: str | None) -> AbstractContextManager[
     return found
 
 
-def describe(call: Call) -> None:
+def describe(call: CallRecord) -> None:
     """Write on the span of the current request, which is the current span, what became of it."""
     from opentelemetry.trace import StatusCode, get_current_span
 

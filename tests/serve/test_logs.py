@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from serve import logs
-from serve.request.call_record import CURRENT, Call
+from serve.request.call_record import CURRENT, CallRecord
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def root_logger() -> Iterator[None]:
     logging.captureWarnings(False)
 
 
-def logged(log_format: str, text: str, *, failing: bool = False, call: Call | None = None, **extra: object) -> str:
+def logged(
+    log_format: str, text: str, *, failing: bool = False, call: CallRecord | None = None, **extra: object
+) -> str:
     stream = io.StringIO()
     logs.setup(log_format, "info", stream)
     token = CURRENT.set(call)
@@ -38,8 +40,8 @@ def logged(log_format: str, text: str, *, failing: bool = False, call: Call | No
     return stream.getvalue()
 
 
-def call(given_id: str) -> Call:
-    return Call("GRPC", "Predict", given_id, lambda: "ipv4:127.0.0.1:1")
+def call(given_id: str) -> CallRecord:
+    return CallRecord("GRPC", "Predict", given_id, lambda: "ipv4:127.0.0.1:1")
 
 
 @pytest.mark.usefixtures("root_logger")
@@ -90,7 +92,7 @@ def test_debug_is_silent_unless_asked_for() -> None:
 
 @pytest.mark.parametrize("given", ["", None, "a" * 129, "line\nbreak", "smile ☺", "\x1b[31m"])
 def test_unfit_request_ids_are_replaced(given: str | None) -> None:
-    replaced = Call("REST", "predict", given, str)
+    replaced = CallRecord("REST", "predict", given, str)
     assert replaced.request_id != given
     assert len(replaced.request_id) == 16
     assert replaced.request_id == replaced.request_id

@@ -84,7 +84,7 @@ class Envoy:
         return f"The worker ended with status {status}."
 
     async def stop_accepting(self) -> None:
-        """Close the listeners. Answers on open connections tell the client to go: `connection: close`, GOAWAY."""
+        """Close the listeners. Responses on open connections tell the client to go: `connection: close`, GOAWAY."""
         with contextlib.suppress(OSError):
             await self._ask("POST", "/healthcheck/fail")
             await self._ask("POST", "/drain_listeners?inboundonly")
@@ -94,7 +94,7 @@ class Envoy:
         before: dict[str, int] = {}
         while self.process.returncode is None:
             try:
-                now = await self._counts(r"^http\.(doors|outer)\.downstream_rq_(active|total)$")
+                now = await self._counts(r"^http\.(listeners|outer)\.downstream_rq_(active|total)$")
             except OSError:
                 return
             self.idle = now == before and not any(count for name, count in now.items() if name.endswith("active"))

@@ -48,7 +48,7 @@ ADMIN_SOCKET = "admin.sock"
 
 
 @dataclass(frozen=True)
-class Door:
+class Listener:
     """One way in: the protocol it was opened for, its addresses (`(host, port)` or a socket's path), and its TLS."""
 
     protocol: str
@@ -61,27 +61,27 @@ class Door:
         return next(address[1] for address in self.addresses if isinstance(address, tuple))
 
 
-def bootstrap(doors: Sequence[Door], *, config: Config, app: str, module: str, runtime: Path) -> Json:
-    """The configuration for `app` (`module:attribute`) behind `doors`.
+def bootstrap(listeners: Sequence[Listener], *, config: Config, app: str, module: str, runtime: Path) -> Json:
+    """The configuration for `app` (`module:attribute`) behind `listeners`.
 
-    One TLS setting for all doors: one listener with all addresses. Several: a listener each, in front of an inner one,
-    because pyvoy gives every listener an event loop of its own and the models live in one.
+    One TLS setting for all: one Envoy listener with all addresses. Several: a listener each, in front of an inner
+    one, because pyvoy gives every listener an event loop of its own and the models live in one.
     """
     pyvoy = [_readable_paths(), _pyvoy(app, module)]
-    if all(door.tls == doors[0].tls for door in doors):
-        addresses = [address for door in doors for address in door.addresses]
-        return _resources(runtime, [_listener("doors", addresses, _connections(config, pyvoy), doors[0].tls)])
+    if all(listener.tls == listeners[0].tls for listener in listeners):
+        addresses = [address for listener in listeners for address in listener.addresses]
+        return _resources(runtime, [_listener("listeners", addresses, _connections(config, pyvoy), listeners[0].tls)])
     inner = _listener("inner", [str(runtime / INNER_SOCKET)], _connections(config, pyvoy), None)
     # It stays open while the outer ones drain, and answers what they still let through.
     inner |= {"traffic_direction": "UNSPECIFIED", "drain_type": "MODIFY_ONLY"}
     outer = [
         _listener(
-            f"{door.protocol}_{number}",
-            door.addresses,
-            _connections(config, [_filter("router", "router.v3.Router")], _routes(door)),
-            door.tls,
+            f"{listener.protocol}_{number}",
+            listener.addresses,
+            _connections(config, [_filter("router", "router.v3.Router")], _routes(listener)),
+            listener.tls,
         )
-        for number, door in enumerate(doors)
+        for number, listener in enumerate(listeners)
     ]
     return _resources(runtime, [inner, *outer], [_inner_cluster(runtime)])
 
@@ -124,7 +124,7 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
     return _network_filter(
         "http_connection_manager",
         {
-            "stat_prefix": "doors" if not routes else "outer",
+            "stat_prefix": "listeners" if not routes else "outer",
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
             "http_filters": filters,
             "local_reply_config": _ERRORS,
@@ -148,10 +148,10 @@ def _seconds(value: float) -> str:
     return f"{value:.3f}s"
 
 
-def _routes(door: Door) -> list[Json]:
-    """To the inner listener. A door that was not opened for gRPC lets none through: its TLS setting is another."""
+def _routes(listener: Listener) -> list[Json]:
+    """To the inner listener. A listener that was not opened for gRPC lets none through: its TLS setting is another."""
     forward: Json = {"match": {"prefix": "/"}, "route": {"cluster": "inner", "timeout": "0s"}}
-    if door.protocol == "grpc":
+    if listener.protocol == "grpc":
         return [forward]
     refusal = {"status": 404, "body": {"inline_string": "gRPC is not answered on this port."}}
     return [{"match": {"prefix": "/", "grpc": {}}, "direct_response": refusal}, forward]
@@ -205,7 +205,7 @@ def _network_filter(name: str, settings: Json) -> Json:
 
 
 def _tls(tls: Tls) -> Json:
-    """The transport of a door with TLS, from the same file that upstream's --ssl_config_file names."""
+    """The transport of a listener with TLS, from the same file that upstream's --ssl_config_file names."""
     common: Json = {
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificates": [

@@ -8,10 +8,10 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from serve.config import Config
-from serve.fronts.native.envoy_config import Door
-from serve.fronts.native.message_router import Switchboard
+from serve.fronts.native.envoy_config import Listener
+from serve.fronts.native.message_router import MessageRouter
 from serve.fronts.native.ports import Ports, joined
-from serve.fronts.native.worker_supervisor import Keeper
+from serve.fronts.native.worker_supervisor import WorkerSupervisor
 from serve.request.auth import Tls
 from serve.startup.overview import Overview
 
@@ -24,56 +24,60 @@ class NativeFront:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._ports = Ports()
-        self._keepers: list[Keeper] = []
+        self._supervisors: list[WorkerSupervisor] = []
 
     async def start(self) -> Overview:
         addresses: dict[str, str] = {}
         try:
-            doors = self._open_doors(addresses)
+            listeners = self._open_listeners(addresses)
             # A Unix socket has one listener only.
-            shared = [door for door in doors if any(isinstance(address, tuple) for address in door.addresses)]
-            switchboard = Switchboard()
+            shared = [
+                listener for listener in listeners if any(isinstance(address, tuple) for address in listener.addresses)
+            ]
+            router = MessageRouter()
             for number, processor in enumerate(_processors(self._config)):
-                self._keepers.append(Keeper(self._config, shared if number else doors, switchboard, processor))
-            versions = await _all_or_none(*(keeper.start() for keeper in self._keepers))
+                self._supervisors.append(
+                    WorkerSupervisor(self._config, shared if number else listeners, router, processor)
+                )
+            versions = await _all_or_none(*(supervisor.start() for supervisor in self._supervisors))
         except BaseException:
             await self.stop()
             raise
         return Overview(addresses, versions[0])
 
     async def stop_accepting(self) -> None:
-        await asyncio.gather(*(keeper.stop_accepting() for keeper in self._keepers))
+        await asyncio.gather(*(supervisor.stop_accepting() for supervisor in self._supervisors))
 
     async def wait_idle(self) -> None:
-        await asyncio.gather(*(keeper.wait_idle() for keeper in self._keepers))
+        await asyncio.gather(*(supervisor.wait_idle() for supervisor in self._supervisors))
 
     async def stop(self) -> None:
-        await asyncio.gather(*(keeper.stop() for keeper in self._keepers))
+        await asyncio.gather(*(supervisor.stop() for supervisor in self._supervisors))
         self._ports.close()
 
-    def _open_doors(self, addresses: dict[str, str]) -> list[Door]:
+    def _open_listeners(self, addresses: dict[str, str]) -> list[Listener]:
         config = self._config
         grpc_tls = Tls.read(config.ssl_config_file) if config.ssl_config_file else None
         rest_tls = Tls.read(config.rest_ssl_config_file) if config.rest_ssl_config_file else None
-        doors = []
+        listeners = []
         if config.grpc_socket_path:
-            doors.append(Door("grpc", (self._ports.take_socket(config.grpc_socket_path),)))
+            listeners.append(Listener("grpc", (self._ports.take_socket(config.grpc_socket_path),)))
             addresses["grpc_socket"] = config.grpc_socket_path
         if config.port:
             taken = self._ports.take("gRPC", config.host, config.port, "--port")
-            door = Door("grpc", taken, grpc_tls)
-            doors.append(door)
-            addresses["grpc"] = joined(config.host, door.port)
+            listener = Listener("grpc", taken, grpc_tls)
+            listeners.append(listener)
+            addresses["grpc"] = joined(config.host, listener.port)
             # The page writes programs that ask this port.
-            self._config = replace(config, port=door.port)
+            self._config = replace(config, port=listener.port)
         if config.one_port and config.port:
             addresses["rest"] = f"{'https' if grpc_tls else 'http'}://{addresses['grpc']}"
         elif config.rest_api_port:
             taken = self._ports.take("REST", config.host, config.rest_api_port, "--rest_api_port")
-            door = Door("rest", taken, rest_tls)
-            doors.append(door)
-            addresses["rest"] = f"{'https' if rest_tls else 'http'}://{joined(config.host, door.port)}"
-        return doors
+            listener = Listener("rest", taken, rest_tls)
+            listeners.append(listener)
+            addresses["rest"] = f"{'https' if rest_tls else 'http'}://{joined(config.host, listener.port)}"
+        return listeners
 
 
 def _processors(config: Config) -> list[int | None]:

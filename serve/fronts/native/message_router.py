@@ -1,4 +1,4 @@
-"""Switchboard: in the server's process, carries a worker's questions to all others and their answers back."""
+"""MessageRouter: in the server's process, carries a worker's questions to all others and their answers back."""
 
 import contextlib
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
 
-from serve.fronts.native.worker_messages import Answer, Answers, Question
+from serve.fronts.native.worker_messages import PeerReplies, PeerReply, PeerRequest
 
 
 @dataclass
@@ -19,7 +19,7 @@ class _Open:
     values: list[Any] = field(default_factory=list)
 
 
-class Switchboard:
+class MessageRouter:
     """Knows the channels of the workers that live. Used in the server's event loop only."""
 
     def __init__(self) -> None:
@@ -42,15 +42,15 @@ class Switchboard:
             else:
                 self._close_if_answered(number, question, channel)
 
-    def take(self, channel: Connection, message: Question | Answer) -> None:
+    def take(self, channel: Connection, message: PeerRequest | PeerReply) -> None:
         """What a worker sends."""
-        if isinstance(message, Question):
+        if isinstance(message, PeerRequest):
             self._pass_on(channel, message)
         elif question := self._open.get(message.number):
             question.values.append(message.value)
             self._close_if_answered(message.number, question, channel)
 
-    def _pass_on(self, asker: Connection, asked: Question) -> None:
+    def _pass_on(self, asker: Connection, asked: PeerRequest) -> None:
         if asked.method == "reload":
             (self.in_force,) = asked.arguments
         number = next(self._numbers)
@@ -66,4 +66,4 @@ class Switchboard:
         if not question.waiting:
             del self._open[number]
             with contextlib.suppress(OSError):
-                question.asker.send(Answers(question.number, tuple(question.values)))
+                question.asker.send(PeerReplies(question.number, tuple(question.values)))

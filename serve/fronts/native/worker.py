@@ -25,13 +25,13 @@ from serve.fronts.native.worker_messages import (
     DESCRIPTOR_VARIABLE,
     FOLDER_VARIABLE,
     PROCESSOR_VARIABLE,
-    Answer,
-    Answers,
     ChannelPeers,
     Drain,
     Failed,
     Loaded,
-    Question,
+    PeerReplies,
+    PeerReply,
+    PeerRequest,
     Start,
 )
 from serve.transport.grpc import AnyMethod, method_table
@@ -91,10 +91,10 @@ class Worker:
 
     def _open(self, core: Core, config: Config) -> None:
         if config.port or config.grpc_socket_path:
-            self._methods = method_table(core.api, config, core.edge)
+            self._methods = method_table(core.api, config, core.admission)
             self._grpc = GrpcApp(self._methods, max_message_bytes=config.max_body_bytes or 2**32)
         if config.rest_api_port or config.one_port:
-            self._rest = Guard(RestApp(core.api, config), core.edge, config)
+            self._rest = Guard(RestApp(core.api, config), core.admission, config)
 
     def _listen(self, core: Core) -> None:
         try:
@@ -102,9 +102,9 @@ class Worker:
                 match self._channel.recv():
                     case Drain():
                         core.api.health.drain()
-                    case Answers() as answers:
+                    case PeerReplies() as answers:
                         self._peers.answered(answers)
-                    case Question() as question:
+                    case PeerRequest() as question:
                         # It may take as long as a model takes to load.
                         threading.Thread(target=self._answer, args=(core, question), daemon=True).start()
         except (EOFError, OSError):
@@ -112,15 +112,15 @@ class Worker:
             shutil.rmtree(self._runtime, ignore_errors=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _answer(self, core: Core, question: Question) -> None:
+    def _answer(self, core: Core, question: PeerRequest) -> None:
         try:
-            value = getattr(core.respondent, question.method)(*question.arguments)
+            value = getattr(core.peer_handler, question.method)(*question.arguments)
         except ServeError as error:
             value = error
         except Exception as error:
             logger.exception("%s, asked by another worker, failed", question.method)
             value = ServeError(Code.INTERNAL, f"{type(error).__name__} in a worker; see the log")
-        self._send(Answer(question.number, value))
+        self._send(PeerReply(question.number, value))
 
     def _send(self, message: Any) -> None:
         with self._sending:

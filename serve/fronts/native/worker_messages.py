@@ -44,10 +44,10 @@ class Drain:
 
 
 @dataclass(frozen=True)
-class Question:
+class PeerRequest:
     """From a worker: to be asked of all others. To a worker: to be answered under the same number.
 
-    A method of `serve.models.peers.Respondent`, and what it takes.
+    A method of `serve.models.peers.PeerHandler`, and what it takes.
     """
 
     number: int
@@ -56,7 +56,7 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PeerReply:
     """From a worker: what it says, or the ServeError it raised."""
 
     number: int
@@ -64,7 +64,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Answers:
+class PeerReplies:
     """To the worker that asked: what all others said."""
 
     number: int
@@ -79,11 +79,11 @@ class ChannelPeers:
         self._numbers = count()
         self._waiting: dict[int, asyncio.Future[tuple[Any, ...]]] = {}
 
-    async def ask(self, question: str, *arguments: Any) -> list[Any]:
+    async def call(self, method: str, *arguments: Any) -> list[Any]:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
-            self._send(Question(number, question, arguments))
+            self._send(PeerRequest(number, method, arguments))
             values = await waiting
         finally:
             del self._waiting[number]
@@ -92,7 +92,7 @@ class ChannelPeers:
                 raise value
         return list(values)
 
-    def answered(self, answers: Answers) -> None:
+    def answered(self, answers: PeerReplies) -> None:
         """The answers have come. May be called from any thread."""
         if waiting := self._waiting.get(answers.number):
             waiting.get_loop().call_soon_threadsafe(_resolve, waiting, answers.values)

@@ -1,4 +1,4 @@
-"""Keeper: sees to it that one worker runs. It starts Envoy with the worker inside, watches it, and ends it."""
+"""WorkerSupervisor: starts Envoy with a worker inside, watches it, replaces it when it ends, and stops it."""
 
 import asyncio
 import contextlib
@@ -16,8 +16,8 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.fronts.native import embedded_python as interpreter
 from serve.fronts.native.envoy import Envoy
-from serve.fronts.native.envoy_config import Door, bootstrap
-from serve.fronts.native.message_router import Switchboard
+from serve.fronts.native.envoy_config import Listener, bootstrap
+from serve.fronts.native.message_router import MessageRouter
 from serve.fronts.native.worker_messages import Drain, Failed, Loaded, Start
 from serve.startup.overview import ServedVersion
 
@@ -28,33 +28,33 @@ APP = "serve.fronts.native.worker:app"
 SHORT_LIFE_SECONDS = 5.0
 
 
-class Keeper:
-    """One worker at a time behind `doors`, which it may share with others; on `processor` only, if one is given."""
+class WorkerSupervisor:
+    """One worker at a time behind `listeners`, which it may share with others; on `processor` only, if one is given."""
 
     def __init__(
-        self, config: Config, doors: Sequence[Door], switchboard: Switchboard, processor: int | None = None
+        self, config: Config, listeners: Sequence[Listener], router: MessageRouter, processor: int | None = None
     ) -> None:
         self._config = config
-        self._switchboard = switchboard
+        self._router = router
         self._processor = processor
         self._runtime = Path(tempfile.mkdtemp(prefix="tfx-export-front-"))
         self._configuration = bootstrap(
-            doors, config=config, app=APP, module=interpreter.module(), runtime=self._runtime
+            listeners, config=config, app=APP, module=interpreter.module(), runtime=self._runtime
         )
         self._envoy: Envoy | None = None
         self._channel: Connection | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._supervision: asyncio.Task[None] | None = None
 
     async def start(self) -> tuple[ServedVersion, ...]:
         """Start a worker and go on keeping one. Raises ServeError if it ends at once, or has nothing to serve."""
         versions = await self._start_worker()
-        self._keeping = asyncio.create_task(self._keep())
+        self._supervision = asyncio.create_task(self._supervise())
         return versions
 
     async def stop_accepting(self) -> None:
         """Close the listeners; requests in flight go on."""
-        if self._keeping:
-            self._keeping.cancel()
+        if self._supervision:
+            self._supervision.cancel()
         if self._channel:
             with contextlib.suppress(OSError):
                 self._channel.send(Drain())
@@ -68,8 +68,8 @@ class Keeper:
 
     async def stop(self) -> None:
         """End the worker, whatever is in flight."""
-        if self._keeping:
-            self._keeping.cancel()
+        if self._supervision:
+            self._supervision.cancel()
         if self._envoy:
             await self._envoy.stop()
         self._hang_up()
@@ -82,7 +82,7 @@ class Keeper:
         with theirs:
             self._envoy = await Envoy.start(self._configuration, theirs, self._runtime, self._processor)
         try:
-            ours.send(Start(self._config, self._switchboard.in_force))
+            ours.send(Start(self._config, self._router.in_force))
             message = await _receive(ours)
         except (EOFError, OSError):
             raise ServeError(Code.UNAVAILABLE, await self._envoy.end()) from None
@@ -90,11 +90,11 @@ class Keeper:
             raise message.error
         assert isinstance(message, Loaded)
         asyncio.get_running_loop().add_reader(ours.fileno(), self._listen, ours)
-        self._switchboard.join(ours)
+        self._router.join(ours)
         await self._envoy.wait_open()
         return message.versions
 
-    async def _keep(self) -> None:
+    async def _supervise(self) -> None:
         """Replace a worker that dies, for as long as the server is wanted."""
         started = time.monotonic()
         while True:
@@ -113,13 +113,13 @@ class Keeper:
     def _listen(self, channel: Connection) -> None:
         """Take one message of the worker's; the loop calls again for the next."""
         try:
-            self._switchboard.take(channel, channel.recv())
+            self._router.take(channel, channel.recv())
         except (EOFError, OSError):
             self._hang_up()
 
     def _hang_up(self) -> None:
         if self._channel:
-            self._switchboard.leave(self._channel)
+            self._router.leave(self._channel)
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._channel.close()
             self._channel = None

@@ -1,13 +1,13 @@
-"""Puts the edge around every method of the table: any runtime that carries the table carries it too."""
+"""Puts the admission around every method of the table: any runtime that carries the table carries it too."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from serve.request.admission import Edge
-from serve.request.call_record import Call
-from serve.request.deadline import eager
+from serve.request.admission import Admission
+from serve.request.call_record import CallRecord
+from serve.request.deadline import with_context_if_suspended
 from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method
 from tfx_export import wire
 
@@ -17,29 +17,29 @@ COUNTED = frozenset({"Predict", "Classify", "Regress"})
 OPEN_SERVICE = "/grpc.health.v1.Health/"
 
 
-def guarded(table: Mapping[str, AnyMethod], edge: Edge, max_seconds: float) -> dict[str, AnyMethod]:
+def guarded(table: Mapping[str, AnyMethod], admission: Admission, max_seconds: float) -> dict[str, AnyMethod]:
     """`table` with tokens, limits, metrics and logs. `max_seconds`: the deadline of calls that bring no earlier one."""
     return {
-        path: method if path.startswith(OPEN_SERVICE) else _guarded(method, edge, max_seconds)
+        path: method if path.startswith(OPEN_SERVICE) else _guarded(method, admission, max_seconds)
         for path, method in table.items()
     }
 
 
-def _guarded(method: AnyMethod, edge: Edge, max_seconds: float) -> AnyMethod:
+def _guarded(method: AnyMethod, admission: Admission, max_seconds: float) -> AnyMethod:
     if isinstance(method, Method):
-        return replace(method, handler=_guard(method, edge, max_seconds))
+        return replace(method, handler=_guard(method, admission, max_seconds))
     # Streams do no work to be measured or limited, but tell of the models: tokens count.
     answer: Callable[[Any, CallContext], AsyncIterator[wire.Message]] = method.handler
 
     async def authorized(request: Any, context: CallContext) -> AsyncIterator[wire.Message]:
-        edge.authorize(partial(_text, dict(context.invocation_metadata() or ())))
+        admission.authorize(partial(_text, dict(context.invocation_metadata() or ())))
         async for response in answer(request, context):
             yield response
 
     return replace(method, handler=authorized)
 
 
-def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
+def _guard(method: Method, admission: Admission, max_seconds: float) -> Handler:
     name = method.rpc.name
     counted = name in COUNTED
     names_model = "model_spec" in method.rpc.request.DESCRIPTOR.fields_by_name
@@ -49,18 +49,20 @@ def _guard(method: Method, edge: Edge, max_seconds: float) -> Handler:
         metadata = dict(context.invocation_metadata() or ())
         header = partial(_text, metadata)
         given = header("x-request-id")
-        call = Call("GRPC", name, given, context.peer)
+        call = CallRecord("GRPC", name, given, context.peer)
         if names_model:
             call.model = request.model_spec.name
             call.signature = request.model_spec.signature_name
         if given:
             context.set_trailing_metadata((("x-request-id", call.request_id),))
-        with edge.passing(call, header, counted=counted):
-            edge.authorize(header)
-            edge.admit()
+        with admission.request_context(call, header, counted=counted):
+            admission.authorize(header)
+            admission.admit()
             remaining = context.time_remaining()
             if max_seconds and (remaining is None or remaining > max_seconds):
-                return await eager(answer(request, context), partial(edge.deadline, max_seconds))
+                return await with_context_if_suspended(
+                    answer(request, context), partial(admission.deadline, max_seconds)
+                )
             return await answer(request, context)
 
     return guard

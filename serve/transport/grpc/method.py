@@ -42,7 +42,7 @@ class Serialized:
         return self._message
 
 
-# Raises ServeError; the edge that carries the table turns it into a status.
+# Raises ServeError; the admission that carries the table turns it into a status.
 Handler: TypeAlias = Callable[[wire.Message, CallContext], Awaitable[wire.Message]]
 StreamHandler: TypeAlias = Callable[[wire.Message, CallContext], AsyncIterator[wire.Message]]
 BidiHandler: TypeAlias = Callable[[AsyncIterator[wire.Message], CallContext], AsyncIterator[wire.Message]]

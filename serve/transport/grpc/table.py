@@ -2,7 +2,7 @@
 
 from serve.api import Api
 from serve.config import Config
-from serve.request.admission import Edge
+from serve.request.admission import Admission
 from serve.transport.grpc import (
     health_service,
     model_service,
@@ -15,7 +15,7 @@ from serve.transport.grpc.method import AnyMethod, Handler, Method, StreamHandle
 from tfx_export import wire
 
 
-def method_table(api: Api, config: Config, edge: Edge) -> dict[str, AnyMethod]:
+def method_table(api: Api, config: Config, admission: Admission) -> dict[str, AnyMethod]:
     """`/tensorflow.serving.PredictionService/Predict` and so on, with their handlers, behind `edge`."""
     handlers: dict[str, Handler] = {**prediction_service.handlers(api, config), **model_service.handlers(api)}
     streams: dict[str, StreamHandler] = {}
@@ -31,4 +31,4 @@ def method_table(api: Api, config: Config, edge: Edge) -> dict[str, AnyMethod]:
     if config.enable_profiler:
         table |= profiler_service.methods()
     table |= reflection_service.methods(sorted({path.split("/")[1] for path in table}))
-    return guarded(table, edge, config.max_request_seconds)
+    return guarded(table, admission, config.max_request_seconds)

@@ -9,10 +9,10 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from serve.errors import Code, ServeError
-from serve.request.deadline import eager, next_turn
+from serve.request.deadline import next_turn, with_context_if_suspended
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
 from serve.transport.grpc.method import status_message
-from serve.transport.grpc_asgi.call import Call, percent_encoded
+from serve.transport.grpc_asgi.call_context import AsgiCallContext, percent_encoded
 from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
 from serve.transport.grpc_asgi.watch import Watch
 from tfx_export import wire
@@ -24,12 +24,12 @@ _START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "tr
 _OK = [(b"grpc-status", b"0")]
 
 
-class Answer:
+class ResponseSender:
     """The events of one response: headers, framed messages, and the status in the trailers."""
 
     __slots__ = ("_call", "_send", "_started")
 
-    def __init__(self, call: Call, send: Send) -> None:
+    def __init__(self, call: AsgiCallContext, send: Send) -> None:
         self._call = call
         self._send = send
         self._started = False
@@ -80,8 +80,8 @@ class GrpcApp:
         self._limit = max_message_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        call = Call(scope)
-        answer = Answer(call, send)
+        call = AsgiCallContext(scope)
+        answer = ResponseSender(call, send)
         try:
             if call.problem:
                 raise call.problem
@@ -97,10 +97,12 @@ class GrpcApp:
             if call.time_remaining() == 0.0:
                 raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
             if isinstance(method, Method):
-                response = await eager(method.handler(request, call), partial(Watch, receive, call))
+                response = await with_context_if_suspended(method.handler(request, call), partial(Watch, receive, call))
                 await answer.whole(response.SerializeToString())
             else:
-                await eager(_stream(method.handler(request, call), answer), partial(Watch, receive, call))
+                await with_context_if_suspended(
+                    _stream(method.handler(request, call), answer), partial(Watch, receive, call)
+                )
                 await answer.end(Code.OK)
         except ServeError as error:
             await answer.end(error.code, status_message(error))
@@ -123,7 +125,7 @@ class GrpcApp:
         return ServeError(Code.UNIMPLEMENTED, f"Method not found: {path} (the services are {services})")
 
 
-async def _stream(responses: AsyncIterator[wire.Message], answer: Answer) -> None:
+async def _stream(responses: AsyncIterator[wire.Message], answer: ResponseSender) -> None:
     async for response in responses:
         await answer.part(response.SerializeToString())
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.types import Receive
 
 from serve.errors import Code, ServeError
-from serve.transport.grpc_asgi.call import Call
+from serve.transport.grpc_asgi.call_context import AsgiCallContext
 from serve.transport.grpc_asgi.framing import ClientLeftError
 
 # pyvoy answers `receive` at once with an empty body as long as the client is there, so it has to be asked now and then.
@@ -17,7 +17,7 @@ POLL_SECONDS = 0.05
 class Watch:
     """A context around what the current task awaits. DEADLINE_EXCEEDED or ClientLeftError if it comes to that."""
 
-    def __init__(self, receive: Receive, call: Call) -> None:
+    def __init__(self, receive: Receive, call: AsgiCallContext) -> None:
         self._receive = receive
         self._call = call
         self._reason: Exception | None = None

@@ -9,7 +9,7 @@ from serve.errors import Code, ServeError
 from serve.metrics.monitoring import metrics_paths
 from serve.transport.rest import pages, ui
 from serve.transport.rest.inference import Inference
-from serve.transport.rest.message import Answer, Request
+from serve.transport.rest.message import Request, Response
 from serve.transport.rest.openapi import openapi
 from serve.transport.rest.route import find_route
 from serve.transport.rest.status import HTTP_STATUS
@@ -22,7 +22,7 @@ class RestApp:
         self._inference = Inference(api, config)
         self._metrics_paths = metrics_paths(config.monitoring_config_file)
 
-    async def answer(self, request: Request) -> Answer:
+    async def answer(self, request: Request) -> Response:
         """The answer to a request whose body has come. Raises ServeError."""
         if request.method == "OPTIONS":
             return _preflight(request)
@@ -30,34 +30,34 @@ class RestApp:
             return page
         route = find_route(request.method, request.path)
         if route.verb == "status":
-            return Answer(await pages.status(self._api, route.ref))
+            return Response(await pages.status(self._api, route.ref))
         if route.verb == "metadata":
-            return Answer(pages.metadata(self._api, route.ref))
+            return Response(pages.metadata(self._api, route.ref))
         if b"content-encoding" in request.headers:
             await request.unpack(self._config.max_decompressed_bytes)
         return await self._inference.answer(route, request)
 
-    async def _page(self, request: Request) -> Answer | None:
+    async def _page(self, request: Request) -> Response | None:
         match request.path:
             case "/healthz":
-                return Answer(b"ok\n", "text/plain")
+                return Response(b"ok\n", "text/plain")
             case "/readyz":
                 return pages.readiness(self._api)
             case "/v1/models":
-                return Answer(await pages.models(self._api))
+                return Response(await pages.models(self._api))
             case "/openapi.json":
-                return Answer(openapi(self._api))
+                return Response(openapi(self._api))
         if request.path in self._metrics_paths:
             return await pages.metrics(self._api)
         return None if self._config.no_ui else await ui.page(self._api, request, self._config)
 
 
-def failure(error: ServeError) -> Answer:
+def failure(error: ServeError) -> Response:
     """What upstream answers."""
-    return Answer(json_text.error(error.message), status=HTTP_STATUS[error.code])
+    return Response(json_text.error(error.message), status=HTTP_STATUS[error.code])
 
 
-def _preflight(request: Request) -> Answer:
+def _preflight(request: Request) -> Response:
     if re.search("https?://", request.header("origin") or ""):
-        return Answer(b"")
+        return Response(b"")
     raise ServeError(Code.FAILED_PRECONDITION, "Origin header is missing in CORS preflight")

@@ -1,4 +1,4 @@
-"""Guard: the edge as an ASGI application around the REST application, in every front.
+"""Guard: the admission as an ASGI application around the REST application, in every front.
 
 It reads the body before the application is asked: what is too large, too slow or not allowed costs nothing further in.
 """
@@ -13,11 +13,11 @@ from starlette.types import Receive, Scope, Send
 from serve.codec.json import text as json_text
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.request.admission import Edge
-from serve.request.call_record import Call
-from serve.request.deadline import eager, next_turn
+from serve.request.admission import Admission
+from serve.request.call_record import CallRecord
+from serve.request.deadline import next_turn, with_context_if_suspended
 from serve.transport.rest.app import RestApp, failure
-from serve.transport.rest.message import Answer, Request
+from serve.transport.rest.message import Request, Response
 from serve.transport.rest.status import HTTP_STATUS
 
 # Probes carry no token and must be answered under load.
@@ -49,13 +49,13 @@ class RefusedError(Exception):
 class Guard:
     """Tokens, limits, deadline, metrics, logs and `x-request-id` for the application it wraps."""
 
-    def __init__(self, app: RestApp, edge: Edge, config: Config) -> None:
+    def __init__(self, app: RestApp, admission: Admission, config: Config) -> None:
         self._app = app
-        self._edge = edge
+        self._admission = admission
         self._config = config
         timeouts = [config.rest_api_timeout_in_ms / 1e3, config.max_request_seconds]
         seconds = min((timeout for timeout in timeouts if timeout > 0), default=0.0)
-        self._deadline = partial(edge.deadline, seconds)
+        self._deadline = partial(admission.deadline, seconds)
         self._headers = CORS if config.rest_api_enable_cors_support else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,28 +63,28 @@ class Guard:
             return
         request = Request(scope)
         asked = what_is_asked(request.path)
-        call = Call("REST", asked.action, request.header("x-request-id"), partial(peer, scope))
+        call = CallRecord("REST", asked.action, request.header("x-request-id"), partial(peer, scope))
         call.model = asked.model
         answered = False
         try:
-            with self._edge.passing(call, request.header, counted=asked.counted):
+            with self._admission.request_context(call, request.header, counted=asked.counted):
                 answer = await self._answer(request, receive, call)
                 events = await request.answered(answer, call.request_id, self._headers)
                 # What else is ready is answered first: the front finds many answers at once, not one after the other.
                 await next_turn()
                 answered = True
-                await eager(_send(send, events), self._deadline)
+                await with_context_if_suspended(_send(send, events), self._deadline)
         except ServeError as error:
             if answered:
                 raise
             answer = refused(HTTP_STATUS[error.code], error.message)
             await _send(send, await request.answered(answer, call.request_id, self._headers))
 
-    async def _answer(self, request: Request, receive: Receive, call: Call) -> Answer:
+    async def _answer(self, request: Request, receive: Receive, call: CallRecord) -> Response:
         try:
             self._admit(request)
             request.body = await self._body(request, receive)
-            return await eager(self._app.answer(request), self._deadline)
+            return await with_context_if_suspended(self._app.answer(request), self._deadline)
         except ServeError as error:
             call.failed(error.code, error.message)
             return failure(error)
@@ -100,8 +100,8 @@ class Guard:
             if request.path not in OPEN_PATHS:
                 # A browser sends no token with the question whether it may send one.
                 if request.method != "OPTIONS":
-                    self._edge.authorize(request.header)
-                self._edge.admit()
+                    self._admission.authorize(request.header)
+                self._admission.admit()
         except ServeError as error:
             raise RefusedError(HTTP_STATUS[error.code], error.message, error.code) from None
 
@@ -114,7 +114,7 @@ class Guard:
         size = 0
         seconds = self._config.max_idle_seconds
         try:
-            with self._edge.deadline(seconds) as patience:
+            with self._admission.deadline(seconds) as patience:
                 while True:
                     event = await receive()
                     if event["type"] == "http.disconnect":
@@ -157,10 +157,10 @@ async def _send(send: Send, events: Iterable[MutableMapping[str, Any]]) -> None:
         await send(event)
 
 
-def refused(status: int, message: str) -> Answer:
+def refused(status: int, message: str) -> Response:
     """An answer without the application. The connection ends with it: the body may not have been read."""
     headers = {"connection": "close", **({"www-authenticate": "Bearer"} if status == 401 else {})}
-    return Answer(json_text.error(message), status=status, headers=headers)
+    return Response(json_text.error(message), status=status, headers=headers)
 
 
 def too_large(limit: int) -> RefusedError:

@@ -19,7 +19,7 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.harness import Lease
 from serve.request import tracing
-from serve.transport.rest.message import Answer, Request
+from serve.transport.rest.message import Request, Response
 from serve.transport.rest.route import Route
 from tfx_export import wire
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
@@ -40,7 +40,7 @@ class Inference:
         self._max_elements = config.max_tensor_elements
         self._as_content = config.enable_serialization_as_tensor_content
 
-    def answer(self, route: Route, request: Request) -> Coroutine[Any, Any, Answer]:
+    def answer(self, route: Route, request: Request) -> Coroutine[Any, Any, Response]:
         if route.verb != "predict":
             return self._examples(route, request.body)
         media_type = request.media_type
@@ -50,7 +50,7 @@ class Inference:
             return self._predict_npy(route, request)
         return self._predict_json(route, request.body)
 
-    async def _predict_json(self, route: Route, body: bytes) -> Answer:
+    async def _predict_json(self, route: Route, body: bytes) -> Response:
         began = time.time_ns()
         is_long = len(body) >= _LONG
         document = await asyncio.to_thread(JsonRequest, body) if is_long else self._rows.read(body)
@@ -75,9 +75,9 @@ class Inference:
             written = json_answer.predictions(outputs, document.is_row_format)
         if tracing.tracer:
             tracing.part("encode", began)
-        return Answer(written)
+        return Response(written)
 
-    async def _predict_protobuf(self, route: Route, body: bytes) -> Answer:
+    async def _predict_protobuf(self, route: Route, body: bytes) -> Response:
         """A PredictRequest, whose model the path names; answered with a PredictResponse."""
         began = time.time_ns()
         try:
@@ -92,9 +92,9 @@ class Inference:
             outputs = await self._api.predict(lease, signature, inputs, message.output_filter)
             with tracing.span("encode"):
                 response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
-                return Answer(response, "application/x-protobuf")
+                return Response(response, "application/x-protobuf")
 
-    async def _predict_npy(self, route: Route, request: Request) -> Answer:
+    async def _predict_npy(self, route: Route, request: Request) -> Response:
         """The array of the one input; answered with that of the one output, or the one that `?output=` names."""
         name = request.query.get("signature_name", "")
         with self._api.lease(route.ref) as lease:
@@ -117,9 +117,9 @@ class Inference:
                 array = read_npy(request.body, spec.dtype)
             outputs = await self._api.predict(lease, signature, {alias: array}, wanted)
         with tracing.span("encode"):
-            return Answer(write_npy(outputs[wanted[0]]), NPY)
+            return Response(write_npy(outputs[wanted[0]]), NPY)
 
-    async def _examples(self, route: Route, body: bytes) -> Answer:
+    async def _examples(self, route: Route, body: bytes) -> Response:
         with tracing.span("decode"):
             is_long = len(body) >= _LONG
             document = await asyncio.to_thread(JsonRequest, body) if is_long else JsonRequest(body)
@@ -129,10 +129,10 @@ class Inference:
             if route.verb == "classify":
                 found = await self._api.classify(lease, name, examples)
                 with tracing.span("encode"):
-                    return Answer(json_answer.classification(found.labels, found.scores))
+                    return Response(json_answer.classification(found.labels, found.scores))
             values = (await self._api.regress(lease, name, examples)).values
             with tracing.span("encode"):
-                return Answer(json_answer.regression(values))
+                return Response(json_answer.regression(values))
 
 
 def _no_signature(lease: Lease, name: str) -> ServeError:

@@ -1,4 +1,4 @@
-"""Request and Answer: HTTP as ASGI carries it, compressed or not."""
+"""Request and Response: HTTP as ASGI carries it, compressed or not."""
 
 import asyncio
 import gzip
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from serve.errors import Code, ServeError
 
-__all__ = ["Answer", "Receive", "Request", "Scope", "Send"]
+__all__ = ["Receive", "Request", "Response", "Scope", "Send"]
 
 JSON = "application/json"
 
@@ -24,7 +24,7 @@ _LONG = 64 << 10
 _ANY_FORMAT = zlib.MAX_WBITS | 32
 
 
-class Answer:
+class Response:
     """A body with its media type and status."""
 
     __slots__ = ("body", "headers", "media_type", "status")
@@ -82,7 +82,7 @@ class Request:
         self.body = await asyncio.to_thread(_unpack, self.body, encoding, max_decompressed_bytes)
 
     async def answered(
-        self, answer: Answer, request_id: str, more_headers: Iterable[tuple[bytes, bytes]]
+        self, answer: Response, request_id: str, more_headers: Iterable[tuple[bytes, bytes]]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """The events that send `answer`, compressed if the client accepts that and it is worth it."""
         body = answer.body

@@ -10,7 +10,7 @@ from serve.api import Api
 from serve.codec.signature_def_map import signature_def_map
 from serve.errors import ServeError
 from serve.lifecycle.state import ModelRef, VersionStatus
-from serve.transport.rest.message import Answer
+from serve.transport.rest.message import Response
 from tfx_export import wire
 
 
@@ -44,19 +44,19 @@ def metadata(api: Api, ref: ModelRef) -> bytes:
     return _page({"model_spec": _fields(spec), "metadata": {"signature_def": _fields(signatures)}})
 
 
-async def metrics(api: Api) -> Answer:
+async def metrics(api: Api) -> Response:
     """What has been counted and measured, in Prometheus' text format."""
-    return Answer(measured.page(await api.metrics()), measured.CONTENT_TYPE, headers={"cache-control": "no-store"})
+    return Response(measured.page(await api.metrics()), measured.CONTENT_TYPE, headers={"cache-control": "no-store"})
 
 
-def readiness(api: Api) -> Answer:
+def readiness(api: Api) -> Response:
     """503 while the server drains, and as long as a model has no version that is available."""
     waiting = [model.name for model in api.models() if not api.health.check(model.name)]
     if api.health.draining:
-        return Answer(b"draining\n", "text/plain", 503)
+        return Response(b"draining\n", "text/plain", 503)
     if waiting:
-        return Answer(f"not available: {', '.join(waiting)}\n".encode(), "text/plain", 503)
-    return Answer(b"ok\n", "text/plain")
+        return Response(f"not available: {', '.join(waiting)}\n".encode(), "text/plain", 503)
+    return Response(b"ok\n", "text/plain")
 
 
 async def _statuses(api: Api, name: str) -> list[VersionStatus]:

@@ -12,7 +12,7 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.state import ModelRef
 from serve.startup.string_uses import string_uses
-from serve.transport.rest.message import Answer, Request
+from serve.transport.rest.message import Request, Response
 from tfx_export import snippets
 from tfx_export.errors import SavedModelError
 from tfx_export.sample import sample, uses_of
@@ -29,7 +29,7 @@ _HEADERS = {
 }
 
 
-async def page(api: Api, request: Request, config: Config) -> Answer | None:
+async def page(api: Api, request: Request, config: Config) -> Response | None:
     """The answer to a GET that belongs to the page; None for any other path."""
     if request.path == "/ui/signature":
         # It reads the graph, which may be large.
@@ -38,10 +38,10 @@ async def page(api: Api, request: Request, config: Config) -> Answer | None:
 
 
 @cache
-def _files() -> dict[str, Answer]:
+def _files() -> dict[str, Response]:
     """Path -> file; read once."""
     found = {
-        f"/ui/{file.name}": Answer(file.read_bytes(), media_type, headers=_HEADERS)
+        f"/ui/{file.name}": Response(file.read_bytes(), media_type, headers=_HEADERS)
         for file in files("serve.ui").iterdir()
         for suffix, media_type in _MEDIA_TYPES.items()
         if file.name.endswith(suffix)
@@ -49,7 +49,7 @@ def _files() -> dict[str, Answer]:
     return {**found, "/": found.pop("/ui/index.html")}
 
 
-def _signature(api: Api, request: Request, config: Config) -> Answer:
+def _signature(api: Api, request: Request, config: Config) -> Response:
     """How to ask `?model=...&version=...&signature=...`: a JSON object.
 
     `verb`; `strings`, what string inputs hold; `programs`, by language, that ask at `&rest=URL`.
@@ -76,7 +76,7 @@ def _signature(api: Api, request: Request, config: Config) -> Answer:
             for language in snippets.LANGUAGES
         },
     }
-    return Answer(json.dumps(answer).encode())
+    return Response(json.dumps(answer).encode())
 
 
 def _held(use: StringInput) -> dict[str, Any]:

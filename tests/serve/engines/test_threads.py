@@ -10,9 +10,9 @@ import pytest
 
 from serve.config import Config
 from serve.engines import load
-from serve.execution import thread_count as width
-from serve.execution.dedicated_threads import Elsewhere
-from serve.execution.thread_time import Stopwatch
+from serve.execution import thread_count
+from serve.execution.dedicated_threads import DedicatedThreads
+from serve.execution.thread_time import ThreadTimer
 from serve.loaded_model import LoadedModel
 
 INPUTS: dict[str, dict[str, np.ndarray]] = {
@@ -45,61 +45,73 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     clock = Time()
-    monkeypatch.setattr(width, "time", clock)
+    monkeypatch.setattr(thread_count, "time", clock)
     return clock
 
 
-def run(learning: width.Width, clock: Time, elements: int, narrow_seconds: float, wide_seconds: float = 0.0) -> bool:
-    """One run of `a`; whether it was narrow."""
-    narrow = learning.is_narrow("a", elements)
-    seconds = narrow_seconds if narrow else wide_seconds
-    learning.run("a", elements, clock.take, seconds, narrow=narrow)
-    return narrow
+def run(
+    learning: thread_count.ThreadCountPolicy,
+    clock: Time,
+    elements: int,
+    narrow_seconds: float,
+    wide_seconds: float = 0.0,
+) -> bool:
+    """One run of `a`; whether it was single_threaded."""
+    single_threaded = learning.uses_one_thread("a", elements)
+    seconds = narrow_seconds if single_threaded else wide_seconds
+    learning.run("a", elements, clock.take, seconds, single_threaded=single_threaded)
+    return single_threaded
 
 
-LONG, SHORT = width.NARROW_SECONDS * 2, width.NARROW_SECONDS / 2
+LONG, SHORT = thread_count.ONE_THREAD_SECONDS * 2, thread_count.ONE_THREAD_SECONDS / 2
 
 
 def test_runs_that_take_long_make_those_as_large_wide(clock: Time) -> None:
-    learning = width.Width(cores=2)
-    for _ in range(3 * width.PATIENCE):
+    learning = thread_count.ThreadCountPolicy(cores=2)
+    for _ in range(3 * thread_count.PATIENCE):
         run(learning, clock, 100, LONG)
         run(learning, clock, 100, SHORT)
-    assert learning.is_narrow("a", 10**9)
+    assert learning.uses_one_thread("a", 10**9)
     # The first of them was long on the wall's clock only, as far as is known.
-    for _ in range(1 + width.PATIENCE):
+    for _ in range(1 + thread_count.PATIENCE):
         run(learning, clock, 100, LONG)
-    assert [learning.is_narrow("a", 99), learning.is_narrow("a", 100), learning.is_narrow("b", 100)] == [
+    assert [
+        learning.uses_one_thread("a", 99),
+        learning.uses_one_thread("a", 100),
+        learning.uses_one_thread("b", 100),
+    ] == [
         True,
         False,
         True,
     ]
 
 
-@pytest.mark.parametrize(("wide_seconds", "narrow"), [(LONG / 2, False), (LONG * 2, True)])
-def test_long_runs_get_the_width_that_was_quicker(clock: Time, wide_seconds: float, narrow: bool) -> None:
-    learning = width.Width(cores=2)
-    for _ in range(1 + width.PATIENCE):
+@pytest.mark.parametrize(("wide_seconds", "single_threaded"), [(LONG / 2, False), (LONG * 2, True)])
+def test_long_runs_get_the_width_that_was_quicker(clock: Time, wide_seconds: float, single_threaded: bool) -> None:
+    learning = thread_count.ThreadCountPolicy(cores=2)
+    for _ in range(1 + thread_count.PATIENCE):
         run(learning, clock, 100, LONG)
-    tried = [run(learning, clock, 100, LONG, wide_seconds) for _ in range(2 * width.TRIALS)]
-    assert sum(tried) == width.TRIALS
-    assert {run(learning, clock, 100, LONG, wide_seconds) for _ in range(3)} == {narrow}
+    tried = [run(learning, clock, 100, LONG, wide_seconds) for _ in range(2 * thread_count.TRIALS)]
+    assert sum(tried) == thread_count.TRIALS
+    assert {run(learning, clock, 100, LONG, wide_seconds) for _ in range(3)} == {single_threaded}
     # Larger inputs may gain from what these do not.
-    assert not learning.is_narrow("a", 1000)
+    assert not learning.uses_one_thread("a", 1000)
 
 
-@pytest.mark.parametrize(("cores", "narrow"), [(1, True), (2, True), (4, False)])
-def test_what_is_run_beside_others_is_narrow_once_the_cores_are_busy(clock: Time, cores: int, narrow: bool) -> None:
-    learning = width.Width(cores)
-    for _ in range(1 + width.PATIENCE):
+@pytest.mark.parametrize(("cores", "single_threaded"), [(1, True), (2, True), (4, False)])
+def test_what_is_run_beside_others_is_narrow_once_the_cores_are_busy(
+    clock: Time, cores: int, single_threaded: bool
+) -> None:
+    learning = thread_count.ThreadCountPolicy(cores)
+    for _ in range(1 + thread_count.PATIENCE):
         run(learning, clock, 100, LONG)
     seen: list[bool] = []
-    learning.run("a", 100, lambda: seen.append(learning.is_narrow("a", 100)), narrow=False)
-    assert seen == [narrow]
+    learning.run("a", 100, lambda: seen.append(learning.uses_one_thread("a", 100)), single_threaded=False)
+    assert seen == [single_threaded]
 
 
 def test_cpu_time_is_asked_for_after_a_long_run_only(clock: Time) -> None:
-    learning = width.Width(cores=2)
+    learning = thread_count.ThreadCountPolicy(cores=2)
     for seconds in (SHORT, LONG, SHORT, SHORT):
         run(learning, clock, 100, seconds)
     assert clock.looked_at[::2] == ["wall", "wall", "thread", "wall"]
@@ -127,21 +139,21 @@ def test_answers_are_the_same_on_one_thread_and_on_all(
     signature = next(each for each in model.signatures.values() if set(each.inputs) == set(INPUTS[name]))
     outputs = list(signature.outputs)
     first = model.run(signature.name, INPUTS[name], outputs)
-    monkeypatch.setattr(width, "NARROW_SECONDS", seconds)
-    for _ in range(width.PATIENCE + 2 * width.TRIALS + 3):
+    monkeypatch.setattr(thread_count, "ONE_THREAD_SECONDS", seconds)
+    for _ in range(thread_count.PATIENCE + 2 * thread_count.TRIALS + 3):
         again = model.run(signature.name, INPUTS[name], outputs)
         for output in outputs:
             np.testing.assert_array_equal(again[output], first[output])
 
 
 def test_what_a_thread_waits_for_counts() -> None:
-    watch = Stopwatch()
+    watch = ThreadTimer()
     time.sleep(0.01)
     assert watch.seconds() >= 0.01
 
 
 def test_what_a_thread_computes_counts() -> None:
-    watch, until = Stopwatch(), time.thread_time() + 0.01
+    watch, until = ThreadTimer(), time.thread_time() + 0.01
     while time.thread_time() < until:
         pass
     assert watch.seconds() >= 0.009
@@ -154,9 +166,9 @@ def test_what_others_compute_for_a_thread_counts() -> None:
             pass
         return threading.current_thread().name
 
-    threads, watch = Elsewhere(1, "others"), Stopwatch()
+    threads, watch = DedicatedThreads(1, "others"), ThreadTimer()
     name = threads.run(compute)
     threads.close()
     assert name.startswith("others")
     assert watch.cpu_seconds() >= 0.009
-    assert Stopwatch().cpu_seconds() < 0.009
+    assert ThreadTimer().cpu_seconds() < 0.009

@@ -36,7 +36,7 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
         pytest.skip("pyvoy needs Python 3.11")
     from serve.fronts.native import embedded_python as interpreter
     from serve.fronts.native.envoy import Envoy
-    from serve.fronts.native.envoy_config import Door, bootstrap
+    from serve.fronts.native.envoy_config import Listener, bootstrap
     from serve.fronts.native.ports import Ports
 
     if reason := interpreter.missing():
@@ -50,8 +50,8 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
     tcp, secured = take(), take()
     sockets = str(direct / "grpc.sock"), str(mixed / "grpc.sock")
     doors = {
-        direct: [Door("grpc", (*tcp, sockets[0]))],
-        mixed: [Door("grpc", secured, tls), Door("grpc", (sockets[1],))],
+        direct: [Listener("grpc", (*tcp, sockets[0]))],
+        mixed: [Listener("grpc", secured, tls), Listener("grpc", (sockets[1],))],
     }
     with asyncio.Runner() as runner:
         running = []

@@ -1,4 +1,4 @@
-"""Call: what the headers of one request say, in the terms of `serve.transport.grpc.CallContext`."""
+"""AsgiCallContext: what the headers of one request say, in the terms of `serve.transport.grpc.CallContext`."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ _RESERVED = frozenset({b"content-type", b"te", b"host", b"content-length", b"x-f
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
-class Call:
+class AsgiCallContext:
     """One request's headers; reads only what the hot path needs until more is asked for."""
 
     __slots__ = ("_scope", "accepts", "encoding", "expires", "problem", "trailing")
