@@ -1,8 +1,4 @@
-"""Build hook: compile protos/ into one descriptor set, shipped as tfx_export/wire/protocol.binpb.
-
-A descriptor set instead of generated modules: it needs no gencode that ties us to a protobuf version,
-and it can be loaded into a pool of its own (see tfx_export/wire).
-"""
+"""Build hook: generates the files of tfx_export/wire that git ignores, and puts them into the wheel."""
 
 import subprocess
 import sys
@@ -12,13 +8,10 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class CompileProtos(BuildHookInterface):  # type: ignore[type-arg]
+class GenerateMessages(BuildHookInterface):  # type: ignore[type-arg]
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        protos = Path(self.root, "protos")
-        target = Path(self.root, "tfx_export", "wire", "protocol.binpb")
-        sources = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
-        command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--include_imports"]
-        subprocess.run([*command, f"--descriptor_set_out={target}", *sources], cwd=protos, check=True)
-        build_data["artifacts"].append("tfx_export/wire/protocol.binpb")
+        # As a program, because hatchling does not put this folder on sys.path.
+        subprocess.run([sys.executable, str(Path(self.root, "protos", "generate.py"))], check=True)
+        build_data["artifacts"] += ["tfx_export/wire/messages.pyi", "tfx_export/wire/protocol.binpb"]

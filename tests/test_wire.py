@@ -19,17 +19,25 @@ for module in (
     "config.platform_config_pb2",
 ):
     import_module(f"tensorflow_serving.{module}")
-import_module("tensorflow.core.protobuf.saved_model_pb2")
+for module in ("saved_model_pb2", "tensor_bundle_pb2"):
+    import_module(f"tensorflow.core.protobuf.{module}")
 
 # Left out on purpose, or not shipped by tensorflow-serving-api.
 MISSING_HERE = {"tensorflow.serving.PredictionLog": {"session_run_log"}}
-NOT_IN_STOCK = {"BatchingParameters", "SSLConfig", "PrometheusConfig", "MonitoringConfig"}
+NOT_IN_STOCK = {
+    "BatchingParameters",
+    "MonitoringConfig",
+    "ProfileRequest",
+    "ProfileResponse",
+    "PrometheusConfig",
+    "SSLConfig",
+}
 
 MESSAGES = sorted(
     name
-    for name in wire.__all__
-    if hasattr(getattr(wire, name), "DESCRIPTOR")
-    and getattr(wire, name).DESCRIPTOR.full_name.startswith("tensorflow.")
+    for name, value in vars(wire).items()
+    if hasattr(value, "DESCRIPTOR")
+    and value.DESCRIPTOR.full_name.startswith("tensorflow.")
     and name not in NOT_IN_STOCK
 )
 

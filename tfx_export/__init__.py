@@ -9,23 +9,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     __version__: str
 
-    from tfx_export.exporting.api import export_function as export_function
-    from tfx_export.exporting.api import export_keras as export_keras
-    from tfx_export.exporting.api import export_savedmodel as export_savedmodel
-    from tfx_export.exporting.api import export_session as export_session
-    from tfx_export.exporting.api import verify as verify
+    from tfx_export.exporting.api import (
+        export_function as export_function,
+        export_keras as export_keras,
+        export_savedmodel as export_savedmodel,
+        export_session as export_session,
+        verify as verify,
+    )
     from tfx_export.exporting.extras import Extras as Extras
     from tfx_export.exporting.sources.keras_options import KerasOptions as KerasOptions
-    from tfx_export.exporting.spec.model import ExportSpec as ExportSpec
-    from tfx_export.exporting.spec.model import FeatureSpec as FeatureSpec
-    from tfx_export.exporting.spec.model import ImageSpec as ImageSpec
-    from tfx_export.exporting.spec.model import InputSpec as InputSpec
-    from tfx_export.exporting.spec.model import SignatureSpec as SignatureSpec
+    from tfx_export.exporting.spec.model import (
+        ExportSpec as ExportSpec,
+        FeatureSpec as FeatureSpec,
+        ImageSpec as ImageSpec,
+        InputSpec as InputSpec,
+        SignatureSpec as SignatureSpec,
+    )
     from tfx_export.exporting.target import Exported as Exported
     from tfx_export.exporting.verification.run_signature import run as run
     from tfx_export.savedmodel.diff import diff as diff
-    from tfx_export.savedmodel.export_record import Check as Check
-    from tfx_export.savedmodel.export_record import Verification as Verification
+    from tfx_export.savedmodel.export_record import Check as Check, Verification as Verification
     from tfx_export.savedmodel.rollback import rollback as rollback
     from tfx_export.savedmodel.scan import scan as scan
     from tfx_export.savedmodel.signature import Signature as Signature

@@ -123,8 +123,7 @@ def _example(use: StringInput) -> bytes:
         if feature.dtype == "DT_STRING":
             target.bytes_list.value.extend(str(one).encode() for one in values)
         elif feature.dtype == "DT_INT64":
-            target.int64_list.value.extend(values)
+            target.int64_list.value.extend(int(one) for one in values)
         else:
-            target.float_list.value.extend(values)
-    serialized: bytes = example.SerializeToString(deterministic=True)
-    return serialized
+            target.float_list.value.extend(float(one) for one in values)
+    return example.SerializeToString(deterministic=True)

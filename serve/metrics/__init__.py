@@ -8,9 +8,17 @@ Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, `metric
 
 from collections.abc import Sequence
 
-from serve.metrics.instruments import Counter, Gauge, Histogram, Labels, Metric, Reading, exponential
-from serve.metrics.instruments import Snapshot as Snapshot
-from serve.metrics.instruments import page as render
+from serve.metrics.instruments import (
+    Counter,
+    Gauge,
+    Histogram,
+    Labels,
+    Metric,
+    Reading,
+    Snapshot as Snapshot,
+    exponential,
+    page as render,
+)
 from serve.metrics.process import PROCESS_METRICS
 
 MICROSECONDS = exponential(10, 1.8, 33)

@@ -7,11 +7,11 @@ import grpc
 import numpy as np
 
 from tests.support.server import RunningServer
-from tfx_export.wire.pool import message_class
+from tfx_export import wire
 
 
 def test_a_trace_is_written_where_the_client_looks_for_it(server: RunningServer, tmp_path: Path) -> None:
-    request = message_class("tensorflow.ProfileRequest")(
+    request = wire.ProfileRequest(
         duration_ms=100, repository_root=str(tmp_path / "plugins" / "profile"), session_id="s", host_name="h:1"
     )
     over = threading.Event()
@@ -27,7 +27,7 @@ def test_a_trace_is_written_where_the_client_looks_for_it(server: RunningServer,
         profile = channel.unary_unary(
             "/tensorflow.ProfilerService/Profile",
             request_serializer=type(request).SerializeToString,
-            response_deserializer=message_class("tensorflow.ProfileResponse").FromString,
+            response_deserializer=wire.ProfileResponse.FromString,
         )
         try:
             assert not profile(request, timeout=60).empty_trace

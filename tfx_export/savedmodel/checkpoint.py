@@ -13,14 +13,11 @@ import google_crc32c
 import numpy as np
 from google.protobuf.message import DecodeError
 
+from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
-from tfx_export.wire.pool import Message, message_class
 from tfx_export.wire.tfrecord import masked
 from tfx_export.wire.varint import read_varints
-
-_HEADER = message_class("tensorflow.BundleHeaderProto")
-_ENTRY = message_class("tensorflow.BundleEntryProto")
 
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
@@ -82,11 +79,11 @@ def read_variables(folder: Path) -> list[Variable]:
         return []
     try:
         entries = list(_table(path.read_bytes()))
-        header = _HEADER.FromString(entries[0][1])
-        if header.endianness != _HEADER.LITTLE:
+        header = wire.BundleHeaderProto.FromString(entries[0][1])
+        if header.endianness != wire.BundleHeaderProto.LITTLE:
             raise SavedModelError(f"{path} was written on a big-endian machine.")
         # A partitioned variable has an entry without bytes, and its parts have entries of their own.
-        found = [(key, _ENTRY.FromString(value)) for key, value in entries[1:] if key != _OBJECT_GRAPH]
+        found = [(key, wire.BundleEntryProto.FromString(value)) for key, value in entries[1:] if key != _OBJECT_GRAPH]
         return sorted(
             (_variable(key, entry, path, header.num_shards) for key, entry in found if not entry.slices),
             key=lambda each: each.name,
@@ -95,7 +92,7 @@ def read_variables(folder: Path) -> list[Variable]:
         raise SavedModelError(f"{path} is damaged: {error}") from None
 
 
-def _variable(key: bytes, proto: Message, index: Path, shards: int) -> Variable:
+def _variable(key: bytes, proto: wire.BundleEntryProto, index: Path, shards: int) -> Variable:
     name = "".join(filter(str.isprintable, key.decode(errors="replace"))).removesuffix(_TF2_SUFFIX)
     return Variable(
         name,

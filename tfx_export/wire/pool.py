@@ -1,17 +1,16 @@
 """The private descriptor pool.
 
-`tensorflow-serving-api` and TensorFlow register the same symbols in protobuf's default pool; a second file under those
-names raises TypeError there. A pool of our own keeps the real names and lives beside theirs in one process.
+`tensorflow-serving-api` and TensorFlow register the same symbols in protobuf's default pool; a second file with those
+names raises TypeError there. A private pool keeps the real names and lives beside theirs in one process.
 """
 
 from importlib.resources import files
-from typing import Any, TypeAlias
+from typing import TypeVar
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import Message
 
-# Classes made at run time have no static type; the alias says "a protobuf message" where Any would say nothing.
-Message: TypeAlias = Any
-MessageClass: TypeAlias = Any
+M = TypeVar("M", bound=Message)
 
 
 def _load() -> descriptor_pool.DescriptorPool:
@@ -26,11 +25,14 @@ def _load() -> descriptor_pool.DescriptorPool:
 POOL = _load()
 
 
-def message_class(full_name: str) -> MessageClass:
-    """The class of the message `full_name`, e.g. `tensorflow.serving.PredictRequest`. KeyError if there is none."""
+def message_class(full_name: str) -> type[Message]:
+    """Returns the class of the message `full_name`, e.g. `tensorflow.serving.PredictRequest`, or raises KeyError."""
     return message_factory.GetMessageClass(POOL.FindMessageTypeByName(full_name))
 
 
-def parse_text(cls: MessageClass, text: str | bytes) -> Message:
-    """`text` in protobuf text format as a `cls`; `google.protobuf.text_format.ParseError` says line and column."""
+def parse_text(cls: type[M], text: str | bytes) -> M:
+    """Parses `text`, in protobuf text format, as a `cls`.
+
+    Raises `google.protobuf.text_format.ParseError`, whose message names the line and column.
+    """
     return text_format.Parse(text, cls(), descriptor_pool=POOL)

@@ -8,17 +8,16 @@ from pathlib import Path
 from serve.errors import Code, ServeError
 from serve.transport.grpc.method import CallContext, Method
 from tfx_export import wire
-from tfx_export.wire.pool import message_class
 
 SERVICE = "tensorflow.ProfilerService"
 
 
 def methods() -> dict[str, Method]:
-    rpc = wire.Rpc("Profile", message_class("tensorflow.ProfileRequest"), message_class("tensorflow.ProfileResponse"))
+    rpc = wire.Rpc("Profile", wire.ProfileRequest, wire.ProfileResponse)
     return {f"/{SERVICE}/Profile": Method(rpc, _profile)}
 
 
-async def _profile(request: wire.Message, context: CallContext) -> wire.Message:
+async def _profile(request: wire.ProfileRequest, context: CallContext) -> wire.ProfileResponse:
     """Trace for `duration_ms` and write the XSpace where the client will look for it: on this machine, as upstream."""
     if "tensorflow" not in sys.modules:
         raise ServeError(Code.UNIMPLEMENTED, "No model here runs on TensorFlow: there is nothing to trace")
@@ -31,7 +30,7 @@ async def _profile(request: wire.Message, context: CallContext) -> wire.Message:
         await asyncio.to_thread(_write, Path(request.repository_root, session, f"{host}.xplane.pb"), trace)
     except OSError as error:
         raise ServeError(Code.PERMISSION_DENIED, f"The trace cannot be written: {error}") from None
-    return message_class("tensorflow.ProfileResponse")(empty_trace=not trace)
+    return wire.ProfileResponse(empty_trace=not trace)
 
 
 def _write(file: Path, trace: bytes) -> None:

@@ -36,6 +36,7 @@ def methods(services: Iterable[str]) -> dict[str, BidiMethod]:
         async for response in servicer().ServerReflectionInfo(requests, context):
             yield response
 
-    request, response = _Late("ServerReflectionRequest"), _Late("ServerReflectionResponse")
+    request: Any = _Late("ServerReflectionRequest")
+    response: Any = _Late("ServerReflectionResponse")
     rpc = wire.Rpc("ServerReflectionInfo", request, response, response_streaming=True)
     return {f"/{service}/{rpc.name}": BidiMethod(rpc, info) for service in SERVICES}

@@ -4,8 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as some
+from hypothesis import HealthCheck, given, settings, strategies as some
 
 from tests.serve.attacks import test_grpc, test_rest
 from tests.serve.attacks.conftest import Fortress

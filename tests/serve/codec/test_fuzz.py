@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from serve.codec import tensor
@@ -21,7 +20,7 @@ from serve.codec.json.response import predictions
 from serve.codec.npy import read_npy
 from serve.errors import Code, ServeError
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import numpy_dtype
+from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
 from tfx_export.savedmodel.signature import PREDICT, Signature, TensorSpec
 
 # Bounded: the same examples each time, and no timing.
@@ -112,8 +111,7 @@ def test_arrays_go_out_and_come_back(dtype: str, data: st.DataObject, row_format
     array = data.draw(hnp.arrays(dtype, hnp.array_shapes(min_dims=1, max_dims=3, max_side=4)))
     body = predictions({"y": array}, row_format)
     value = json.loads(body)["predictions" if row_format else "outputs"]
-    name = tensor.encode(array).dtype
-    back = dense(value, wire.TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type.values_by_number[name].name)
+    back = dense(value, dtype_name(tensor.encode(array).dtype))
     np.testing.assert_array_equal(back, array)
     np.testing.assert_array_equal(tensor.decode(tensor.encode(array)), array)
     np.testing.assert_array_equal(tensor.decode(tensor.encode(array, as_content=True)), array)

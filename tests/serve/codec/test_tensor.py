@@ -1,6 +1,7 @@
 """TensorProto <-> ndarray, measured against TensorFlow's own reader (`tf.io.parse_tensor`)."""
 
 import math
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -24,7 +25,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-def proto(dtype: str, shape: list[int], **fields: object) -> wire.Message:
+def proto(dtype: str, shape: list[int], **fields: Any) -> wire.TensorProto:
     message = wire.TensorProto(dtype=dtype_number(dtype), **fields)
     message.tensor_shape.SetInParent()
     for size in shape:
@@ -32,7 +33,7 @@ def proto(dtype: str, shape: list[int], **fields: object) -> wire.Message:
     return message
 
 
-def tensorflow_reads(message: wire.Message) -> np.ndarray:
+def tensorflow_reads(message: wire.TensorProto) -> np.ndarray:
     tf = pytest.importorskip("tensorflow")
     value = tf.io.parse_tensor(message.SerializeToString(), tf.as_dtype(message.dtype))
     return np.asarray(value.numpy(), object if message.dtype == 7 else None)
