@@ -1,6 +1,7 @@
 """Fixtures that many test modules share."""
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -11,26 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native import embedded_python
+from tests.support.in_memory import InMemoryServer, in_memory
 from tests.support.server import RunningServer, running
 from tfx_export.savedmodel.folder_locks import folder_lock
 
-# A thousand programs of ours are started: 0.2 seconds each would go by with compiling what the last one compiled.
+# The tests start a thousand programs of ours. Without cached bytecode each would spend 0.2 seconds on compilation.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_configure() -> None:
-    """What a shell without job control starts in the background ignores Ctrl-C, and so would what tests start."""
+    """Restores Ctrl-C for the programs that tests start: a shell without job control starts us with SIGINT ignored."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# First: xdist reads the groups in a hook of the same name.
+# Before xdist, which reads the groups in a hook of the same name.
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For runs in parallel: a worker for each front, so that servers are shared; all else by files, examples singly.
+    """Groups the tests for parallel runs: one group per front, so that it shares a server, then one group per file.
 
-    The largest pieces come first, so that no worker has a long one left when the others are done.
+    Each example is a group. The longest groups come first, so that no worker still has one when the others are done.
     """
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
@@ -38,7 +40,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow = {group for item, group in groups.items() if item.get_closest_marker("slow")}
 
     def rank(item: pytest.Item) -> int:
-        front, heavy = groups[item] in ("python", "native"), item.nodeid.startswith(("tests/export/", "tests/cli/"))
+        front, heavy = (
+            groups[item] in ("memory", "python", "native"),
+            item.nodeid.startswith(("tests/export/", "tests/cli/")),
+        )
         return 0 if front else 1 if groups[item] in slow else 2 if heavy else 3
 
     items.sort(key=rank)
@@ -47,12 +52,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _group(item: pytest.Item) -> str:
     parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
     file = item.nodeid.partition("::")[0]
-    return str(parameters.get("front") or (item.nodeid if file.startswith("tests/examples/") else file))
+    front = parameters.get("front") or parameters.get("transport")
+    return str(front or (item.nodeid if file.startswith("tests/examples/") else file))
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """`built(MODULE)`: the folder that a program of the tests fills, once for all of xdist's workers; read only."""
+    """`built(MODULE)`: the folder that the program MODULE fills, once for all workers of xdist; read only."""
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
 
@@ -83,20 +89,65 @@ def served_models(built: Callable[[str], Path]) -> Path:
     return built("tests.support.served_models")
 
 
+@pytest.fixture(scope="session")
+def all_models(served_models: Path, built: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `served_models` and the models of tests/support/conformance_models.py; read only."""
+    folder = tmp_path_factory.mktemp("models") / "models"
+    for source in (served_models, built("tests.support.conformance_models")):
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+    return folder
+
+
 @pytest.fixture(scope="session", params=["python", "native"])
 def front(request: pytest.FixtureRequest) -> str:
-    """Each front by its name: what a server does, it does over both."""
-    if request.param == "native" and (reason := interpreter.missing()):
+    """The name of each front: a test that starts a server runs over both."""
+    return require_front(request.param)
+
+
+@pytest.fixture(scope="session", params=["memory", "python", "native"])
+def transport(request: pytest.FixtureRequest) -> str:
+    """Each way to reach a server: in memory, or over a socket of each front."""
+    return require_front(request.param)
+
+
+def require_front(name: str) -> str:
+    """Returns `name`; skips the test if this machine cannot run that front."""
+    if name == "native" and (reason := embedded_python.missing()):
         pytest.skip(reason)
-    return str(request.param)
+    return name
 
 
 @pytest.fixture(scope="session")
-def server(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A server of `served_models`, for tests that change nothing about it."""
-    flags = f"--model_base_path={served_models}", f"--front={front}"
-    with running(tmp_path_factory.mktemp("server"), *flags) as started:
-        yield started
+def shared_server(
+    all_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], RunningServer]]:
+    """`shared_server(FRONT)`: one server process of `all_models` for each front, ended with the session."""
+    with contextlib.ExitStack() as stack:
+
+        @functools.cache
+        def start(front: str) -> RunningServer:
+            flags = f"--model_base_path={all_models}", f"--front={front}"
+            return stack.enter_context(running(tmp_path_factory.mktemp("server"), *flags))
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def server(front: str, shared_server: Callable[[str], RunningServer]) -> RunningServer:
+    """A server process of `all_models`, for tests that do not change it."""
+    return shared_server(front)
+
+
+@pytest.fixture(scope="session")
+def any_server(
+    transport: str, all_models: Path, shared_server: Callable[[str], RunningServer]
+) -> Iterator[RunningServer | InMemoryServer]:
+    """A server of `all_models` over each transport, for tests of behaviour that does not depend on sockets."""
+    if transport == "memory":
+        with in_memory(f"--model_base_path={all_models}") as server:
+            yield server
+    else:
+        yield shared_server(transport)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.rest import post
 from tests.support.server import RunningServer, starting
 
 X = [[0.5, 2.0]]
@@ -42,7 +41,7 @@ def test_with_its_library_it_answers(custom_op: Path, start_server: Callable[...
     with server.client as client:
         answer = client.predict("triple", {"x": np.array(X[0], np.float32)})
     assert answer["y"].tolist() == [1.5, 6.0]
-    reply = post(server.rest, "/v1/models/triple:predict", {"inputs": {"x": X}})
+    reply = server.post("/v1/models/triple:predict", {"inputs": {"x": X}})
     assert (reply.status, reply.json) == (200, {"outputs": [[1.5, 6.0]]})
 
 

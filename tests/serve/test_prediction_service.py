@@ -1,4 +1,4 @@
-"""PredictionService and ModelService, asked with the stubs of tensorflow-serving-api."""
+"""PredictionService and ModelService, called with the stubs of tensorflow-serving-api."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.support.server import RunningServer
+from tests.support.server import RunningServer, Server
 
 apis = pytest.importorskip("tensorflow_serving.apis")
 from google.protobuf import text_format  # noqa: E402
@@ -42,8 +42,8 @@ example_list_with_context {
 
 
 @pytest.fixture(scope="module")
-def channel(server: RunningServer) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(server.grpc) as opened:
+def channel(any_server: Server) -> Iterator[grpc.Channel]:
+    with any_server.channel() as opened:
         yield opened
 
 
@@ -367,17 +367,19 @@ def test_status_refuses(models: Any, text: str, code: str, message: str) -> None
     assert message in caught.value.details()
 
 
-def test_stock_stubs_as_futures_and_under_asyncio(server: RunningServer, predictions: Any) -> None:
+def test_stock_stubs_as_futures_and_under_asyncio(server: RunningServer) -> None:
     request = predict('name: "plus"', {"x": VECTOR})
-    futures = [predictions.Predict.future(request) for _ in range(32)]
-    assert [list(future.result().outputs["y"].float_val) for future in futures] == [[5.0, 6.0]] * 32
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        futures = [stub.Predict.future(request) for _ in range(32)]
+        assert [list(future.result().outputs["y"].float_val) for future in futures] == [[5.0, 6.0]] * 32
 
-    async def ask() -> list[Any]:
+    async def predict_all() -> list[Any]:
         async with grpc.aio.insecure_channel(server.grpc) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             return await asyncio.gather(*[stub.Predict(request) for _ in range(32)])
 
-    assert [list(answer.outputs["y"].float_val) for answer in asyncio.run(ask())] == [[5.0, 6.0]] * 32
+    assert [list(answer.outputs["y"].float_val) for answer in asyncio.run(predict_all())] == [[5.0, 6.0]] * 32
 
 
 def test_messages_beyond_4_mb_and_compressed(server: RunningServer) -> None:

@@ -8,7 +8,6 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.support.rest import post
 from tests.support.server import RunningServer, running
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
@@ -104,7 +103,7 @@ def test_predict_does_not_run_a_method_that_no_api_has(switched: RunningServer) 
     with pytest.raises(grpc.RpcError) as caught:
         predict(switched, "odd", **WORDS)
     assert (caught.value.code().name, caught.value.details()) == ("INTERNAL", text)
-    reply = post(switched.rest, "/v1/models/odd:predict", JSON_WORDS)
+    reply = switched.post("/v1/models/odd:predict", JSON_WORDS)
     assert (reply.status, reply.error) == (500, text)
 
 
@@ -113,7 +112,7 @@ def test_without_the_switch_predict_runs_any_method(
 ) -> None:
     server = start_server(str(odd_method))
     assert list(predict(server, "odd", **WORDS).outputs["price"].float_val) == [2.0]
-    assert post(server.rest, "/v1/models/odd:predict", JSON_WORDS).json["predictions"][0]["price"] == 2.0
+    assert server.post("/v1/models/odd:predict", JSON_WORDS).json["predictions"][0]["price"] == 2.0
 
 
 @pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", "/tensorflow.ProfilerService/Profile"])

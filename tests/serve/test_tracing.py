@@ -14,7 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from tests.support.rest import ask, post
+from tests.support.rest import send_request
 from tests.support.server import RunningServer
 from tfx_export import wire
 from tfx_export.client import Model, calls
@@ -112,16 +112,16 @@ def test_every_way_to_ask_has_its_parts(
         client.classify(Model("words", signature="classify"), examples)
         client.regress(Model("words", signature="regress"), examples)
         channel.unary_unary("/tensorflow.serving.PredictionService/MultiInference")(multi.SerializeToString())
-    assert post(server.rest, f"{path}:predict", {"instances": ["apple"]}).status == 200
+    assert server.post(f"{path}:predict", {"instances": ["apple"]}).status == 200
     for name in ("classify", "regress"):
         body = {"signature_name": name, "examples": examples}
-        assert post(server.rest, f"{path}:{name}", body).status == 200
-    protobuf = ask(
+        assert server.post(f"{path}:{name}", body).status == 200
+    protobuf = send_request(
         server.rest, "POST", f"{path}:predict", request.SerializeToString(), content_type="application/x-protobuf"
     )
     assert protobuf.status == 200
     npy = npy_bytes(np.ones(2, np.float32))
-    assert ask(server.rest, "POST", "/v1/models/plus:predict", npy, content_type="application/x-npy").status == 200
+    assert server.request("POST", "/v1/models/plus:predict", npy, content_type="application/x-npy").status == 200
     assert server.stop() == 0
 
     traces: dict[bytes, list[str]] = {}

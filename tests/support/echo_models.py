@@ -1,12 +1,11 @@
-"""Write `echo_tf1` and `echo_tf2` below argv[1]: a signature for each dtype, which answers its input `x` as `y`.
+"""Models with one signature for each dtype, which returns its input `x`, of any shape, as `y`.
 
-`x` has any shape. A TF1 graph and a TF2 module, for the two ways of saving. Run as a program, for TensorFlow's sake.
+echo_tf1 is saved from a session, echo_tf2 from a tf.Module.
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.
 # mypy: disable-error-code="misc,untyped-decorator"
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,8 @@ class Echo(tf.Module):
             self.functions[name] = tf.function(lambda x: {"y": tf.identity(x)}, input_signature=[spec])
 
 
-def main(folder: Path) -> None:
+def write(folder: Path) -> None:
+    """Writes both models below `folder`."""
     echo = Echo()
     concrete = {name: function.get_concrete_function() for name, function in echo.functions.items()}
     tf.saved_model.save(echo, str(folder / "echo_tf2" / "1"), signatures=concrete)
@@ -34,7 +34,3 @@ def main(folder: Path) -> None:
         builder = tf1.saved_model.Builder(str(folder / "echo_tf1" / "1"))
         builder.add_meta_graph_and_variables(session, ["serve"], signatures)
         builder.save()
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

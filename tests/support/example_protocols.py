@@ -1,7 +1,6 @@
-"""Classify, Regress, metadata and status over gRPC and REST: one interface, so that a behaviour is tested once."""
+"""Classify, Regress, metadata and status: clients for gRPC and REST with one interface."""
 
 import base64
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -10,18 +9,17 @@ import numpy as np
 from google.protobuf import json_format
 
 from tests.support.protocols import RefusedError, Target, checked, path
-from tests.support.rest import ask
-from tests.support.server import RunningServer
+from tests.support.server import Server
 from tfx_export import wire
 
-# Feature name -> its values; bytes, whole numbers or floats, one kind a feature.
+# Feature name -> its values; all values of a feature are bytes, or integers, or floats.
 Example = Mapping[str, Sequence[bytes | int | float]]
 FIELDS: dict[type, str] = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
 STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 
 
-class ExampleAsker(Protocol):
-    """One protocol. Each method raises RefusedError."""
+class ExampleClient(Protocol):
+    """Sends requests over one protocol. Each method raises RefusedError."""
 
     is_rest: bool
 
@@ -32,19 +30,21 @@ class ExampleAsker(Protocol):
     def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]: ...
 
     def metadata(self, target: Target) -> wire.Message:
-        """The SignatureDefMap."""
+        """Returns the SignatureDefMap."""
         ...
 
     def status(self, target: Target) -> dict[int, str]:
-        """Version -> state, in the order of the answer."""
+        """Returns the state of each version by its number, in the order of the response."""
         ...
 
 
-class GrpcExamples:
+class GrpcExampleClient:
+    """Requests over gRPC."""
+
     is_rest = False
 
-    def __init__(self, server: RunningServer) -> None:
-        self._channel = grpc.insecure_channel(server.grpc)
+    def __init__(self, server: Server) -> None:
+        self._channel = server.channel()
 
     def classify(
         self, target: Target, examples: Sequence[Example], context: Example | None = None
@@ -63,15 +63,15 @@ class GrpcExamples:
     def multi_inference(
         self, tasks: Sequence[tuple[Target, str]], examples: Sequence[Example], context: Example | None = None
     ) -> list[list[float] | list[list[tuple[str, float]]]]:
-        """For each task, a target with `classify` or `regress`, what that method would answer. gRPC only."""
+        """Returns one result for each task, a target with `classify` or `regress`. gRPC only."""
         request = wire.MultiInferenceRequest()
         for target, method in tasks:
             task = request.tasks.add(method_name=f"tensorflow/serving/{method}")
             _name(task.model_spec, target)
         _fill_input(request.input, examples, context)
         response = self._send("PredictionService/MultiInference", request, wire.MultiInferenceResponse)
-        asked = [(target.model, target.signature or "serving_default") for target, _ in tasks]
-        assert [(each.model_spec.name, each.model_spec.signature_name) for each in response.results] == asked
+        requested = [(target.model, target.signature or "serving_default") for target, _ in tasks]
+        assert [(each.model_spec.name, each.model_spec.signature_name) for each in response.results] == requested
         return [
             _values(each.regression_result)
             if each.WhichOneof("result") == "regression_result"
@@ -103,11 +103,13 @@ class GrpcExamples:
             raise RefusedError(error.code().name, error.details() or "") from None
 
 
-class RestExamples:
+class RestExampleClient:
+    """Requests over REST."""
+
     is_rest = True
 
-    def __init__(self, server: RunningServer) -> None:
-        self._url = server.rest
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     def classify(
         self, target: Target, examples: Sequence[Example], context: Example | None = None
@@ -116,18 +118,18 @@ class RestExamples:
         return [[(label, float(np.float32(score))) for label, score in row] for row in results]
 
     def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]:
-        # Printed as short as a float32 can be told.
+        # JSON has the shortest text that identifies a float32.
         return [float(np.float32(value)) for value in self._post("regress", target, examples, context)]
 
     def metadata(self, target: Target) -> wire.Message:
-        reply = checked(ask(self._url, "GET", f"{path(target)}/metadata"))
+        reply = checked(self._server.request("GET", f"{path(target)}/metadata"))
         signatures = wire.SignatureDefMap()
         for name, signature in reply.json["metadata"]["signature_def"]["signature_def"].items():
             json_format.ParseDict(signature, signatures.signature_def[name])
         return signatures
 
     def status(self, target: Target) -> dict[int, str]:
-        reply = checked(ask(self._url, "GET", path(target)))
+        reply = checked(self._server.request("GET", path(target)))
         return {int(each["version"]): each["state"] for each in reply.json["model_version_status"]}
 
     def _post(self, verb: str, target: Target, examples: Sequence[Example], context: Example | None) -> Any:
@@ -136,7 +138,7 @@ class RestExamples:
             content["signature_name"] = target.signature
         if context is not None:
             content["context"] = _plain(context)
-        return checked(ask(self._url, "POST", f"{path(target)}:{verb}", json.dumps(content))).json["results"]
+        return checked(self._server.post(f"{path(target)}:{verb}", content)).json["results"]
 
 
 def _name(spec: wire.Message, target: Target) -> None:
@@ -180,7 +182,7 @@ def _fill(proto: wire.Message, example: Example) -> None:
 
 
 def _plain(example: Example) -> dict[str, Any]:
-    """As JSON; one value stands alone, bytes are base64."""
+    """Returns an example as JSON: a single value without a list, bytes as base64."""
     plain = {
         name: [{"b64": base64.b64encode(each).decode()} if isinstance(each, bytes) else each for each in values]
         for name, values in example.items()

@@ -1,8 +1,7 @@
-"""Every way to ask a server the same thing: one interface over gRPC and REST, so that a behaviour is tested once."""
+"""Predict over every protocol: clients for gRPC and REST with one interface, so that each behaviour has one test."""
 
 import base64
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,12 +10,12 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.rest import Reply, ask
-from tests.support.server import RunningServer
+from tests.support.rest import Reply
+from tests.support.server import Server
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
 
-# TensorFlow's names of the dtypes a client can send; numpy's, but for two.
+# TensorFlow's names of the dtypes that a client can send; numpy has the same names except for bfloat16 and string.
 DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
     "uint64", "bool", "complex64", "complex128", "string",
@@ -27,7 +26,7 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Target:
-    """What is asked: a model, perhaps one version or label of it, and a signature (empty: the default one)."""
+    """A model, optionally one version or label of it, and a signature (empty: the default signature)."""
 
     model: str
     signature: str = ""
@@ -36,7 +35,7 @@ class Target:
 
 
 class RefusedError(Exception):
-    """The server said no. `code`: gRPC's name, or the HTTP status."""
+    """The server refused a request. `code`: gRPC's name of the status, or the HTTP status."""
 
     def __init__(self, code: str | int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -44,28 +43,29 @@ class RefusedError(Exception):
         self.message = message
 
 
-class Asker(Protocol):
-    """One way to ask."""
+class PredictClient(Protocol):
+    """Sends Predict requests over one protocol."""
 
-    # What the way cannot say.
-    unspeakable: frozenset[str]
+    # Dtypes, and features, that the protocol cannot express.
+    unsupported: frozenset[str]
     is_rest: bool
-    tells_dtypes: bool
+    # Whether responses state the dtypes of the outputs.
+    returns_dtypes: bool
 
     def predict(self, target: Target, inputs: Arrays) -> dict[str, NDArray[Any]]:
-        """The outputs, of the dtypes and shapes that the way can tell. Raises RefusedError."""
+        """Returns the outputs, as far as the protocol states their dtypes and shapes. Raises RefusedError."""
         ...
 
 
-class GrpcAsker:
-    """Predict over gRPC, tensors as values or as content."""
+class GrpcClient:
+    """Predict over gRPC, with tensors as typed values or as `tensor_content`."""
 
     is_rest = False
-    tells_dtypes = True
-    unspeakable: frozenset[str] = frozenset()
+    returns_dtypes = True
+    unsupported: frozenset[str] = frozenset()
 
-    def __init__(self, server: RunningServer, as_content: bool) -> None:
-        self._channel = grpc.insecure_channel(server.grpc)
+    def __init__(self, server: Server, as_content: bool) -> None:
+        self._channel = server.channel()
         self._as_content = as_content
 
     def predict(self, target: Target, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -82,15 +82,15 @@ class GrpcAsker:
         return {name: tensor.decode(proto) for name, proto in response.outputs.items()}
 
 
-class JsonAsker:
-    """REST with JSON, in row or columnar format."""
+class JsonClient:
+    """Predict over REST with JSON, in row or columnar format."""
 
     is_rest = True
-    tells_dtypes = False
-    unspeakable = frozenset({"complex64", "complex128"})
+    returns_dtypes = False
+    unsupported = frozenset({"complex64", "complex128"})
 
-    def __init__(self, server: RunningServer, row_format: bool) -> None:
-        self._url = server.rest
+    def __init__(self, server: Server, row_format: bool) -> None:
+        self._server = server
         self._row_format = row_format
 
     def predict(self, target: Target, inputs: Arrays) -> dict[str, NDArray[Any]]:
@@ -100,7 +100,7 @@ class JsonAsker:
             content["instances"] = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
         else:
             content["inputs"] = values
-        reply = checked(ask(self._url, "POST", f"{path(target)}:predict", json.dumps(content)))
+        reply = checked(self._server.post(f"{path(target)}:predict", content))
         if not self._row_format:
             outputs = reply.json["outputs"]
             named = outputs if isinstance(outputs, dict) and "b64" not in outputs else {"y": outputs}
@@ -111,46 +111,45 @@ class JsonAsker:
         return {"y": array_of(rows)}
 
 
-class ProtobufAsker:
-    """REST with a PredictRequest."""
+class ProtobufClient:
+    """Predict over REST with a serialized PredictRequest."""
 
     is_rest = True
-    tells_dtypes = True
-    unspeakable: frozenset[str] = frozenset()
+    returns_dtypes = True
+    unsupported: frozenset[str] = frozenset()
 
-    def __init__(self, server: RunningServer) -> None:
-        self._url = server.rest
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     def predict(self, target: Target, inputs: Arrays) -> dict[str, NDArray[Any]]:
         body = predict_request(target, inputs, as_content=True).SerializeToString()
-        reply = checked(ask(self._url, "POST", f"{path(target)}:predict", body, content_type="application/x-protobuf"))
+        request_path = f"{path(target)}:predict"
+        reply = checked(self._server.request("POST", request_path, body, content_type="application/x-protobuf"))
         response = wire.PredictResponse.FromString(reply.body)
         return {name: tensor.decode(proto) for name, proto in response.outputs.items()}
 
 
-class NpyAsker:
-    """REST with one array in numpy's format."""
+class NpyClient:
+    """Predict over REST with one array in numpy's file format."""
 
     is_rest = True
-    tells_dtypes = True
-    unspeakable = frozenset({"bfloat16", "string", "several outputs"})
+    returns_dtypes = True
+    unsupported = frozenset({"bfloat16", "string", "several outputs"})
 
-    def __init__(self, server: RunningServer) -> None:
-        self._url = server.rest
+    def __init__(self, server: Server) -> None:
+        self._server = server
 
     def predict(self, target: Target, inputs: Arrays) -> dict[str, NDArray[Any]]:
         (array,) = inputs.values()
         file = io.BytesIO()
         np.save(file, array)
-        query = f"?output=y&signature_name={target.signature}"
-        body = file.getvalue()
-        reply = checked(
-            ask(self._url, "POST", f"{path(target)}:predict{query}", body, content_type="application/x-npy")
-        )
+        request_path = f"{path(target)}:predict?output=y&signature_name={target.signature}"
+        reply = checked(self._server.request("POST", request_path, file.getvalue(), content_type="application/x-npy"))
         return {"y": np.load(io.BytesIO(reply.body))}
 
 
 def predict_request(target: Target, inputs: Arrays, as_content: bool) -> wire.Message:
+    """A PredictRequest for gRPC, or for REST as protobuf."""
     request = wire.PredictRequest()
     request.model_spec.name = target.model
     request.model_spec.signature_name = target.signature
@@ -164,19 +163,21 @@ def predict_request(target: Target, inputs: Arrays, as_content: bool) -> wire.Me
 
 
 def path(target: Target) -> str:
+    """The REST path of `target`, without a verb."""
     version = f"/versions/{target.version}" if target.version is not None else ""
     label = f"/labels/{target.label}" if target.label is not None else ""
     return f"/v1/models/{target.model}{version}{label}"
 
 
 def checked(reply: Reply) -> Reply:
+    """Returns `reply`. Raises RefusedError if its status is not 200."""
     if reply.status != 200:
         raise RefusedError(reply.status, reply.error)
     return reply
 
 
 def plain(array: NDArray[Any]) -> Any:
-    """An array as JSON values; bytes as base64."""
+    """Returns an array as JSON values, bytes as base64."""
     if array.dtype == np.object_:
         flat = [{"b64": base64.b64encode(value).decode()} for value in array.ravel().tolist()]
         nested = np.empty(len(flat), np.object_)
@@ -186,7 +187,7 @@ def plain(array: NDArray[Any]) -> Any:
 
 
 def array_of(value: Any) -> NDArray[Any]:
-    """JSON values as an array; text as bytes."""
+    """Returns JSON values as an array, text as bytes."""
     leaves: NDArray[Any] = np.array(value, np.object_)
     flat = leaves.ravel().tolist()
     if any(isinstance(leaf, str) for leaf in flat):

@@ -1,14 +1,13 @@
-"""Write models that classify and regress tf.Examples below argv[1]: rated_tf1 by a session, rated_tf2 by tf.Module.
+"""Models that classify and regress tf.Examples: rated_tf1 is saved from a session, rated_tf2 from a tf.Module.
 
 Features: `a`, two floats; `k`, an int64, 1 by default; `s`, bytes, "?" by default.
-Signatures: `regress` sum(a) * k; `classify` [s, "other"] with [sum(a), -sum(a)]; `scores` and `classes` without the
-other half; `serving_default` answers as `regress` does; `uneven` is a regression of two values an example.
+Signatures: `regress` sum(a) * k; `classify` [s, "other"] with [sum(a), -sum(a)]; `scores` and `classes` return only
+one of the two; `serving_default` is the same as `regress`; `uneven` is a regression with two values per example.
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.
 # mypy: disable-error-code="misc,untyped-decorator"
 
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +68,7 @@ def tf2_model(folder: Path) -> None:
     tf.saved_model.save(tf.Module(), str(folder), signatures={name: signature(name) for name in names})
 
 
-if __name__ == "__main__":
-    tf1_model(Path(sys.argv[1]) / "rated_tf1" / "1")
-    tf2_model(Path(sys.argv[1]) / "rated_tf2" / "1")
+def write(folder: Path) -> None:
+    """Writes both models below `folder`."""
+    tf1_model(folder / "rated_tf1" / "1")
+    tf2_model(folder / "rated_tf2" / "1")

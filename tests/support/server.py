@@ -1,4 +1,4 @@
-"""The real server as a process: started on free ports, waited for, always ended."""
+"""The real server as a process: it is started on free ports, waited for and always ended."""
 
 import contextlib
 import json
@@ -9,16 +9,44 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import grpc
+
+from tests.support.rest import Reply, send_json, send_request
 from tfx_export.client import Client, ServerError
 
-# Of any one wait: a busy machine is slow, and what never comes is rare.
+# Seconds that any one wait may take: a busy machine is slow, and an event that never comes is rare.
 PATIENCE = 180.0
 
 
+class Server(Protocol):
+    """A server that tests send requests to: a process (`RunningServer`) or in memory (`InMemoryServer`)."""
+
+    @property
+    def client(self) -> Client:
+        """A new client: `with server.client as client`."""
+        ...
+
+    def channel(self) -> grpc.Channel:
+        """A new gRPC channel."""
+        ...
+
+    def request(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Reply:
+        """Sends an HTTP request. The argument `content_encoding="gzip"` becomes a header."""
+        ...
+
+    def post(self, path: str, content: Any, **headers: str) -> Reply:
+        """Sends `content` as JSON with POST."""
+        ...
+
+    def states(self, model: str) -> dict[int, str]:
+        """The state of each version by its number; empty for an unknown model."""
+        ...
+
+
 class RunningServer:
-    """A server that answers. `grpc` is `host:port`, `rest` is `http://host:port`."""
+    """A server process that answers requests. `grpc` is `host:port`, `rest` is `http://host:port`."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", ready: dict[str, Any], log: Path) -> None:
         self.process = process
@@ -29,28 +57,45 @@ class RunningServer:
 
     @property
     def client(self) -> Client:
-        """A client of its own for each use: `with server.client as client`."""
+        """A new client: `with server.client as client`."""
         return Client(self.grpc)
 
+    def channel(self) -> grpc.Channel:
+        """A new gRPC channel."""
+        return grpc.insecure_channel(self.grpc)
+
+    def request(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Reply:
+        """Sends an HTTP request. The argument `content_encoding="gzip"` becomes a header."""
+        return send_request(self.rest, method, path, body, **headers)
+
+    def post(self, path: str, content: Any, **headers: str) -> Reply:
+        """Sends `content` as JSON with POST."""
+        return send_json(self.rest, path, content, **headers)
+
     def states(self, model: str) -> dict[int, str]:
-        """Version -> name of its state; empty for a model the server does not know."""
-        with self.client as client:
-            try:
-                return {version.version: version.state for version in client.status(model)}
-            except ServerError as error:
-                if error.code != "NOT_FOUND":
-                    raise
-                return {}
+        """The state of each version by its number; empty for an unknown model."""
+        return version_states(self.client, model)
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
-        """Send a signal, wait for the end, and return the exit code."""
+        """Sends a signal, waits for the end, and returns the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
 
+def version_states(client: Client, model: str) -> dict[int, str]:
+    """The state of each version by its number; empty for an unknown model. Closes the client."""
+    with client:
+        try:
+            return {version.version: version.state for version in client.status(model)}
+        except ServerError as error:
+            if error.code != "NOT_FOUND":
+                raise
+            return {}
+
+
 @contextlib.contextmanager
 def starting(folder: Path, *flags: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path, Path]]:
-    """Start `python -P -m serve FLAGS` on free ports: the process, its ready file and its log, in `folder`."""
+    """Starts `python -m serve FLAGS` on free ports. Yields the process, its ready file and its log, in `folder`."""
     ready, log = folder / "ready.json", folder / "server.log"
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "serve", "--port=auto", "--rest_api_port=auto", f"--ready_file={ready}", *flags]
@@ -66,9 +111,9 @@ def starting(folder: Path, *flags: str) -> Iterator[tuple["subprocess.Popen[byte
 
 @contextlib.contextmanager
 def running(folder: Path, *flags: str) -> Iterator[RunningServer]:
-    """Start a server with `flags` and wait until it answers; it is ended when the `with` ends.
+    """Starts a server with `flags` and waits until it answers; it is ended when the `with` ends.
 
-    `folder` takes its log and ready file.
+    Its log and its ready file are in `folder`.
     """
     with starting(folder, *flags) as (process, ready, log):
         wait_until(lambda: ready.exists() or process.poll() is not None)
@@ -77,28 +122,28 @@ def running(folder: Path, *flags: str) -> Iterator[RunningServer]:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Return once `condition` holds; AssertionError if it never does."""
+    """Returns once `condition` holds. Raises AssertionError if it does not hold within `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
         time.sleep(0.02)
 
 
 def wait_for_cpu(pid: int) -> None:
-    """Until the process has begun to work: two looks at its CPU time that differ."""
+    """Returns once the process uses CPU time."""
     first = cpu_ticks(pid)
     wait_until(lambda: cpu_ticks(pid) > first + 5)
 
 
 def cpu_ticks(pid: int) -> int:
-    """Of the process and those it started: the native front's model runs in Envoy."""
+    """The CPU time of the process and its children, in clock ticks: the native front's model runs in Envoy."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(fields[11]) + int(fields[12]) + sum(cpu_ticks(int(child)) for child in children)
 
 
 def publish(version_folder: Path, model: Path, version: int | None = None) -> None:
-    """Copy a version beside its place and rename it into it, as an exporter does."""
+    """Copies a version next to its final path and renames it into place, as an exporter does."""
     target = model / str(version or version_folder.name)
     beside = model / f".{target.name}.partial"
     model.mkdir(parents=True, exist_ok=True)

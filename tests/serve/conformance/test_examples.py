@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.example_protocols import Example, ExampleAsker, GrpcExamples
+from tests.support.example_protocols import Example, ExampleClient, GrpcExampleClient
 from tests.support.protocols import DTYPES, RefusedError, Target
 
 BOTH = pytest.mark.parametrize("model", ["rated_tf1", "rated_tf2"])
@@ -29,7 +29,7 @@ LISTS: dict[str, tuple[Sequence[Example], Example | None, list[float], list[str]
 @BOTH
 @pytest.mark.parametrize("signature", ["regress", "", "serving_default"])
 @pytest.mark.parametrize("case", LISTS)
-def test_regress(examples: ExampleAsker, model: str, signature: str, case: str) -> None:
+def test_regress(examples: ExampleClient, model: str, signature: str, case: str) -> None:
     given, context, values, _ = LISTS[case]
     assert examples.regress(Target(model, signature), given, context) == values
 
@@ -37,7 +37,7 @@ def test_regress(examples: ExampleAsker, model: str, signature: str, case: str) 
 @BOTH
 @pytest.mark.parametrize("version", [None, 1])
 @pytest.mark.parametrize("case", LISTS)
-def test_classify(examples: ExampleAsker, model: str, version: int | None, case: str) -> None:
+def test_classify(examples: ExampleClient, model: str, version: int | None, case: str) -> None:
     given, context, _, labels = LISTS[case]
     results = examples.classify(Target(model, "classify", version=version), given, context)
     assert [[label for label, _ in row] for row in results] == [[label, "other"] for label in labels]
@@ -52,13 +52,13 @@ def test_classify(examples: ExampleAsker, model: str, version: int | None, case:
     ("signature", "expected"),
     [("scores", [[("", 3.0), ("", -3.0)]]), ("classes", [[("?", 0.0), ("other", 0.0)]])],
 )
-def test_half_a_classification(examples: ExampleAsker, model: str, signature: str, expected: Any) -> None:
+def test_half_a_classification(examples: ExampleClient, model: str, signature: str, expected: Any) -> None:
     assert examples.classify(Target(model, signature), [{"a": [1.0, 2.0]}]) == expected
 
 
 @BOTH
 @pytest.mark.parametrize("case", LISTS)
-def test_multi_inference_answers_as_each_method_would(grpc_examples: GrpcExamples, model: str, case: str) -> None:
+def test_multi_inference_answers_as_each_method_would(grpc_examples: GrpcExampleClient, model: str, case: str) -> None:
     given, context, _, _ = LISTS[case]
     tasks = [(Target(model, "classify"), "classify"), (Target(model), "regress"), (Target(model, "scores"), "classify")]
     assert grpc_examples.multi_inference(tasks, given, context) == [
@@ -91,7 +91,7 @@ RATED_TF1 = Target("rated_tf1")
     ids=str,
 )  # fmt: skip
 def test_multi_inference_refuses(
-    grpc_examples: GrpcExamples, tasks: list[tuple[Target, str]], code: str, text: str
+    grpc_examples: GrpcExampleClient, tasks: list[tuple[Target, str]], code: str, text: str
 ) -> None:
     with pytest.raises(RefusedError) as caught:
         grpc_examples.multi_inference(tasks, [{"a": [1.0, 2.0]}])
@@ -126,7 +126,7 @@ GOOD: list[Example] = [{"a": [1.0, 2.0]}]
     ],
 )  # fmt: skip
 def test_refusals(
-    examples: ExampleAsker,
+    examples: ExampleClient,
     model: str,
     verb: str,
     target: dict[str, Any],
@@ -155,7 +155,7 @@ SIGNATURES = {
 
 
 @pytest.mark.parametrize("model", SIGNATURES)
-def test_metadata_tells_every_signature(examples: ExampleAsker, grpc_examples: ExampleAsker, model: str) -> None:
+def test_metadata_tells_every_signature(examples: ExampleClient, grpc_examples: ExampleClient, model: str) -> None:
     told = examples.metadata(Target(model))
     # TF2 writes its initialisation as a signature too; upstream tells of it.
     public = {name for name in told.signature_def if not name.startswith("__")}
@@ -170,7 +170,7 @@ def test_metadata_tells_every_signature(examples: ExampleAsker, grpc_examples: E
      (Target("plus", label="any"), {4: "AVAILABLE"}), (Target("rated_tf2"), {1: "AVAILABLE"})],
     ids=str,
 )  # fmt: skip
-def test_status(examples: ExampleAsker, target: Target, states: dict[int, str]) -> None:
+def test_status(examples: ExampleClient, target: Target, states: dict[int, str]) -> None:
     assert examples.status(target) == states
 
 
@@ -186,7 +186,7 @@ def test_status(examples: ExampleAsker, target: Target, states: dict[int, str]) 
     ids=str,
 )
 def test_questions_refused(
-    examples: ExampleAsker, verb: str, target: Target, code: str, status: int, text: str
+    examples: ExampleClient, verb: str, target: Target, code: str, status: int, text: str
 ) -> None:
     with pytest.raises(RefusedError) as caught:
         (examples.status if verb == "status" else examples.metadata)(target)

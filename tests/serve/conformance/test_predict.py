@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.protocols import DTYPES, Asker, RefusedError, Target
+from tests.support.protocols import DTYPES, PredictClient, RefusedError, Target
 
 # numpy's kind of a dtype -> the kinds its JSON may be read as; bfloat16 is "V".
 JSON_KINDS = {"f": "f", "V": "f", "i": "iu", "u": "iu", "b": "b", "O": "O"}
@@ -38,19 +38,19 @@ def sample(dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
 
 @pytest.mark.parametrize("model", ["echo_tf1", "echo_tf2"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype_comes_back_in_every_shape(asker: Asker, model: str, dtype: str) -> None:
+def test_every_dtype_comes_back_in_every_shape(predict_client: PredictClient, model: str, dtype: str) -> None:
     target = Target(model, dtype)
-    if dtype in asker.unspeakable:
+    if dtype in predict_client.unsupported:
         if dtype.startswith("complex"):
             with pytest.raises(RefusedError):
-                asker.predict(target, {"x": np.ones(1)})
+                predict_client.predict(target, {"x": np.ones(1)})
         return
     for shape in SHAPES:
         array = sample(dtype, shape)
-        outputs = asker.predict(target, {"x": array})
+        outputs = predict_client.predict(target, {"x": array})
         assert outputs.keys() == {"y"}
         answer = outputs["y"]
-        if asker.tells_dtypes:
+        if predict_client.returns_dtypes:
             assert answer.dtype == array.dtype
         elif array.size:
             # What JSON prints is of the same kind, and reads back as the same value.
@@ -84,8 +84,10 @@ def strings(*values: bytes) -> NDArray[Any]:
     ],
     ids=str,
 )  # fmt: skip
-def test_values(asker: Asker, target: Target, inputs: dict[str, Any], expected: dict[str, Any] | None) -> None:
-    answer = asker.predict(target, inputs)
+def test_values(
+    predict_client: PredictClient, target: Target, inputs: dict[str, Any], expected: dict[str, Any] | None
+) -> None:
+    answer = predict_client.predict(target, inputs)
     if expected is None:
         assert answer["y"].shape == (1, 8, 8, 4)
         np.testing.assert_allclose(answer["y"][0, 1:-1, 1:-1], 1, rtol=1e-6)
@@ -104,10 +106,12 @@ def test_values(asker: Asker, target: Target, inputs: dict[str, Any], expected: 
     ],
     ids=str,
 )  # fmt: skip
-def test_several_outputs(asker: Asker, target: Target, inputs: dict[str, Any], expected: dict[str, Any]) -> None:
-    if "several outputs" in asker.unspeakable:
+def test_several_outputs(
+    predict_client: PredictClient, target: Target, inputs: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    if "several outputs" in predict_client.unsupported:
         return
-    answer = asker.predict(target, inputs)
+    answer = predict_client.predict(target, inputs)
     assert answer.keys() == expected.keys()
     assert {name: answer[name].tolist() for name, value in expected.items() if value is not None} == {
         name: value for name, value in expected.items() if value is not None
@@ -127,19 +131,21 @@ def test_several_outputs(asker: Asker, target: Target, inputs: dict[str, Any], e
     ],
     ids=str,
 )  # fmt: skip
-def test_refusals(asker: Asker, target: Target, inputs: dict[str, Any], code: str, status: int, text: str) -> None:
+def test_refusals(
+    predict_client: PredictClient, target: Target, inputs: dict[str, Any], code: str, status: int, text: str
+) -> None:
     with pytest.raises(RefusedError) as caught:
-        asker.predict(target, inputs)
-    assert caught.value.code == (status if asker.is_rest else code)
+        predict_client.predict(target, inputs)
+    assert caught.value.code == (status if predict_client.is_rest else code)
     assert text in caught.value.message
 
 
 @pytest.mark.parametrize("rank", range(1, 7))
-def test_no_rank_ends_the_server(asker: Asker, rank: int) -> None:
+def test_no_rank_ends_the_server(predict_client: PredictClient, rank: int) -> None:
     x = np.ones((3,) * rank, np.float32)
     if rank == 4:
-        assert asker.predict(Target("image"), {"x": x})["y"].shape == (3, 3, 3, 4)
+        assert predict_client.predict(Target("image"), {"x": x})["y"].shape == (3, 3, 3, 4)
         return
     with pytest.raises(RefusedError) as caught:
-        asker.predict(Target("image"), {"x": x})
+        predict_client.predict(Target("image"), {"x": x})
     assert caught.value.code in (400, "INVALID_ARGUMENT")

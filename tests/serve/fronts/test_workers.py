@@ -11,7 +11,6 @@ import pytest
 
 from serve.fronts.native import embedded_python as interpreter
 from tests.serve.test_model_config import config_of, entry, reload
-from tests.support.rest import ask, post
 from tests.support.server import PATIENCE, RunningServer, cpu_ticks, publish, running, starting, wait_until
 
 pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
@@ -48,18 +47,18 @@ def listens(worker: psutil.Process, address: str) -> bool:
 
 def answers(server: RunningServer, model: str = "plus") -> set[float]:
     """What predict says to many, each on a connection of its own."""
-    replies = [post(server.rest, f"/v1/models/{model}:predict", {"instances": [1.0]}) for _ in range(MANY)]
+    replies = [server.post(f"/v1/models/{model}:predict", {"instances": [1.0]}) for _ in range(MANY)]
     assert {reply.status for reply in replies} == {200}
     return {reply.json["predictions"][0] for reply in replies}
 
 
 def statuses(server: RunningServer, model: str) -> set[int]:
     """The HTTP statuses that many get who ask for the model's signatures."""
-    return {ask(server.rest, "GET", f"/v1/models/{model}/metadata").status for _ in range(MANY)}
+    return {server.request("GET", f"/v1/models/{model}/metadata").status for _ in range(MANY)}
 
 
 def requests_counted(server: RunningServer) -> float:
-    lines = ask(server.rest, "GET", "/metrics").body.decode().splitlines()
+    lines = server.request("GET", "/metrics").body.decode().splitlines()
     name = ':tensorflow:serving:request_count{model_name="plus",status="OK"} '
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
@@ -127,7 +126,7 @@ def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
 
     def ask_on() -> None:
         try:
-            while post(server.rest, "/v1/models/plus:predict", {"instances": [1.0]}).status == 200:
+            while server.post("/v1/models/plus:predict", {"instances": [1.0]}).status == 200:
                 answered.release()
             lost.append("an error")
         except ConnectionRefusedError:

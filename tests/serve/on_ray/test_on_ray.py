@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.serve.on_ray.conftest import Cluster, free_ports
-from tests.support.rest import ask, post
+from tests.support.rest import send_json
 from tests.support.server import PATIENCE, RunningServer, publish, wait_until
 from tfx_export import wire
 from tfx_export.cli import cli
@@ -32,7 +32,7 @@ X = {"x": np.array([1.0, 2.0], np.float32)}
 
 
 def rest_predict(server: RunningServer) -> list[float]:
-    reply = post(server.rest, "/v1/models/plus:predict", {"instances": [1.0, 2.0]})
+    reply = server.post("/v1/models/plus:predict", {"instances": [1.0, 2.0]})
     predictions: list[float] = reply.json["predictions"]
     return predictions
 
@@ -100,7 +100,7 @@ def test_a_reload_that_would_reach_one_replica_is_refused(server: RunningServer)
 
 
 def test_rest_refuses_as_the_server_does(server: RunningServer) -> None:
-    reply = ask(server.rest, "POST", "/v1/models/plus:predict", "{")
+    reply = server.request("POST", "/v1/models/plus:predict", "{")
     assert reply.status == 400
     assert "JSON Parse error" in reply.error
 
@@ -158,7 +158,7 @@ def grpc_answer(address: str) -> float:
 
 
 def rest_answer(url: str) -> float:
-    reply = post(url, "/v1/models/plus:predict", {"instances": [1.0]})
+    reply = send_json(url, "/v1/models/plus:predict", {"instances": [1.0]})
     assert reply.status == 200, reply
     return float(reply.json["predictions"][0])
 
@@ -242,11 +242,11 @@ def kept_busy(client: Client) -> Iterator[None]:
     """Six requests at a time until the `with` ends; one that fails is followed by another all the same."""
     stop = threading.Event()
 
-    def ask() -> None:
+    def predict_repeatedly() -> None:
         while not stop.is_set():
             answers(client, loops=50_000)
 
-    threads = [threading.Thread(target=ask) for _ in range(6)]
+    threads = [threading.Thread(target=predict_repeatedly) for _ in range(6)]
     for thread in threads:
         thread.start()
     try:

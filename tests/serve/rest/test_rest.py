@@ -1,4 +1,4 @@
-"""The REST interface, over sockets and both fronts."""
+"""The REST interface: in memory, and over the sockets of both fronts."""
 
 import gzip
 import io
@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.support.rest import ask, post
-from tests.support.server import RunningServer, wait_until
+from tests.support.server import RunningServer, Server, wait_until
 from tfx_export import wire
 
 PLUS = "/v1/models/plus"
@@ -46,33 +45,33 @@ VECTOR = "/v1/models/half_plus_two"
         ),
     ],
 )  # fmt: skip
-def test_predict(server: RunningServer, path: str, request_body: Any, answer: Any) -> None:
-    reply = post(server.rest, f"{path}:predict", request_body)
+def test_predict(any_server: Server, path: str, request_body: Any, answer: Any) -> None:
+    reply = any_server.post(f"{path}:predict", request_body)
     assert (reply.status, reply.json) == (200, answer)
 
 
-def test_an_image_of_many_floats_comes_back_exactly(server: RunningServer) -> None:
+def test_an_image_of_many_floats_comes_back_exactly(any_server: Server) -> None:
     image = np.random.default_rng(7).random((2, 8, 8, 3), np.float32)
     x = np.random.default_rng(8).random(200_000, np.float32)
-    reply = post(server.rest, "/v1/models/image:predict", {"instances": image.tolist()})
+    reply = any_server.post("/v1/models/image:predict", {"instances": image.tolist()})
     assert np.array(reply.json["predictions"]).shape == (2, 8, 8, 4)
-    reply = post(server.rest, f"{PLUS}:predict", {"instances": x.tolist()})
+    reply = any_server.post(f"{PLUS}:predict", {"instances": x.tolist()})
     assert (np.array(reply.json["predictions"], np.float32) == x + np.float32(4)).all()
 
 
-def test_nan_and_infinity_in_and_out(server: RunningServer) -> None:
-    reply = ask(server.rest, "POST", f"{PLUS}:predict", '{"instances": [NaN, Infinity, -Infinity]}')
+def test_nan_and_infinity_in_and_out(any_server: Server) -> None:
+    reply = any_server.request("POST", f"{PLUS}:predict", '{"instances": [NaN, Infinity, -Infinity]}')
     assert reply.body == b'{\n    "predictions": [NaN,Infinity,-Infinity]\n}'
 
 
 EXAMPLES = {"context": {"word": "banana"}, "examples": [{"times": 2.0}, {"word": {"b64": "Y2hlcnJ5"}}, {}]}
 
 
-def test_classify_and_regress(server: RunningServer) -> None:
-    reply = post(server.rest, "/v1/models/words:classify", {"signature_name": "classify", **EXAMPLES})
+def test_classify_and_regress(any_server: Server) -> None:
+    reply = any_server.post("/v1/models/words:classify", {"signature_name": "classify", **EXAMPLES})
     prices = [4.0, 3.0, 2.0]
     assert reply.json == {"results": [[["dear", price], ["cheap", 1 - price]] for price in prices]}
-    reply = post(server.rest, "/v1/models/words:regress", {"signature_name": "regress", **EXAMPLES})
+    reply = any_server.post("/v1/models/words:regress", {"signature_name": "regress", **EXAMPLES})
     assert reply.json == {"results": prices}
 
 
@@ -139,16 +138,16 @@ NAMED = '"signature_name": "regress"'
         ("POST", REGRESS, f'{{{NAMED}, "examples": [{{"word": "apple", "times": true}}]}}', 400, "int64"),
     ],
 )  # fmt: skip
-def test_refusals(server: RunningServer, method: str, path: str, body: str, status: int, text: str) -> None:
-    reply = ask(server.rest, method, path, body or None)
+def test_refusals(any_server: Server, method: str, path: str, body: str, status: int, text: str) -> None:
+    reply = any_server.request(method, path, body or None)
     assert reply.status == status, reply.body
     assert text in reply.error
 
 
-def test_one_string_without_a_list_around_it_is_answered_with_one(server: RunningServer) -> None:
-    reply = post(server.rest, "/v1/models/words:predict", {"inputs": "apple"})
+def test_one_string_without_a_list_around_it_is_answered_with_one(any_server: Server) -> None:
+    reply = any_server.post("/v1/models/words:predict", {"inputs": "apple"})
     assert reply.json == {"outputs": {"echo_bytes": {"b64": "YXBwbGU="}, "length": 5, "price": 1.0}}
-    with server.client as client:
+    with any_server.client as client:
         answer = client.predict("words", {"word": np.array(b"apple", object)})
     assert {name: array.tolist() for name, array in answer.items()} == {
         "echo_bytes": b"apple",
@@ -157,25 +156,25 @@ def test_one_string_without_a_list_around_it_is_answered_with_one(server: Runnin
     }
 
 
-def test_bytes_that_are_no_utf8_survive(server: RunningServer) -> None:
-    reply = ask(server.rest, "POST", "/v1/models/words:predict", b'{"instances": ["\xff\xfe"]}')
+def test_bytes_that_are_no_utf8_survive(any_server: Server) -> None:
+    reply = any_server.request("POST", "/v1/models/words:predict", b'{"instances": ["\xff\xfe"]}')
     assert reply.json["predictions"][0]["echo_bytes"] == {"b64": "//4="}
-    reply = ask(server.rest, "POST", "/v1/models/words:predict", b'{"signature_name": "\xff", "instances": ["a"]}')
+    reply = any_server.request("POST", "/v1/models/words:predict", b'{"signature_name": "\xff", "instances": ["a"]}')
     assert reply.status == 400
     assert b"\xff" in reply.body
 
 
 @pytest.mark.parametrize("path", [PLUS, f"{PLUS}/versions/4", f"{PLUS}/labels/any"])
-def test_status(server: RunningServer, path: str) -> None:
-    assert ask(server.rest, "GET", path).json == {
+def test_status(any_server: Server, path: str) -> None:
+    assert any_server.request("GET", path).json == {
         "model_version_status": [
             {"version": "4", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
         ]
     }
 
 
-def test_metadata(server: RunningServer) -> None:
-    content = ask(server.rest, "GET", "/v1/models/defaulted/metadata").json
+def test_metadata(any_server: Server) -> None:
+    content = any_server.request("GET", "/v1/models/defaulted/metadata").json
     assert content["model_spec"] == {"name": "defaulted", "signature_name": "", "version": "1"}
     signature = content["metadata"]["signature_def"]["signature_def"]["serving_default"]
     assert signature["method_name"] == "tensorflow/serving/predict"
@@ -186,14 +185,14 @@ def test_metadata(server: RunningServer) -> None:
     }
 
 
-def test_models_are_listed(server: RunningServer, served_models: Path) -> None:
-    models = ask(server.rest, "GET", "/v1/models").json["models"]
-    assert {model["name"] for model in models} == {folder.name for folder in served_models.iterdir()}
+def test_models_are_listed(any_server: Server, all_models: Path) -> None:
+    models = any_server.request("GET", "/v1/models").json["models"]
+    assert {model["name"] for model in models} == {folder.name for folder in all_models.iterdir()}
     assert all(model["model_version_status"][0]["state"] == "AVAILABLE" for model in models)
 
 
-def test_openapi_describes_every_signature(server: RunningServer) -> None:
-    document = ask(server.rest, "GET", "/openapi.json").json
+def test_openapi_describes_every_signature(any_server: Server) -> None:
+    document = any_server.request("GET", "/openapi.json").json
     assert document["openapi"] == "3.1.0"
     assert {"/v1/models/words:predict", "/v1/models/words:classify", "/v1/models/words:regress"} < set(
         document["paths"]
@@ -208,17 +207,17 @@ def test_openapi_describes_every_signature(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz"])
-def test_probes(server: RunningServer, path: str) -> None:
-    reply = ask(server.rest, "GET", path)
+def test_probes(any_server: Server, path: str) -> None:
+    reply = any_server.request("GET", path)
     assert (reply.status, reply.body) == (200, b"ok\n")
-    assert ask(server.rest, "HEAD", path).status == 200
+    assert any_server.request("HEAD", path).status == 200
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "GZIP", "identity"])
-def test_a_body_may_be_compressed(server: RunningServer, encoding: str) -> None:
+def test_a_body_may_be_compressed(any_server: Server, encoding: str) -> None:
     body = json.dumps({"instances": [1.0] * 5000}).encode()
     packed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body)}.get(encoding.lower(), body)
-    reply = ask(server.rest, "POST", f"{PLUS}:predict", packed, content_encoding=encoding)
+    reply = any_server.request("POST", f"{PLUS}:predict", packed, content_encoding=encoding)
     assert reply.json == {"predictions": [5.0] * 5000}
 
 
@@ -231,9 +230,9 @@ def test_a_body_may_be_compressed(server: RunningServer, encoding: str) -> None:
     ],
 )
 def test_a_body_that_cannot_be_unpacked_is_an_error_that_says_so(
-    server: RunningServer, body: bytes, encoding: str, text: str
+    any_server: Server, body: bytes, encoding: str, text: str
 ) -> None:
-    reply = ask(server.rest, "POST", f"{PLUS}:predict", body, content_encoding=encoding)
+    reply = any_server.request("POST", f"{PLUS}:predict", body, content_encoding=encoding)
     assert reply.status == 400
     assert text in reply.error
 
@@ -241,26 +240,26 @@ def test_a_body_that_cannot_be_unpacked_is_an_error_that_says_so(
 @pytest.mark.parametrize(
     ("accepted", "packed"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("", False)]
 )
-def test_an_answer_is_compressed_when_the_client_asks(server: RunningServer, accepted: str, packed: bool) -> None:
-    reply = post(server.rest, f"{PLUS}:predict", {"instances": [1.0] * 5000}, accept_encoding=accepted)
+def test_an_answer_is_compressed_when_the_client_asks(any_server: Server, accepted: str, packed: bool) -> None:
+    reply = any_server.post(f"{PLUS}:predict", {"instances": [1.0] * 5000}, accept_encoding=accepted)
     assert (reply.headers.get("content-encoding") == "gzip") == packed
     body = gzip.decompress(reply.body) if packed else reply.body
     assert json.loads(body) == {"predictions": [5.0] * 5000}
 
 
-def test_a_predict_request_as_protobuf(server: RunningServer) -> None:
+def test_a_predict_request_as_protobuf(any_server: Server) -> None:
     request = wire.PredictRequest()
     request.model_spec.signature_name = "vector"
     request.inputs["x"].CopyFrom(wire.TensorProto(dtype=1, tensor_shape={"dim": [{"size": 2}]}, float_val=[2, 4]))
     request.output_filter.append("y")
     headers = {"content_type": "application/x-protobuf"}
-    reply = ask(server.rest, "POST", f"{VECTOR}:predict", request.SerializeToString(), **headers)
+    reply = any_server.request("POST", f"{VECTOR}:predict", request.SerializeToString(), **headers)
     assert (reply.status, reply.headers["content-type"]) == (200, "application/x-protobuf")
     response = wire.PredictResponse.FromString(reply.body)
     assert list(response.outputs) == ["y"]
     assert list(response.outputs["y"].float_val) == [3.0, 4.0]
     assert (response.model_spec.name, response.model_spec.version.value) == ("half_plus_two", 1)
-    reply = ask(server.rest, "POST", f"{VECTOR}:predict", b"\xff\xff", **headers)
+    reply = any_server.request("POST", f"{VECTOR}:predict", b"\xff\xff", **headers)
     assert reply.status == 400
     assert "no tensorflow.serving.PredictRequest" in reply.error
 
@@ -280,8 +279,8 @@ def npy(array: np.ndarray, **options: Any) -> bytes:
         ("/v1/models/words:predict?output=echo_bytes", np.array(["ab", "c"]), np.array([b"ab", b"c"])),
     ],
 )
-def test_an_npy_array(server: RunningServer, path: str, array: np.ndarray, expected: np.ndarray) -> None:
-    reply = ask(server.rest, "POST", path, npy(array), content_type="application/x-npy")
+def test_an_npy_array(any_server: Server, path: str, array: np.ndarray, expected: np.ndarray) -> None:
+    reply = any_server.request("POST", path, npy(array), content_type="application/x-npy")
     assert reply.status == 200, reply.body
     answer = np.load(io.BytesIO(reply.body), allow_pickle=False)
     assert answer.dtype == expected.dtype
@@ -304,20 +303,20 @@ HUGE = npy(np.zeros(1)).replace(b"(1,)", b"(9" + b"0" * 30 + b",)")
         ("/v1/models/words", npy(np.array(["a"])), "has the outputs echo_bytes, length, price"),
     ],
 )
-def test_npy_refusals(server: RunningServer, path: str, body: bytes, text: str) -> None:
-    reply = ask(server.rest, "POST", f"{path}:predict", body, content_type="application/x-npy")
+def test_npy_refusals(any_server: Server, path: str, body: bytes, text: str) -> None:
+    reply = any_server.request("POST", f"{path}:predict", body, content_type="application/x-npy")
     assert reply.status == 400
     assert text in reply.error
 
 
-def test_the_request_id_comes_back(server: RunningServer) -> None:
-    assert ask(server.rest, "GET", PLUS, x_request_id="order-66").headers["x-request-id"] == "order-66"
-    assert ask(server.rest, "GET", PLUS).headers["x-request-id"]
-    assert ask(server.rest, "GET", "/nothing", x_request_id="order-67").headers["x-request-id"] == "order-67"
+def test_the_request_id_comes_back(any_server: Server) -> None:
+    assert any_server.request("GET", PLUS, x_request_id="order-66").headers["x-request-id"] == "order-66"
+    assert any_server.request("GET", PLUS).headers["x-request-id"]
+    assert any_server.request("GET", "/nothing", x_request_id="order-67").headers["x-request-id"] == "order-67"
 
 
-def test_no_cors_headers_unless_they_are_asked_for(server: RunningServer) -> None:
-    reply = ask(server.rest, "OPTIONS", f"{PLUS}:predict", origin="https://example.org")
+def test_no_cors_headers_unless_they_are_asked_for(any_server: Server) -> None:
+    reply = any_server.request("OPTIONS", f"{PLUS}:predict", origin="https://example.org")
     assert (reply.status, reply.body) == (200, b"")
     assert not [name for name in reply.headers if name.startswith("access-control")]
 
@@ -335,21 +334,21 @@ def test_a_server_with_cors_a_timeout_and_limits(
     )
     slow = "/v1/models/slow:predict"
     for reply in (
-        ask(server.rest, "OPTIONS", slow, origin="https://example.org"),
-        post(server.rest, slow, {"inputs": 1}),
-        post(server.rest, slow, {"inputs": "x"}),
+        server.request("OPTIONS", slow, origin="https://example.org"),
+        server.post(slow, {"inputs": 1}),
+        server.post(slow, {"inputs": "x"}),
     ):
         assert reply.headers["access-control-allow-origin"] == "*"
         assert reply.headers["access-control-allow-methods"] == "POST, GET"
         assert reply.headers["access-control-allow-headers"] == "Content-Type"
-    reply = post(server.rest, slow, {"inputs": 2_000_000})
+    reply = server.post(slow, {"inputs": 2_000_000})
     assert reply.status == 504
     assert "Timed out" in reply.error
-    reply = ask(server.rest, "POST", slow, b"", content_length="1000001")
+    reply = server.request("POST", slow, b"", content_length="1000001")
     # A page on another site may read why.
     assert (reply.status, reply.headers["access-control-allow-origin"]) == (413, "*")
     bomb = gzip.compress(b" " * 50_000_000)
-    reply = ask(server.rest, "POST", slow, bomb, content_encoding="gzip")
+    reply = server.request("POST", slow, bomb, content_encoding="gzip")
     assert reply.status == 400
     assert "larger than 1000000 bytes once unpacked" in reply.error
-    wait_until(lambda: post(server.rest, slow, {"inputs": 1}).status == 200)
+    wait_until(lambda: server.post(slow, {"inputs": 1}).status == 200)

@@ -1,0 +1,10 @@
+"""Writes the models of the conformance tests below argv[1]. A program of its own, because it imports TensorFlow."""
+
+import sys
+from pathlib import Path
+
+from tests.support import echo_models, rated_models
+
+if __name__ == "__main__":
+    echo_models.write(Path(sys.argv[1]))
+    rated_models.write(Path(sys.argv[1]))
