@@ -67,7 +67,7 @@ def command(
         _print(saved_model_cli_text.list_tag_sets(index))
 
 
-def _list_graph(meta_graph: wire.Message, list_ops: bool, signature_def: str | None) -> Iterator[str]:
+def _list_graph(meta_graph: wire.MetaGraphIndex, list_ops: bool, signature_def: str | None) -> Iterator[str]:
     if list_ops:
         yield from saved_model_cli_text.list_ops(meta_graph, parse_graph(meta_graph))
     if signature_def is None:
@@ -76,7 +76,7 @@ def _list_graph(meta_graph: wire.Message, list_ops: bool, signature_def: str | N
         yield from saved_model_cli_text.list_signature(meta_graph.signature_def[signature_def])
 
 
-def _details(index: wire.Message) -> Iterator[tuple[tuple[str, ...], dict[str, list[str]]]]:
+def _details(index: wire.SavedModelIndex) -> Iterator[tuple[tuple[str, ...], dict[str, list[str]]]]:
     """What costs a look into the graph: ops and functions, by tag set."""
     for meta_graph in index.meta_graphs:
         graph = parse_graph(meta_graph)
@@ -89,7 +89,7 @@ def _details(index: wire.Message) -> Iterator[tuple[tuple[str, ...], dict[str, l
         yield tuple(sorted(meta_graph.meta_info_def.tags)), {"ops": ops_used(graph), "functions": calls}
 
 
-def _print_json(folder: Path, index: wire.Message, details: bool) -> None:
+def _print_json(folder: Path, index: wire.SavedModelIndex, details: bool) -> None:
     import json
 
     document = summarize(folder, index).to_json()

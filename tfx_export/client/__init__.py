@@ -101,7 +101,7 @@ class Client:
         """The versions and their states, newest first."""
         return self.send(calls.status(_model(model)))
 
-    def reload_config(self, config: wire.Message) -> None:
+    def reload_config(self, config: wire.ModelServerConfig) -> None:
         """Replace the server's models by those of `config`, a ModelServerConfig."""
         return self.send(calls.reload_config(config))
 
@@ -162,7 +162,7 @@ class AsyncClient:
         """As `Client.status`."""
         return await self.send(calls.status(_model(model)))
 
-    async def reload_config(self, config: wire.Message) -> None:
+    async def reload_config(self, config: wire.ModelServerConfig) -> None:
         """As `Client.reload_config`."""
         return await self.send(calls.reload_config(config))
 

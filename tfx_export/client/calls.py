@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import Message
 
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
@@ -27,7 +28,7 @@ class Model:
     label: str | None = None
     signature: str = DEFAULT_SIGNATURE
 
-    def spec(self) -> wire.Message:
+    def spec(self) -> wire.ModelSpec:
         spec = wire.ModelSpec(name=self.name, signature_name=self.signature)
         if self.version is not None:
             spec.version.value = self.version
@@ -51,15 +52,15 @@ class UnaryCall(Generic[T]):
 
     service: str
     method: str
-    request: wire.Message
-    read: Callable[[wire.Message], T]
+    request: Message
+    read: Callable[[Any], T]
 
     @property
     def path(self) -> str:
         return f"/{self.service}/{self.method}"
 
     @property
-    def response_class(self) -> wire.MessageClass:
+    def response_class(self) -> type[Message]:
         return next(rpc.response for rpc in wire.SERVICES[self.service] if rpc.name == self.method)
 
 
@@ -70,7 +71,7 @@ def predict(
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tensor.encode(np.asarray(value), as_content=True))
 
-    def read(response: wire.Message) -> dict[str, np.ndarray]:
+    def read(response: wire.PredictResponse) -> dict[str, np.ndarray]:
         return {name: tensor.decode(proto) for name, proto in response.outputs.items()}
 
     return UnaryCall(PREDICTION_SERVICE, "Predict", request, read)
@@ -79,7 +80,7 @@ def predict(
 def classify(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> UnaryCall[list[list[tuple[str, float]]]]:
     request = wire.ClassificationRequest(model_spec=model.spec(), input=_examples(examples))
 
-    def read(response: wire.Message) -> list[list[tuple[str, float]]]:
+    def read(response: wire.ClassificationResponse) -> list[list[tuple[str, float]]]:
         return [[(c.label, c.score) for c in one.classes] for one in response.result.classifications]
 
     return UnaryCall(PREDICTION_SERVICE, "Classify", request, read)
@@ -95,7 +96,7 @@ def regress(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> Una
 def metadata(model: Model) -> UnaryCall[dict[str, Signature]]:
     request = wire.GetModelMetadataRequest(model_spec=model.spec(), metadata_field=["signature_def"])
 
-    def read(response: wire.Message) -> dict[str, Signature]:
+    def read(response: wire.GetModelMetadataResponse) -> dict[str, Signature]:
         found = wire.SignatureDefMap()
         response.metadata["signature_def"].Unpack(found)
         return {name: Signature.from_proto(name, found.signature_def[name]) for name in sorted(found.signature_def)}
@@ -104,7 +105,7 @@ def metadata(model: Model) -> UnaryCall[dict[str, Signature]]:
 
 
 def status(model: Model) -> UnaryCall[list[VersionState]]:
-    def read(response: wire.Message) -> list[VersionState]:
+    def read(response: wire.GetModelStatusResponse) -> list[VersionState]:
         name_of = wire.ModelVersionStatus.State.Name
         return [
             VersionState(v.version, name_of(v.state), v.status.error_message) for v in response.model_version_status
@@ -113,18 +114,18 @@ def status(model: Model) -> UnaryCall[list[VersionState]]:
     return UnaryCall(MODEL_SERVICE, "GetModelStatus", wire.GetModelStatusRequest(model_spec=model.spec()), read)
 
 
-def reload_config(config: wire.Message) -> UnaryCall[None]:
+def reload_config(config: wire.ModelServerConfig) -> UnaryCall[None]:
     """`config`: a ModelServerConfig, which replaces the server's whole list of models."""
     return UnaryCall(
         MODEL_SERVICE, "HandleReloadConfigRequest", wire.ReloadConfigRequest(config=config), lambda _: None
     )
 
 
-def _examples(examples: Iterable[Mapping[str, FeatureValue]]) -> wire.Message:
+def _examples(examples: Iterable[Mapping[str, FeatureValue]]) -> wire.Input:
     return wire.Input(example_list=wire.ExampleList(examples=[to_example(example) for example in examples]))
 
 
-def to_example(features: Mapping[str, FeatureValue]) -> wire.Message:
+def to_example(features: Mapping[str, FeatureValue]) -> wire.Example:
     """A tf.Example: integers and booleans become int64 lists, floats float lists, strings and bytes byte lists."""
     example = wire.Example()
     for name, value in features.items():

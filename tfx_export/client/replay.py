@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,9 @@ class ReplayedRequest:
     error: str = ""
 
 
-def replay(logs: Iterable[wire.Message], client: Client, target: Callable[[Model], Model]) -> Iterator[ReplayedRequest]:
+def replay(
+    logs: Iterable[wire.PredictionLog], client: Client, target: Callable[[Model], Model]
+) -> Iterator[ReplayedRequest]:
     """Ask `client` each request of `logs` (PredictionLogs). `target` says whom instead of the model that was asked.
 
     Records without a request (sessions, streams) are passed over. Raises ServerError if nobody answers at all.
@@ -54,7 +56,7 @@ def replay(logs: Iterable[wire.Message], client: Client, target: Callable[[Model
         yield ReplayedRequest(index, first.name, first.signature_name, logged_answer, answer, error)
 
 
-def _model(spec: wire.Message) -> Model:
+def _model(spec: wire.ModelSpec) -> Model:
     choice = spec.WhichOneof("version_choice")
     return Model(
         spec.name,
@@ -64,17 +66,17 @@ def _model(spec: wire.Message) -> Model:
     )
 
 
-def _specs(request: wire.Message) -> list[wire.Message]:
+def _specs(request: wire.LoggedRequest) -> list[wire.ModelSpec]:
     if isinstance(request, wire.MultiInferenceRequest):
         return [task.model_spec for task in request.tasks]
     return [request.model_spec]
 
 
-def _predicted(response: wire.Message) -> Arrays:
+def _predicted(response: wire.PredictResponse) -> Arrays:
     return {name: tensor.decode(proto) for name, proto in response.outputs.items()}
 
 
-def _classified(response: wire.Message) -> Arrays:
+def _classified(response: wire.ClassificationResponse) -> Arrays:
     classes = [one.classes for one in response.result.classifications]
     return {
         "labels": np.array([each.label.encode() for one in classes for each in one], dtype=object),
@@ -82,11 +84,11 @@ def _classified(response: wire.Message) -> Arrays:
     }
 
 
-def _regressed(response: wire.Message) -> Arrays:
+def _regressed(response: wire.RegressionResponse) -> Arrays:
     return {"values": np.array([one.value for one in response.result.regressions], dtype=np.float32)}
 
 
-def _inferred(response: wire.Message) -> Arrays:
+def _inferred(response: wire.MultiInferenceResponse) -> Arrays:
     arrays: Arrays = {}
     for number, result in enumerate(response.results):
         kind = result.WhichOneof("result")
@@ -100,7 +102,7 @@ def _inferred(response: wire.Message) -> Arrays:
     return arrays
 
 
-_KINDS: dict[str, tuple[str, Callable[[wire.Message], Arrays]]] = {
+_KINDS: dict[str, tuple[str, Callable[[Any], Arrays]]] = {
     "predict_log": ("Predict", _predicted),
     "classify_log": ("Classify", _classified),
     "regress_log": ("Regress", _regressed),

@@ -31,19 +31,19 @@ NETWORK_OPS = frozenset(
 DENIED_OPS = FILE_OPS | PYTHON_OPS | NETWORK_OPS
 
 
-def nodes(graph: wire.Message) -> Iterator[wire.Message]:
+def nodes(graph: wire.GraphDef) -> Iterator[wire.NodeDef]:
     """The nodes of a GraphDef, those in its functions included."""
     yield from graph.node
     for function in graph.library.function:
         yield from function.node_def
 
 
-def opens_files(node: wire.Message) -> bool:
+def opens_files(node: wire.NodeDef) -> bool:
     """Whether `node` reads or writes files as it runs. PrintV2 does if it prints to one."""
     return node.op in FILE_OPS or (node.op == "PrintV2" and node.attr["output_stream"].s.startswith(b"file://"))
 
 
-def reason(node: wire.Message) -> str:
+def reason(node: wire.NodeDef) -> str:
     """Why an op of DENIED_OPS is denied; empty for all others."""
     if opens_files(node):
         return "reads or writes files as it runs"

@@ -67,7 +67,7 @@ def diff(a: Path | str, b: Path | str, *, tag_set: str | None = None) -> Differe
     return Difference(a, b, tuple(sorted(changes, key=lambda change: order.index(change.verdict))))
 
 
-def _tag_set_changes(old: wire.Message, new: wire.Message) -> Iterator[Change]:
+def _tag_set_changes(old: wire.SavedModelIndex, new: wire.SavedModelIndex) -> Iterator[Change]:
     before, after = tag_sets(old), tag_sets(new)
     for tags in before:
         name = ",".join(tags)
@@ -150,7 +150,7 @@ def _covers(wide: Shape | None, narrow: Shape | None) -> bool:
     return all(any_size is None or any_size == size for any_size, size in zip(wide, narrow, strict=True))
 
 
-def _graph_changes(old: wire.Message, new: wire.Message, prefix: str = "") -> Iterator[Change]:
+def _graph_changes(old: wire.MetaGraphIndex, new: wire.MetaGraphIndex, prefix: str = "") -> Iterator[Change]:
     for change in signature_changes(signatures(old), signatures(new)):
         yield Change(change.verdict, prefix + change.where, change.what)
     before, after = set(ops_used(parse_graph(old))), set(ops_used(parse_graph(new)))
@@ -163,7 +163,7 @@ def _graph_changes(old: wire.Message, new: wire.Message, prefix: str = "") -> It
         yield Change("note", f"{prefix}TensorFlow", f"{writers[0]} is now {writers[1]}")
 
 
-def _file_changes(a: Path, b: Path, old: wire.Message, new: wire.Message) -> Iterator[Change]:
+def _file_changes(a: Path, b: Path, old: wire.SavedModelIndex, new: wire.SavedModelIndex) -> Iterator[Change]:
     from tfx_export.savedmodel.checkpoint import read_variables
 
     before, after = ({each.name: each for each in read_variables(folder)} for folder in (a, b))

@@ -17,12 +17,12 @@ class FunctionOption:
     kwargs: Mapping[str, Any]
 
 
-def has_object_graph(meta_graph: wire.Message) -> bool:
+def has_object_graph(meta_graph: wire.MetaGraphIndex) -> bool:
     """Whether TensorFlow 2 wrote the meta graph; TF1 writers store no objects."""
     return bool(meta_graph.object_graph_def)
 
 
-def root_functions(meta_graph: wire.Message, graph: wire.Message) -> dict[str, list[FunctionOption]]:
+def root_functions(meta_graph: wire.MetaGraphIndex, graph: wire.GraphDef) -> dict[str, list[FunctionOption]]:
     """Function name -> its concrete functions, names sorted, options in the order of saved_model_cli.
 
     `meta_graph` is one of `reader.read_index`, `graph` its parsed GraphDef.
@@ -47,7 +47,7 @@ def root_functions(meta_graph: wire.Message, graph: wire.Message) -> dict[str, l
     return found
 
 
-def _option(function: wire.Message, keywords: Sequence[str]) -> FunctionOption:
+def _option(function: wire.SavedConcreteFunction, keywords: Sequence[str]) -> FunctionOption:
     match decode(function.canonicalized_input_signature):
         case (tuple(args), dict(kwargs)):
             return FunctionOption(args, kwargs)

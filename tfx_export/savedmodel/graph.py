@@ -12,7 +12,7 @@ from tfx_export.errors import SavedModelError
 _CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
-def parse_graph(meta_graph: wire.Message) -> wire.Message:
+def parse_graph(meta_graph: wire.MetaGraphIndex) -> wire.GraphDef:
     """The GraphDef of a meta graph read by `reader.read_index`. Raises SavedModelError if it is damaged."""
     try:
         return wire.GraphDef.FromString(meta_graph.graph_def)
@@ -20,7 +20,7 @@ def parse_graph(meta_graph: wire.Message) -> wire.Message:
         raise SavedModelError(f"The graph in the SavedModel file is damaged: {error}") from None
 
 
-def parse_objects(object_graph: bytes) -> wire.Message:
+def parse_objects(object_graph: bytes) -> wire.SavedObjectGraph:
     """The SavedObjectGraph of a TF2 meta graph. Raises SavedModelError if it is damaged."""
     try:
         objects = wire.SavedObjectGraph.FromString(object_graph)
@@ -31,7 +31,7 @@ def parse_objects(object_graph: bytes) -> wire.Message:
     return objects
 
 
-def ops_used(graph: wire.Message) -> list[str]:
+def ops_used(graph: wire.GraphDef) -> list[str]:
     """The ops that `graph` can reach: its nodes and the functions they call by name, sorted."""
     functions = {function.signature.name: function for function in graph.library.function}
     used: set[str] = set()
@@ -46,7 +46,7 @@ def ops_used(graph: wire.Message) -> list[str]:
     return sorted(used - functions.keys())
 
 
-def loaded_names(graph: wire.Message) -> dict[str, str]:
+def loaded_names(graph: wire.GraphDef) -> dict[str, str]:
     """Function name -> the name it has once TensorFlow loaded the library in a fresh process.
 
     TensorFlow numbers functions, and everything it makes for them, as they come: `__inference_predict_223` in the file
@@ -63,13 +63,13 @@ def loaded_names(graph: wire.Message) -> dict[str, str]:
     return names
 
 
-def _output_count(node: wire.Message, functions: Mapping[str, wire.Message]) -> int:
+def _output_count(node: wire.NodeDef, functions: Mapping[str, wire.FunctionDef]) -> int:
     if "_output_shapes" in node.attr:
         return len(node.attr["_output_shapes"].list.shape)
     return len(functions[node.op].signature.output_arg) if node.op in functions else 1
 
 
-def _load_order(graph: wire.Message) -> list[str]:
+def _load_order(graph: wire.GraphDef) -> list[str]:
     """The functions in the order TensorFlow loads them: what is called comes before its callers."""
     names = {function.signature.name for function in graph.library.function}
     gradients = {gradient.registered_op_type: gradient.gradient_func for gradient in graph.library.registered_gradients}
@@ -92,7 +92,7 @@ def _load_order(graph: wire.Message) -> list[str]:
     return order
 
 
-def _called(function: wire.Message, names: set[str], gradients: dict[str, str]) -> set[str]:
+def _called(function: wire.FunctionDef, names: set[str], gradients: dict[str, str]) -> set[str]:
     called: set[str] = set()
     for node in function.node_def:
         gradient = node.attr["_gradient_op_type"].s.decode() if "_gradient_op_type" in node.attr else ""

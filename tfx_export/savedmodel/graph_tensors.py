@@ -10,7 +10,7 @@ from tfx_export.savedmodel.graph import parse_graph
 from tfx_export.savedmodel.signature import Shape, TensorSpec, shape_from_proto
 
 
-def find_tensor(meta_graph: wire.Message, name: str) -> TensorSpec:
+def find_tensor(meta_graph: wire.MetaGraphIndex, name: str) -> TensorSpec:
     """The tensor `name` (`softmax:0`, or `softmax` for its first output) of a meta graph.
 
     Raises SavedModelError if there is no such node or output, or if the op is not described in the file.
@@ -33,10 +33,10 @@ def find_tensor(meta_graph: wire.Message, name: str) -> TensorSpec:
     return TensorSpec(f"{node_name}:{place}", dtype_name(dtypes[place]), _shape(node, place))
 
 
-def _dtypes(node: wire.Message, op: wire.Message) -> Iterator[int]:
+def _dtypes(node: wire.NodeDef, op: wire.OpDef) -> Iterator[int]:
     defaults = {attr.name: attr.default_value for attr in op.attr}
 
-    def value(name: str) -> wire.Message:
+    def value(name: str) -> wire.AttrValue:
         return node.attr[name] if name in node.attr else defaults[name]
 
     for output in op.output_arg:
@@ -47,7 +47,7 @@ def _dtypes(node: wire.Message, op: wire.Message) -> Iterator[int]:
             yield from [dtype] * (value(output.number_attr).i if output.number_attr else 1)
 
 
-def _shape(node: wire.Message, place: int) -> Shape | None:
+def _shape(node: wire.NodeDef, place: int) -> Shape | None:
     shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
     if place < len(shapes):
         return shape_from_proto(shapes[place])

@@ -1,11 +1,15 @@
 """The signatures in the object graph of a TF2 SavedModel: the copy of them that `tf.saved_model.load` goes by."""
 
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, MutableSequence, Sequence
+from typing import TypeAlias
+
+from google.protobuf.internal.containers import MessageMap
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.graph import parse_objects
+
+ObjectReference: TypeAlias = wire.TrackableObjectGraph.TrackableObject.ObjectReference
 
 
 class ObjectSignatures:
@@ -15,7 +19,7 @@ class ObjectSignatures:
         self._graph = parse_objects(object_graph)
         root = self._graph.nodes[0].children if self._graph.nodes else ()
         places = [child.node_id for child in root if child.local_name == "signatures"]
-        self._signatures: Any = self._graph.nodes[places[0]] if places else self._graph.nodes.add()
+        self._signatures = self._graph.nodes[places[0]] if places else self._graph.nodes.add()
 
     def serialize(self) -> bytes:
         return bytes(self._graph.SerializeToString())
@@ -52,7 +56,7 @@ class ObjectSignatures:
         _, function = self._own_function(name)
         _rename_field(function.output_signature.dict_value.fields, old, new, f"output of {name!r}")
 
-    def _child(self, name: str) -> Any:
+    def _child(self, name: str) -> ObjectReference:
         for child in self._signatures.children:
             if child.local_name == name:
                 return child
@@ -62,7 +66,7 @@ class ObjectSignatures:
             hint=f"They know: {', '.join(sorted(child.local_name for child in self._signatures.children)) or '(none)'}",
         )
 
-    def _own_function(self, name: str) -> tuple[Any, Any]:
+    def _own_function(self, name: str) -> tuple[wire.SavedBareConcreteFunction, wire.SavedConcreteFunction]:
         """The bare function of signature `name` and its types; refused if something else is called by it too."""
         bare = self._graph.nodes[self._child(name).node_id].bare_concrete_function
         function = bare.concrete_function_name
@@ -86,13 +90,13 @@ class ObjectSignatures:
         return (*node.function.concrete_functions, node.bare_concrete_function.concrete_function_name)
 
 
-def _rename_in_place(names: Any, old: str, new: str) -> None:
+def _rename_in_place(names: MutableSequence[str], old: str, new: str) -> None:
     for place, name in enumerate(names):
         if name == old:
             names[place] = new
 
 
-def _rename_field(fields: Any, old: str, new: str, what: str) -> None:
+def _rename_field(fields: MessageMap[str, wire.StructuredValue], old: str, new: str, what: str) -> None:
     require_same_order(list(fields), old, new, what)
     value = wire.StructuredValue()
     value.CopyFrom(fields[old])

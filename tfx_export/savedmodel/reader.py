@@ -26,7 +26,7 @@ def saved_model_file(folder: Path) -> Path:
     return folder / (BINARY if (folder / BINARY).is_file() else TEXT)
 
 
-def read_index(folder: Path) -> wire.Message:
+def read_index(folder: Path) -> wire.SavedModelIndex:
     """The `SavedModelIndex` (all but graph and object graph parsed) of the SavedModel in `folder`.
 
     Raises SavedModelError if there is none, or if the file is no SavedModel.
@@ -47,7 +47,7 @@ def read_index(folder: Path) -> wire.Message:
     return index
 
 
-def _parse(folder: Path) -> wire.Message | None:
+def _parse(folder: Path) -> wire.SavedModelIndex | None:
     file = saved_model_file(folder)
     if not file.is_file():
         return None
@@ -57,12 +57,12 @@ def _parse(folder: Path) -> wire.Message | None:
     return wire.SavedModelIndex.FromString(whole.SerializeToString())
 
 
-def tag_sets(index: wire.Message) -> list[list[str]]:
+def tag_sets(index: wire.SavedModelIndex) -> list[list[str]]:
     """The tag set of each meta graph, in the order of the file, tags sorted."""
     return [sorted(meta.meta_info_def.tags) for meta in index.meta_graphs]
 
 
-def find_meta_graph(index: wire.Message, tags: Iterable[str]) -> wire.Message:
+def find_meta_graph(index: wire.SavedModelIndex, tags: Iterable[str]) -> wire.MetaGraphIndex:
     """The meta graph whose tag set is exactly `tags`. Raises SavedModelError naming those that exist."""
     wanted = sorted(set(tags))
     for meta in index.meta_graphs:
@@ -71,7 +71,7 @@ def find_meta_graph(index: wire.Message, tags: Iterable[str]) -> wire.Message:
     raise SavedModelError(f"There is no tag set {','.join(wanted)!r}.", hint=_existing_tag_sets(index))
 
 
-def choose_meta_graph(index: wire.Message, tag_set: str | None) -> wire.Message:
+def choose_meta_graph(index: wire.SavedModelIndex, tag_set: str | None) -> wire.MetaGraphIndex:
     """The meta graph of `tag_set` ("serve,gpu"), or the only one if `tag_set` is None. Raises SavedModelError."""
     if tag_set is not None:
         return find_meta_graph(index, filter(None, (tag.strip() for tag in tag_set.split(","))))
@@ -80,7 +80,7 @@ def choose_meta_graph(index: wire.Message, tag_set: str | None) -> wire.Message:
     return index.meta_graphs[0]
 
 
-def find_signature(meta_graph: wire.Message, name: str) -> wire.Message:
+def find_signature(meta_graph: wire.MetaGraphIndex, name: str) -> wire.SignatureDef:
     """The SignatureDef `name` of a meta graph. Raises SavedModelError naming those that exist."""
     if name not in meta_graph.signature_def:
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
@@ -93,7 +93,7 @@ def find_signature(meta_graph: wire.Message, name: str) -> wire.Message:
     return meta_graph.signature_def[name]
 
 
-def narrow(index: wire.Message, tag_set: str | None, signature: str | None) -> wire.Message:
+def narrow(index: wire.SavedModelIndex, tag_set: str | None, signature: str | None) -> wire.SavedModelIndex:
     """A copy of `index` with one meta graph and, if `signature` is given, that signature alone."""
     meta_graph = choose_meta_graph(index, tag_set)
     narrowed = wire.SavedModelIndex(meta_graphs=[meta_graph])
@@ -104,7 +104,7 @@ def narrow(index: wire.Message, tag_set: str | None, signature: str | None) -> w
     return narrowed
 
 
-def signatures(meta_graph: wire.Message) -> dict[str, Signature]:
+def signatures(meta_graph: wire.MetaGraphIndex) -> dict[str, Signature]:
     """The signatures of a meta graph by name, sorted."""
     return {
         name: Signature.from_proto(name, meta_graph.signature_def[name]) for name in sorted(meta_graph.signature_def)
@@ -116,7 +116,7 @@ def read_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str,
     return signatures(find_meta_graph(read_index(folder), tags))
 
 
-def _existing_tag_sets(index: wire.Message) -> str:
+def _existing_tag_sets(index: wire.SavedModelIndex) -> str:
     existing = [",".join(tags) for tags in tag_sets(index)]
     return f"Tag sets: {'; '.join(name or '(none)' for name in existing)}" + (
         f"\nType: --tag_set {existing[0] or repr('')}" if existing else ""

@@ -19,7 +19,9 @@ from tfx_export.wire.tfrecord import frame, read_records
 _STALE = ("fingerprint.pb", export_record.TFLITE)
 
 
-def rewrite_copy(folder: Path, index: wire.Message, requests: warmup_requests.RequestRenames, out: Path) -> None:
+def rewrite_copy(
+    folder: Path, index: wire.SavedModelIndex, requests: warmup_requests.RequestRenames, out: Path
+) -> None:
     """Copy the SavedModel in `folder` to `out`, with `index` as its SavedModel file and `requests` applied."""
     if out.exists():
         raise PublishError(f"{out} exists already.", hint="Choose another --out, or edit --in-place.")
@@ -32,7 +34,7 @@ def rewrite_copy(folder: Path, index: wire.Message, requests: warmup_requests.Re
             publish(staged, out.name)
 
 
-def rewrite_in_place(folder: Path, index: wire.Message, requests: warmup_requests.RequestRenames) -> None:
+def rewrite_in_place(folder: Path, index: wire.SavedModelIndex, requests: warmup_requests.RequestRenames) -> None:
     """Make `index` the SavedModel file in `folder`.
 
     What would no longer fit it is taken away first and written anew last, so that every state in between is a whole
@@ -51,14 +53,14 @@ def rewrite_in_place(folder: Path, index: wire.Message, requests: warmup_request
             _replace(folder / warmup_requests.WARMUP_FILE, b"".join(map(frame, warmups)))
 
 
-def _serialized(index: wire.Message, name: str) -> bytes:
-    data: bytes = index.SerializeToString()
+def _serialized(index: wire.SavedModelIndex, name: str) -> bytes:
+    data = index.SerializeToString()
     if name == BINARY:
         return data
     return text_format.MessageToString(wire.SavedModel.FromString(data), descriptor_pool=wire.POOL).encode()
 
 
-def _translated(folder: Path, index: wire.Message, requests: warmup_requests.RequestRenames) -> list[bytes]:
+def _translated(folder: Path, index: wire.SavedModelIndex, requests: warmup_requests.RequestRenames) -> list[bytes]:
     path = folder / warmup_requests.WARMUP_FILE
     if not path.is_file():
         return []

@@ -10,21 +10,21 @@ from tfx_export.savedmodel.graph import ops_used, parse_graph
 from tfx_export.savedmodel.structured_value import TensorType
 
 
-def list_tag_sets(index: wire.Message) -> Iterator[str]:
+def list_tag_sets(index: wire.SavedModelIndex) -> Iterator[str]:
     """The tag sets of a SavedModel."""
     yield "The given SavedModel contains the following tag-sets:"
     for tags in sorted(list(meta.meta_info_def.tags) for meta in index.meta_graphs):
         yield repr(", ".join(sorted(tags)))
 
 
-def list_signature_keys(meta_graph: wire.Message) -> Iterator[str]:
+def list_signature_keys(meta_graph: wire.MetaGraphIndex) -> Iterator[str]:
     """The names of the signatures of a meta graph."""
     yield "The given SavedModel MetaGraphDef contains SignatureDefs with the following keys:"
     for name in sorted(meta_graph.signature_def):
         yield f'SignatureDef key: "{name}"'
 
 
-def list_signature(signature: wire.Message, indent: str = "") -> Iterator[str]:
+def list_signature(signature: wire.SignatureDef, indent: str = "") -> Iterator[str]:
     """Inputs, outputs and method of one SignatureDef."""
     for title, key, tensors in (("input", "inputs", signature.inputs), ("output", "outputs", signature.outputs)):
         yield f"{indent}The given SavedModel SignatureDef contains the following {title}(s):"
@@ -34,14 +34,14 @@ def list_signature(signature: wire.Message, indent: str = "") -> Iterator[str]:
     yield f"{indent}Method name is: {signature.method_name}"
 
 
-def list_ops(meta_graph: wire.Message, graph: wire.Message) -> Iterator[str]:
+def list_ops(meta_graph: wire.MetaGraphIndex, graph: wire.GraphDef) -> Iterator[str]:
     """The ops of a meta graph. Sorted; saved_model_cli prints a set in an order that changes from run to run."""
     ops = ", ".join(map(repr, ops_used(graph)))
     tags = list(meta_graph.meta_info_def.tags)
     yield f"The MetaGraph with tag set {tags} contains the following ops: {{{ops}}}"
 
 
-def list_all(index: wire.Message) -> Iterator[str]:
+def list_all(index: wire.SavedModelIndex) -> Iterator[str]:
     """Everything: signatures and ops of every meta graph, then the functions of the object graph."""
     functions: list[dict[str, list[FunctionOption]]] = []
     for meta_graph in sorted(index.meta_graphs, key=lambda meta: list(meta.meta_info_def.tags)):
@@ -78,7 +78,7 @@ def list_functions(functions: Mapping[str, Sequence[FunctionOption]]) -> Iterato
                 yield f"          {keyword}"
 
 
-def _list_tensor(info: wire.Message, indent: str) -> Iterator[str]:
+def _list_tensor(info: wire.TensorInfo, indent: str) -> Iterator[str]:
     dims = ", ".join(str(dim.size) for dim in info.tensor_shape.dim)
     shape = "unknown_rank" if info.tensor_shape.unknown_rank else f"({dims})"
     yield f"{indent}    dtype: {dtype_name(info.dtype)}"

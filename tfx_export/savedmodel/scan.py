@@ -70,7 +70,7 @@ def scan(folder: Path | str, *, tag_set: str | None = None, denied_ops: Collecti
     return ScanReport(tuple(dict.fromkeys(found)), count, len(variables))
 
 
-def _look_at(node: wire.Message, tags: str, denied_ops: Collection[str] | None) -> Iterator[Finding]:
+def _look_at(node: wire.NodeDef, tags: str, denied_ops: Collection[str] | None) -> Iterator[Finding]:
     where = f"{node.op} in node {node.name!r} of the tag set {tags!r}"
     if denied_ops is None:
         if why := reason(node):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
@@ -17,7 +17,7 @@ DEFAULT_SIGNATURE = "serving_default"
 Shape = tuple[int | None, ...]
 
 
-def shape_from_proto(proto: wire.Message) -> Shape | None:
+def shape_from_proto(proto: wire.TensorShapeProto) -> Shape | None:
     """A TensorShapeProto as a Shape, None if the rank is unknown."""
     return None if proto.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
 
@@ -43,7 +43,7 @@ class TensorSpec:
         return f"{self.dtype} {shape_text(self.shape)}"
 
     @classmethod
-    def from_proto(cls, info: wire.Message) -> "TensorSpec":
+    def from_proto(cls, info: wire.TensorInfo) -> "TensorSpec":
         """From a TensorInfo."""
         dims = shape_from_proto(info.tensor_shape)
         dtype = dtype_name(info.dtype)
@@ -55,7 +55,7 @@ class TensorSpec:
             case _:
                 return cls(info.name, dtype, dims)
 
-    def to_proto(self) -> wire.Message:
+    def to_proto(self) -> wire.TensorInfo:
         """As a TensorInfo. Only a dense tensor is wholly described here."""
         info = wire.TensorInfo(name=self.tensor, dtype=dtype_number(self.dtype))
         if self.shape is None:
@@ -75,11 +75,11 @@ class Signature:
     method: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
-    # Inputs a client may leave out, as TensorProtos.
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    # Inputs a client may leave out.
+    defaults: Mapping[str, wire.TensorProto] = field(default_factory=dict)
 
     @classmethod
-    def from_proto(cls, name: str, proto: wire.Message) -> "Signature":
+    def from_proto(cls, name: str, proto: wire.SignatureDef) -> "Signature":
         return cls(
             name,
             proto.method_name,
@@ -88,7 +88,7 @@ class Signature:
             dict(proto.defaults),
         )
 
-    def to_proto(self) -> wire.Message:
+    def to_proto(self) -> wire.SignatureDef:
         proto = wire.SignatureDef(method_name=self.method)
         for key, spec in self.inputs.items():
             proto.inputs[key].CopyFrom(spec.to_proto())

@@ -4,8 +4,12 @@ A TF2 SavedModel holds its signatures twice: SignatureDefs, which sessions and s
 `tf.saved_model.load` reads. Every edit changes both, or is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
+
+from google.protobuf.internal.containers import MessageMap
+from google.protobuf.message import Message
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError, SpecError
@@ -16,6 +20,8 @@ from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read
 from tfx_export.savedmodel.save_edited import rewrite_copy, rewrite_in_place
 from tfx_export.savedmodel.serving_methods import check_serving_method, full_method_name
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
+
+Entry = TypeVar("Entry", bound=Message)
 
 
 class SignatureEditor:
@@ -151,7 +157,7 @@ class SignatureEditor:
         """Replace the SavedModel file in one step. Raises PublishError if the file system refuses."""
         rewrite_in_place(self.folder, self._finished(), self._requests)
 
-    def _finished(self) -> wire.Message:
+    def _finished(self) -> wire.SavedModelIndex:
         if self._objects:
             self._meta_graph.object_graph_def = self._objects.serialize()
         return self._index
@@ -172,14 +178,16 @@ class SignatureEditor:
         if name.startswith("__"):
             raise SpecError(f"{name!r} is no signature of yours: TensorFlow runs it when it loads the model.")
 
-    def _require_renamable(self, kind: str, name: str, tensors: wire.Message, old: str, new: str) -> None:
+    def _require_renamable(
+        self, kind: str, name: str, tensors: Mapping[str, wire.TensorInfo], old: str, new: str
+    ) -> None:
         self._require_no_initializer(name)
         if old not in tensors:
             raise self._unknown(kind, name, old, tensors)
         if not new or new in tensors:
             raise SpecError(f"Signature {name!r} has an {kind} {new!r} already." if new else f"An {kind} needs a name.")
 
-    def _unknown(self, kind: str, name: str, key: str, tensors: wire.Message) -> SavedModelError:
+    def _unknown(self, kind: str, name: str, key: str, tensors: Iterable[str]) -> SavedModelError:
         return SavedModelError(
             f"Signature {name!r} has no {kind} {key!r}.", hint=f"{kind.capitalize()}s: {', '.join(sorted(tensors))}"
         )
@@ -188,6 +196,6 @@ class SignatureEditor:
         return sorted(name for name in self._signatures if not name.startswith("__"))
 
 
-def _rename(entries: wire.Message, old: str, new: str) -> None:
+def _rename(entries: MessageMap[str, Entry], old: str, new: str) -> None:
     entries[new].CopyFrom(entries[old])
     del entries[old]

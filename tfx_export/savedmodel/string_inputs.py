@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
+from tfx_export import wire
 from tfx_export.savedmodel import reader, tensor
 from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
 from tfx_export.savedmodel.graph import parse_graph
@@ -12,6 +13,9 @@ from tfx_export.savedmodel.signature import Shape
 
 _DECODERS = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg"}
 _PARSERS = {"ParseExampleV2", "ParseExample", "ParseSingleExample"}
+
+# The nodes of one graph or function, by name.
+Scope: TypeAlias = dict[str, wire.NodeDef]
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class StringInputs:
 
     def __init__(self, folder: Path, tags: list[str]) -> None:
         self._folder, self._tags = folder, tags
-        self._graph: Any = None
+        self._graph: wire.GraphDef | None = None
 
     def of(self, name: str) -> StringInput:
         """How the graph reads the input tensor `name` (`serving_default_inputs:0`)."""
@@ -59,17 +63,17 @@ class StringInputs:
         arrays = [tensor.decode(constant) for constant in constants]
         return tuple(number for array in arrays if array.dtype.kind == "i" for number in array.ravel()[:500].tolist())
 
-    def _graph_def(self) -> Any:
+    def _graph_def(self) -> wire.GraphDef:
         if self._graph is None:
             meta = reader.find_meta_graph(reader.read_index(self._folder), self._tags)
             self._graph = parse_graph(meta)
         return self._graph
 
-    def _reached(self, graph: Any, start: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    def _reached(self, graph: wire.GraphDef, start: str) -> Iterator[tuple[wire.NodeDef, Scope]]:
         """The nodes that `start` flows into, each with its scope; of a function it is given to, all nodes."""
         main = {node.name: node for node in graph.node}
         functions = {function.signature.name: function for function in graph.library.function}
-        consumers: dict[str, list[Any]] = {}
+        consumers: dict[str, list[wire.NodeDef]] = {}
         for node in graph.node:
             for name in node.input:
                 consumers.setdefault(name.lstrip("^").partition(":")[0], []).append(node)
@@ -83,7 +87,7 @@ class StringInputs:
                     yield node, main
                     yield from _inside(node, functions, seen_functions)
 
-    def _words(self, graph: Any) -> tuple[bytes, ...]:
+    def _words(self, graph: wire.GraphDef) -> tuple[bytes, ...]:
         words: dict[bytes, None] = {}
         for asset in sorted((self._folder / "assets").glob("*")):
             words |= dict.fromkeys(asset.read_bytes().splitlines()[:500])
@@ -96,7 +100,9 @@ class StringInputs:
         return tuple(word for word in words if 0 < len(word) <= 64)
 
 
-def _inside(node: Any, functions: dict[str, Any], seen: set[str]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _inside(
+    node: wire.NodeDef, functions: dict[str, wire.FunctionDef], seen: set[str]
+) -> Iterator[tuple[wire.NodeDef, Scope]]:
     for attribute in node.attr.values():
         for name in [attribute.func.name, *(function.name for function in attribute.list.func)]:
             if name in functions and name not in seen:
@@ -107,7 +113,7 @@ def _inside(node: Any, functions: dict[str, Any], seen: set[str]) -> Iterator[tu
                     yield from _inside(inner, functions, seen)
 
 
-def _features(node: Any, scope: dict[str, Any]) -> dict[str, Feature]:
+def _features(node: wire.NodeDef, scope: Scope) -> dict[str, Feature]:
     """The features a parsing node asks for. Its three versions name them in three ways."""
 
     def strings(name: str) -> list[str]:

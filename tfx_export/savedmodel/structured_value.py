@@ -29,7 +29,7 @@ class TensorShape:
     dims: Shape | None
 
     @classmethod
-    def from_proto(cls, proto: wire.Message) -> "TensorShape":
+    def from_proto(cls, proto: wire.TensorShapeProto) -> "TensorShape":
         return cls(shape_from_proto(proto))
 
     def __str__(self) -> str:
@@ -63,17 +63,17 @@ class CompositeType:
         return f"{self.class_name}{self.state!r}"
 
 
-def _tensor_type(proto: wire.Message) -> TensorType:
+def _tensor_type(proto: wire.TensorSpecProto | wire.BoundedTensorSpecProto) -> TensorType:
     class_name = proto.DESCRIPTOR.name.removesuffix("Proto")
     return TensorType(TensorShape.from_proto(proto.shape), DType(proto.dtype), proto.name or None, class_name)
 
 
-def _composite(proto: wire.Message) -> CompositeType:
+def _composite(proto: wire.TypeSpecProto) -> CompositeType:
     # A registered name is qualified with its package ("keras.KerasTensorSpec"): the class is the last part.
     return CompositeType(proto.type_spec_class_name.rpartition(".")[2], decode(proto.type_state))
 
 
-def _named_tuple(proto: wire.Message) -> Any:
+def _named_tuple(proto: wire.NamedTupleValue) -> Any:
     fields = [pair.key for pair in proto.values]
     values = [decode(pair.value) for pair in proto.values]
     try:
@@ -97,7 +97,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def decode(value: wire.Message) -> Any:
+def decode(value: wire.StructuredValue) -> Any:
     """The Python value of a StructuredValue; None if it holds nothing. Numbers and strings are themselves."""
     kind = value.WhichOneof("kind")
     if kind is None:

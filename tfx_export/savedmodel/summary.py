@@ -58,7 +58,7 @@ def show(folder: Path | str) -> SavedModelSummary:
     return summarize(folder, read_index(folder))
 
 
-def summarize(folder: Path, index: wire.Message) -> SavedModelSummary:
+def summarize(folder: Path, index: wire.SavedModelIndex) -> SavedModelSummary:
     """The summary of `index`, which `reader.read_index` read from `folder`."""
     return SavedModelSummary(
         folder=folder,

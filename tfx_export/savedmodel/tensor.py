@@ -4,8 +4,10 @@ Strings are object arrays of bytes; bfloat16 is ml_dtypes'. A quantised dtype is
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +76,7 @@ _LAYOUTS = _layouts()
 _CONTENT_TAG = _tag("tensor_content")
 
 
-def decode(proto: wire.Message, *, max_elements: int = MAX_ELEMENTS) -> Array:
+def decode(proto: wire.TensorProto, *, max_elements: int = MAX_ELEMENTS) -> Array:
     """The array in a TensorProto, shape and dtype as declared; never a view of the message.
 
     Fewer values than the shape asks for: the last one is repeated, none at all means zeros. Surplus values, and values
@@ -101,7 +103,7 @@ def decode(proto: wire.Message, *, max_elements: int = MAX_ELEMENTS) -> Array:
         raise ValueError(f"shape {list(shape)} is too large") from None
 
 
-def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.Message:
+def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.TensorProto:
     """`array` as a TensorProto. As `serialize`."""
     return wire.TensorProto.FromString(serialize(array, as_content=as_content, dtype=dtype))
 
@@ -161,7 +163,7 @@ def _field(tag: bytes, content: bytes) -> bytes:
     return b"".join((tag, encode_varint(len(content)), content))
 
 
-def _shape(proto: wire.Message) -> tuple[int, ...]:
+def _shape(proto: wire.TensorShapeProto) -> tuple[int, ...]:
     if proto.unknown_rank:
         raise ValueError("the shape is unknown")
     shape = tuple([dim.size for dim in proto.dim])
@@ -172,7 +174,7 @@ def _shape(proto: wire.Message) -> tuple[int, ...]:
     return shape
 
 
-def _values(field: wire.Message, layout: _Layout) -> Array:
+def _values(field: Sequence[Any], layout: _Layout) -> Array:
     """All values of a repeated field, as the dtype of the tensor."""
     if layout.field == "string_val":
         strings = np.empty(len(field), np.object_)

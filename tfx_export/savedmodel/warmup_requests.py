@@ -12,7 +12,7 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
 # A change of the request of one signature: the ModelSpec that names it, the request.
-_Change = Callable[[wire.Message, wire.Message], None]
+_Change = Callable[[wire.ModelSpec, wire.LoggedRequest], None]
 
 
 class RequestRenames:
@@ -22,13 +22,13 @@ class RequestRenames:
         self._changes: list[tuple[str, _Change]] = []
 
     def rename_signature(self, old: str, new: str) -> None:
-        def change(spec: wire.Message, _: wire.Message) -> None:
+        def change(spec: wire.ModelSpec, _: wire.LoggedRequest) -> None:
             spec.signature_name = new
 
         self._changes.append((old, change))
 
     def rename_input(self, signature: str, old: str, new: str) -> None:
-        def change(_: wire.Message, request: wire.Message) -> None:
+        def change(_: wire.ModelSpec, request: wire.LoggedRequest) -> None:
             if isinstance(request, wire.PredictRequest) and old in request.inputs:
                 request.inputs[new].CopyFrom(request.inputs[old])
                 del request.inputs[old]
@@ -36,7 +36,7 @@ class RequestRenames:
         self._changes.append((signature, change))
 
     def rename_output(self, signature: str, old: str, new: str) -> None:
-        def change(_: wire.Message, request: wire.Message) -> None:
+        def change(_: wire.ModelSpec, request: wire.LoggedRequest) -> None:
             if isinstance(request, wire.PredictRequest):
                 request.output_filter[:] = [new if name == old else name for name in request.output_filter]
 
@@ -55,7 +55,7 @@ class RequestRenames:
                 yield log.SerializeToString()
 
 
-def _parts(log: wire.Message) -> Iterator[tuple[wire.Message, wire.Message]]:
+def _parts(log: wire.PredictionLog) -> Iterator[tuple[wire.ModelSpec, wire.LoggedRequest]]:
     kind = log.WhichOneof("log_type")
     if kind is None:
         return
@@ -67,11 +67,11 @@ def _parts(log: wire.Message) -> Iterator[tuple[wire.Message, wire.Message]]:
         yield request.model_spec, request
 
 
-def _name(spec: wire.Message) -> str:
+def _name(spec: wire.ModelSpec) -> str:
     return spec.signature_name or DEFAULT_SIGNATURE
 
 
-def _fits(request: wire.Message, signature: Signature | None) -> bool:
+def _fits(request: wire.LoggedRequest, signature: Signature | None) -> bool:
     if signature is None:
         return False
     if not isinstance(request, wire.PredictRequest):

@@ -7,7 +7,9 @@ from google.protobuf import message
 
 from tfx_export.wire.messages import (
     AssetFileDef as AssetFileDef,
+    AttrValue as AttrValue,
     BatchingParameters as BatchingParameters,
+    BoundedTensorSpecProto as BoundedTensorSpecProto,
     BundleEntryProto as BundleEntryProto,
     BundleHeaderProto as BundleHeaderProto,
     BytesList as BytesList,
@@ -27,6 +29,7 @@ from tfx_export.wire.messages import (
     Features as Features,
     FileSystemStoragePathSourceConfig as FileSystemStoragePathSourceConfig,
     FloatList as FloatList,
+    FunctionDef as FunctionDef,
     GetModelMetadataRequest as GetModelMetadataRequest,
     GetModelMetadataResponse as GetModelMetadataResponse,
     GetModelStatusRequest as GetModelStatusRequest,
@@ -53,8 +56,11 @@ from tfx_export.wire.messages import (
     MultiInferenceLog as MultiInferenceLog,
     MultiInferenceRequest as MultiInferenceRequest,
     MultiInferenceResponse as MultiInferenceResponse,
+    NamedTupleValue as NamedTupleValue,
     NodeDef as NodeDef,
+    OpDef as OpDef,
     OpList as OpList,
+    PairValue as PairValue,
     PerTaskSamplingConfig as PerTaskSamplingConfig,
     PlatformConfig as PlatformConfig,
     PlatformConfigMap as PlatformConfigMap,
@@ -75,8 +81,12 @@ from tfx_export.wire.messages import (
     ReloadConfigRequest as ReloadConfigRequest,
     ReloadConfigResponse as ReloadConfigResponse,
     SamplingConfig as SamplingConfig,
+    SavedBareConcreteFunction as SavedBareConcreteFunction,
+    SavedConcreteFunction as SavedConcreteFunction,
+    SavedFunction as SavedFunction,
     SavedModel as SavedModel,
     SavedModelIndex as SavedModelIndex,
+    SavedObject as SavedObject,
     SavedObjectGraph as SavedObjectGraph,
     SaverDef as SaverDef,
     SequenceExample as SequenceExample,
@@ -88,10 +98,15 @@ from tfx_export.wire.messages import (
     TensorInfo as TensorInfo,
     TensorProto as TensorProto,
     TensorShapeProto as TensorShapeProto,
+    TensorSpecProto as TensorSpecProto,
     TrackableObjectGraph as TrackableObjectGraph,
+    TypeSpecProto as TypeSpecProto,
     VariableDef as VariableDef,
 )
 from tfx_export.wire.pool import POOL as POOL, message_class, parse_text as parse_text
+
+# A request that a PredictionLog holds, streams apart.
+LoggedRequest: TypeAlias = PredictRequest | ClassificationRequest | RegressionRequest | MultiInferenceRequest
 
 Message: TypeAlias = Any
 MessageClass: TypeAlias = Any
