@@ -1,4 +1,4 @@
-"""A TF1 segmentation network: train, export its checkpoint as text in two versions, serve, ask, draw.
+"""Trains a TF1 segmentation network, exports two versions as text, serves them and draws a mask.
 
 python run.py [--steps 200]
 """
@@ -12,17 +12,17 @@ sys.path.append(str(HERE.parent))
 
 from walkthrough import Walkthrough
 
-ENDS = [
+INPUTS_AND_OUTPUTS = [
     *("--input", "images=images:0", "--input", "height=height:0", "--input", "width=width:0"),
     *("--output", "segmentation_map=segmentation_map:0"),
 ]
 
 
-def story(walk: Walkthrough, steps: int) -> None:
+def run_example(walk: Walkthrough, steps: int) -> None:
     walk.run("python", "../train.py", ".", str(steps))
     for version in ("1", "2"):
-        words = ("tfx-export", "session", "checkpoint/model.ckpt.meta", "--out", "models/deeplab", "--version", version)
-        walk.run(*words, *ENDS, "--as-text")
+        export = ("tfx-export", "session", "checkpoint/model.ckpt.meta", "--out", "models/deeplab")
+        walk.run(*export, "--version", version, *INPUTS_AND_OUTPUTS, "--as-text")
     walk.run("tfx-export", "show", "--dir", "models/deeplab")
     with walk.serving("models/deeplab") as server:
         server.wait_for({"2": "AVAILABLE"})
@@ -31,6 +31,6 @@ def story(walk: Walkthrough, steps: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=200, help="steps of training")
+    parser.add_argument("--steps", type=int, default=200, help="number of training steps")
     given = parser.parse_args()
-    Walkthrough(HERE).main(lambda walk: story(walk, given.steps))
+    Walkthrough(HERE).main(lambda walk: run_example(walk, given.steps))

@@ -1,8 +1,8 @@
-"""A small segmentation network in a TF1 session: discs and squares on a noisy ground.
+"""Trains a small segmentation network in a TF1 session on images of discs and squares with a noisy background.
 
     python train.py FOLDER [STEPS]
 
-writes FOLDER/checkpoint/ and FOLDER/scene.npy (an image the training never saw, uint8 [height, width, 3]).
+Writes FOLDER/checkpoint/ and FOLDER/scene.npy, an image that was not used for training, uint8 [height, width, 3].
 """
 
 import sys
@@ -11,42 +11,42 @@ from typing import Any
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import numpy as np
 import tensorflow as tf
 
 v1 = tf.compat.v1
 
-CLASSES = 3  # ground, disc, square
+CLASSES = 3  # background, disc, square
 SIZE = 64
 
 
 def scene(rng: np.random.Generator, size: int = SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """An image, uint8 [size, size, 3], and the class of each of its pixels, int32 [size, size]."""
+    """Returns an image, uint8 [size, size, 3], and the class of each pixel, int32 [size, size]."""
     rows, columns = np.mgrid[:size, :size]
     image = rng.integers(0, 90, (size, size, 3))
     classes = np.zeros((size, size), np.int32)
-    for kind, colour in ((1, (220, 80, 60)), (2, (70, 120, 230))):
+    for kind, color in ((1, (220, 80, 60)), (2, (70, 120, 230))):
         radius = int(rng.integers(size // 10, size // 5))
         row, column = rng.integers(radius, size - radius, 2)
-        apart = np.abs(rows - row), np.abs(columns - column)
-        inside = np.hypot(*apart) < radius if kind == 1 else np.maximum(*apart) < radius
+        distance = np.abs(rows - row), np.abs(columns - column)
+        inside = np.hypot(*distance) < radius if kind == 1 else np.maximum(*distance) < radius
         classes[inside] = kind
-        image[inside] = np.clip(np.array(colour) + rng.integers(-40, 40, (int(inside.sum()), 3)), 0, 255)
+        image[inside] = np.clip(np.array(color) + rng.integers(-40, 40, (int(inside.sum()), 3)), 0, 255)
     return image.astype(np.uint8), classes
 
 
 def network(images: Any, height: Any, width: Any) -> tuple[Any, Any]:
-    """Scores of each class at a quarter of the resolution, and the map of the best at [height, width]."""
+    """Returns class scores at a quarter of the resolution, and the best class per pixel at [height, width]."""
     hidden = tf.cast(images, tf.float32) / 127.5 - 1
     for layer, (channels, stride) in enumerate([(16, 2), (32, 2), (32, 1)]):
         with v1.variable_scope(f"layer{layer}"):
             kernel = v1.get_variable("kernel", [3, 3, hidden.shape[-1], channels])
             hidden = tf.nn.relu(tf.nn.conv2d(hidden, kernel, stride, "SAME"))
     scores = tf.nn.conv2d(hidden, v1.get_variable("head", [1, 1, 32, CLASSES]), 1, "SAME")
-    whole = tf.image.resize(scores, tf.stack([height, width]))
-    return scores, tf.argmax(whole, 3, name="segmentation_map")
+    resized = tf.image.resize(scores, tf.stack([height, width]))
+    return scores, tf.argmax(resized, 3, name="segmentation_map")
 
 
 def train(folder: Path, steps: int) -> None:
@@ -67,7 +67,7 @@ def train(folder: Path, steps: int) -> None:
             session.run(step, {images: [image for image, _ in batch], classes: [truth for _, truth in batch]})
         image, truth = scene(rng, 3 * SIZE)
         found = session.run(best, {images: [image], height: 3 * SIZE, width: 3 * SIZE})[0]
-        print(f"trained {steps} steps: {(found == truth).mean():.1%} of the pixels of a new scene are right")
+        print(f"trained {steps} steps: {(found == truth).mean():.1%} of the pixels of a new scene are correct")
         v1.train.Saver().save(session, str(folder / "checkpoint" / "model.ckpt"))
     np.save(folder / "scene.npy", image)
 

@@ -1,6 +1,6 @@
-"""The whole way, as a user would type it: train, export, show, serve, ask, stop. Needs no arguments.
+"""Trains a digit classifier, exports, shows and serves it, sends requests and stops. Needs no arguments.
 
-Version 2 is published while version 1 is being served, so that the last status shows one version gone and one serving.
+Version 2 is published while version 1 is served, so the last status shows version 1 unloaded and version 2 available.
 """
 
 import sys
@@ -12,7 +12,7 @@ sys.path.append(str(HERE.parent))
 from walkthrough import Walkthrough
 
 
-def story(walk: Walkthrough) -> None:
+def run_example(walk: Walkthrough) -> None:
     walk.run("python", "../train.py", ".")
     walk.run("tfx-export", "keras", "digits.h5", "--out", "models/digits", "--version", "1")
     with walk.serving("models/digits") as server:
@@ -20,11 +20,11 @@ def story(walk: Walkthrough) -> None:
         walk.run("tfx-export", "keras", "digits.keras", "--out", "models/digits", "--version", "2")
         walk.run("tfx-export", "show", "--dir", "models/digits/2", "--all")
         server.wait_for({"2": "AVAILABLE", "1": "END"})
-        walk.run("python", "../ask.py", ".", str(server.grpc), str(server.rest))
+        walk.run("python", "../client.py", ".", str(server.grpc), str(server.rest))
         print()
         for version, state in server.states().items():
             print(f"version {version}: {state}")
 
 
 if __name__ == "__main__":
-    Walkthrough(HERE).main(story)
+    Walkthrough(HERE).main(run_example)

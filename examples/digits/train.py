@@ -1,8 +1,8 @@
-"""Train a small Keras classifier on scikit-learn's handwritten digits and save it as .h5 and .keras.
+"""Trains a small Keras classifier on scikit-learn's handwritten digits and saves it as .h5 and .keras.
 
     python train.py FOLDER
 
-writes FOLDER/digits.h5, FOLDER/digits.keras and FOLDER/held_out.npz: 300 digits the training never saw
+Writes FOLDER/digits.h5, FOLDER/digits.keras and FOLDER/held_out.npz: 300 digits that were not used for training
 (`image` float32 [300, 8, 8] with values 0-16, `label` int64 [300]).
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import keras
 import numpy as np

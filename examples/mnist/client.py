@@ -1,4 +1,4 @@
-"""Send test images to a served MNIST model, one at a time and several in flight, and count the errors.
+"""Sends test images to a served MNIST model, several concurrently, and prints the error rate.
 
 python client.py HOST:PORT test.npz [NUMBER]
 """
@@ -11,26 +11,26 @@ import numpy as np
 
 from tfx_export.client import AsyncClient, Model
 
-IN_FLIGHT = 16
+CONCURRENCY = 16
 PREDICT = Model("mnist", signature="predict_images")
 
 
 async def error_rates(target: str, images: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The share of wrong answers of `predict_images`, and of `serving_default` asked with tf.Examples."""
-    gate = asyncio.Semaphore(IN_FLIGHT)
+    """Returns the share of wrong results of `predict_images`, and of `serving_default` with tf.Examples."""
+    limit = asyncio.Semaphore(CONCURRENCY)
     async with AsyncClient(target) as client:
 
-        async def predicted(image: np.ndarray) -> int:
-            async with gate:
+        async def predict(image: np.ndarray) -> int:
+            async with limit:
                 return int((await client.predict(PREDICT, {"images": image[None]}))["scores"].argmax())
 
-        async def classified(image: np.ndarray) -> int:
-            async with gate:
+        async def classify(image: np.ndarray) -> int:
+            async with limit:
                 ((best, _), *_) = (await client.classify("mnist", [{"x": image}]))[0]
                 return int(best)
 
-        by_tensor = np.array(await asyncio.gather(*map(predicted, images)))
-        by_example = np.array(await asyncio.gather(*map(classified, images)))
+        by_tensor = np.array(await asyncio.gather(*map(predict, images)))
+        by_example = np.array(await asyncio.gather(*map(classify, images)))
     return float((by_tensor != labels).mean()), float((by_example != labels).mean())
 
 
@@ -38,6 +38,6 @@ if __name__ == "__main__":
     with np.load(Path(sys.argv[2])) as file:
         number = int(sys.argv[3]) if len(sys.argv) > 3 else 1000
         images, labels = file["images"][:number], file["labels"][:number]
-    predict, classify = asyncio.run(error_rates(sys.argv[1], images, labels))
-    print(f"Inference error rate: {predict:.2%}")
-    print(f"Inference error rate of Classify: {classify:.2%}")
+    predict_errors, classify_errors = asyncio.run(error_rates(sys.argv[1], images, labels))
+    print(f"Inference error rate: {predict_errors:.2%}")
+    print(f"Inference error rate of Classify: {classify_errors:.2%}")

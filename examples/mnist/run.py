@@ -1,4 +1,4 @@
-"""MNIST from a TF1 session to answers: train, export twice (in Python, on the command line), serve, ask, stop.
+"""Trains MNIST in a TF1 session, exports it in Python and on the command line, serves it and sends test images.
 
 python run.py [--data FOLDER] [--images 1000]
 """
@@ -13,7 +13,7 @@ sys.path.append(str(HERE.parent))
 from walkthrough import Walkthrough
 
 
-def story(walk: Walkthrough, data: Path | None, images: int) -> None:
+def run_example(walk: Walkthrough, data: Path | None, images: int) -> None:
     walk.run("python", "../train.py", ".", *([str(data.resolve())] if data else []))
     walk.run(
         *("tfx-export", "session", "checkpoint/model.ckpt", "--out", "models/mnist", "--version", "2"),
@@ -27,7 +27,7 @@ def story(walk: Walkthrough, data: Path | None, images: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder of MNIST's idx files, or of mnist.npz")
-    parser.add_argument("--images", type=int, default=1000, help="how many test images to send")
+    parser.add_argument("--data", type=Path, help="folder with MNIST's idx files or mnist.npz")
+    parser.add_argument("--images", type=int, default=1000, help="number of test images to send")
     given = parser.parse_args()
-    Walkthrough(HERE).main(lambda walk: story(walk, given.data, given.images))
+    Walkthrough(HERE).main(lambda walk: run_example(walk, given.data, given.images))

@@ -1,9 +1,9 @@
-"""Softmax regression on MNIST in a TF1 session, saved as a checkpoint and exported from the live session.
+"""Trains a softmax regression on MNIST in a TF1 session, saves a checkpoint and exports the live session.
 
     python train.py FOLDER [MNIST]
 
-writes FOLDER/checkpoint/, FOLDER/models/mnist/1 (from the session, in Python), FOLDER/test.npz and FOLDER/digits.txt,
-from which the command line writes version 2.
+Writes FOLDER/checkpoint/, FOLDER/models/mnist/1 (exported from the session), FOLDER/signatures.yaml, FOLDER/test.npz
+and FOLDER/digits.txt. The command line exports version 2 from the checkpoint.
 """
 
 import sys
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import numpy as np
 import tensorflow as tf
@@ -43,8 +43,8 @@ def train(folder: Path, data: Path | None) -> None:
         for _ in range(STEPS):
             rows = rng.integers(len(images), size=BATCH)
             session.run(step, {x: images[rows], y_: labels[rows]})
-        right = session.run(y, {x: test_images}).argmax(1) == test_labels
-        print(f"trained on {len(images)} images: accuracy {right.mean():.2%} on {len(right)} others")
+        correct = session.run(y, {x: test_images}).argmax(1) == test_labels
+        print(f"trained on {len(images)} images: accuracy {correct.mean():.2%} on {len(correct)} test images")
 
         v1.train.Saver().save(session, str(folder / "checkpoint" / "model.ckpt"))
         exported = tfx_export.export_session(
@@ -60,6 +60,6 @@ def train(folder: Path, data: Path | None) -> None:
 
 if __name__ == "__main__":
     work = Path(sys.argv[1]).resolve()
-    # Beside the labels file it names.
+    # Copied next to the labels file, because its paths are relative.
     (work / "signatures.yaml").write_text((HERE / "signatures.yaml").read_text())
     train(work, Path(sys.argv[2]) if len(sys.argv) > 2 else None)

@@ -1,4 +1,4 @@
-"""Send photographs as JPEG bytes, over REST and over gRPC, and print the average latency.
+"""Sends photographs as JPEG bytes over REST and gRPC, and prints the average latency.
 
 python client.py GRPC_PORT REST_PORT NUMBER PHOTOGRAPH...
 """
@@ -15,21 +15,21 @@ import numpy as np
 
 from tfx_export.client import Client
 
-Ask = Callable[[bytes], int]  # a photograph -> the number of its class
+Predict = Callable[[bytes], int]  # takes a photograph, returns the number of its class
 
 
-def over_rest(port: int) -> Ask:
+def over_rest(port: int) -> Predict:
     url = f"http://127.0.0.1:{port}/v1/models/resnet:predict"
 
-    def ask(photograph: bytes) -> int:
+    def predict(photograph: bytes) -> int:
         body = json.dumps({"instances": [{"b64": base64.b64encode(photograph).decode()}]}).encode()
         with urllib.request.urlopen(urllib.request.Request(url, body)) as response:
             return int(np.argmax(json.load(response)["predictions"][0]))
 
-    return ask
+    return predict
 
 
-def over_grpc(port: int) -> Ask:
+def over_grpc(port: int) -> Predict:
     client = Client(f"127.0.0.1:{port}")
     return lambda photograph: int(
         next(iter(client.predict("resnet", {"image_bytes": np.array([photograph], object)}).values()))[0].argmax()
@@ -39,10 +39,10 @@ def over_grpc(port: int) -> Ask:
 if __name__ == "__main__":
     grpc_port, rest_port, number = map(int, sys.argv[1:4])
     photographs = [Path(name).read_bytes() for name in sys.argv[4:]]
-    for protocol, ask in (("REST", over_rest(rest_port)), ("gRPC", over_grpc(grpc_port))):
-        classes = [ask(photograph) for photograph in photographs]  # the first requests warm the model up
+    for protocol, predict in (("REST", over_rest(rest_port)), ("gRPC", over_grpc(grpc_port))):
+        classes = [predict(photograph) for photograph in photographs]  # the first requests warm the model up
         start = time.perf_counter()
-        for turn in range(number):
-            ask(photographs[turn % len(photographs)])
+        for index in range(number):
+            predict(photographs[index % len(photographs)])
         average = (time.perf_counter() - start) / number * 1000
         print(f"{protocol}: classes {classes}, average latency {average:.1f} ms over {number} requests")

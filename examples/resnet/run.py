@@ -1,4 +1,4 @@
-"""ResNet50 with an image-bytes signature: save, export, serve, send JPEGs.
+"""Exports ResNet50 with a signature for encoded images, serves it and sends JPEG files.
 
 python run.py [--weights FILE] [--requests 20]
 """
@@ -13,10 +13,10 @@ sys.path.append(str(HERE.parent))
 from walkthrough import Walkthrough
 
 
-def story(walk: Walkthrough, weights: str, requests: int) -> None:
-    walk.run("python", "../make.py", ".", weights)
-    words = ("tfx-export", "keras", "resnet50.keras", "--out", "models/resnet", "--signature", "serving_default=image")
-    walk.run(*words, "--image-scale", "resnet50")
+def run_example(walk: Walkthrough, weights: str, requests: int) -> None:
+    walk.run("python", "../prepare.py", ".", weights)
+    export = ("tfx-export", "keras", "resnet50.keras", "--out", "models/resnet", "--signature", "serving_default=image")
+    walk.run(*export, "--image-scale", "resnet50")
     with walk.serving("models/resnet") as server:
         server.wait_for({"1": "AVAILABLE"})
         walk.shell(
@@ -29,8 +29,8 @@ def story(walk: Walkthrough, weights: str, requests: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--weights", default="random", help="a file of ResNet50's weights")
+    parser.add_argument("--weights", default="random", help="file with weights for ResNet50")
     parser.add_argument("--requests", type=int, default=20)
     given = parser.parse_args()
     weights = given.weights if given.weights == "random" else str(Path(given.weights).resolve())
-    Walkthrough(HERE).main(lambda walk: story(walk, weights, given.requests))
+    Walkthrough(HERE).main(lambda walk: run_example(walk, weights, given.requests))

@@ -1,4 +1,4 @@
-"""Ask who is on the test images, over REST and over gRPC, and count how often the answer is right.
+"""Sends the test images over REST and gRPC, and counts how many characters are recognized.
 
 python client.py GRPC_PORT REST_PORT FOLDER
 """
@@ -31,5 +31,5 @@ if __name__ == "__main__":
     with np.load(folder / "test.npz") as file:
         images, truth = file["images"], [names[label] for label in file["labels"]]
     for protocol, found in (("REST", over_rest(rest_port, images)), ("gRPC", over_grpc(grpc_port, images))):
-        right = sum(one == other for one, other in zip(found, truth, strict=True))
-        print(f"{protocol}: {right} of {len(images)} right, the first is {found[0]}")
+        correct = sum(name == expected for name, expected in zip(found, truth, strict=True))
+        print(f"{protocol}: {correct} of {len(images)} correct, the first is {found[0]}")

@@ -1,8 +1,8 @@
-"""A small CNN for 32 characters on images of 64x64, saved as .h5.
+"""Trains a small CNN for 32 characters on 64x64 images and saves it as .h5.
 
     python train.py FOLDER [--data DATA] [--epochs 6]
 
-DATA has a folder of images for each character; without it faces are generated. Writes FOLDER/simpsons.h5,
+DATA has a subfolder of images for each character. Without it faces are generated. Writes FOLDER/simpsons.h5,
 FOLDER/characters.txt and FOLDER/test.npz (images float32 [n, 64, 64, 3] between 0 and 1, labels).
 """
 
@@ -11,18 +11,18 @@ from pathlib import Path
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import keras
 import numpy as np
 from keras import layers
 
 SIZE, CHARACTERS, HELD_OUT = 64, 32, 64
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp"}
 
 
 def generated(number: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Faces, each character with a skin, a hair and an eye of its own: [number, 64, 64, 3], labels, names."""
+    """Returns faces [number, 64, 64, 3], labels and names. Each character has its own skin, hair and eye color."""
     rng = np.random.default_rng(8)
     looks = rng.uniform(0, 1, (CHARACTERS, 3, 3))
     rows, columns = np.mgrid[:SIZE, :SIZE]
@@ -40,7 +40,7 @@ def generated(number: int) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 
 def from_folder(data: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """The images below the first 32 folders of `data`, in a random order."""
+    """Returns the images in the first 32 folders of `data`, in random order, with labels and names."""
     from PIL import Image
 
     folders = sorted(path for path in data.iterdir() if path.is_dir())[:CHARACTERS]
@@ -48,13 +48,13 @@ def from_folder(data: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
         (file, label)
         for label, folder in enumerate(folders)
         for file in sorted(folder.iterdir())
-        if file.suffix.lower() in PICTURES
+        if file.suffix.lower() in IMAGE_SUFFIXES
     ]
     if len(found) <= HELD_OUT:
-        raise SystemExit(f"{data} holds {len(found)} pictures in folders, {HELD_OUT} are kept for asking: give more")
+        raise SystemExit(f"{data} contains {len(found)} images in subfolders; more than {HELD_OUT} are needed")
     order = np.random.default_rng(8).permutation(len(found))
-    images = [Image.open(found[at][0]).convert("RGB").resize((SIZE, SIZE)) for at in order]
-    labels = np.array([found[at][1] for at in order])
+    images = [Image.open(found[index][0]).convert("RGB").resize((SIZE, SIZE)) for index in order]
+    labels = np.array([found[index][1] for index in order])
     return np.stack(images).astype(np.float32) / 255, labels, [folder.name for folder in folders]
 
 
@@ -73,7 +73,7 @@ def train(folder: Path, data: Path | None, epochs: int) -> None:
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(images[:-HELD_OUT], labels[:-HELD_OUT], epochs=epochs, batch_size=32, verbose=0)
     accuracy = model.evaluate(images[-HELD_OUT:], labels[-HELD_OUT:], verbose=0)[1]
-    print(f"trained on {len(images) - HELD_OUT} images: accuracy {accuracy:.1%} on {HELD_OUT} others")
+    print(f"trained on {len(images) - HELD_OUT} images: accuracy {accuracy:.1%} on {HELD_OUT} test images")
     model.save(folder / "simpsons.h5")
     (folder / "characters.txt").write_text("".join(f"{name}\n" for name in names))
     np.savez(folder / "test.npz", images=images[-HELD_OUT:], labels=labels[-HELD_OUT:])

@@ -1,4 +1,4 @@
-"""Send sentences, get labels: over REST with the standard library, over gRPC with tfx_export.client.
+"""Sends sentences and prints the labels: over REST with the standard library, over gRPC with tfx_export.client.
 
 python client.py GRPC_PORT REST_PORT
 """

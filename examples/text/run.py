@@ -1,4 +1,4 @@
-"""Strings in, labels out: train, export with labels, serve, ask. Needs no arguments."""
+"""Trains a text classifier, exports it with labels, serves it and sends sentences. Needs no arguments."""
 
 import sys
 from pathlib import Path
@@ -9,10 +9,10 @@ sys.path.append(str(HERE.parent))
 from walkthrough import Walkthrough
 
 
-def story(walk: Walkthrough) -> None:
+def run_example(walk: Walkthrough) -> None:
     walk.run("python", "../train.py", ".")
-    words = ("tfx-export", "keras", "mood.keras", "--out", "models/mood", "--labels", "moods.txt", "--top-k", "2")
-    walk.run(*words)
+    export = ("tfx-export", "keras", "mood.keras", "--out", "models/mood", "--labels", "moods.txt", "--top-k", "2")
+    walk.run(*export)
     with walk.serving("models/mood") as server:
         server.wait_for({"1": "AVAILABLE"})
         sentence = '{"instances": [{"text": ["a lovely film"]}]}'
@@ -21,4 +21,4 @@ def story(walk: Walkthrough) -> None:
 
 
 if __name__ == "__main__":
-    Walkthrough(HERE).main(story)
+    Walkthrough(HERE).main(run_example)

@@ -1,8 +1,8 @@
-"""A text classifier: TextVectorization and an embedding, so that strings go in.
+"""Trains a text classifier with TextVectorization and an embedding; its input is strings.
 
     python train.py FOLDER
 
-writes FOLDER/mood.keras and FOLDER/moods.txt (its labels).
+Writes FOLDER/mood.keras and FOLDER/moods.txt (its labels).
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import keras
 import numpy as np

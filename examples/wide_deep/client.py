@@ -1,4 +1,4 @@
-"""Ask about customers as raw JSON over REST (:classify, :regress) and as tf.Examples over gRPC.
+"""Sends customers as JSON over REST (:classify, :regress) and as tf.Examples over gRPC.
 
 python client.py GRPC_PORT REST_PORT
 """
@@ -12,7 +12,7 @@ from tfx_export.client import Client, Model
 CUSTOMERS = [
     {"age": 41.0, "income": 60.0, "job": "engineer"},
     {"age": 70.0, "income": 25.0, "job": "retired"},
-    {"age": 35.0, "job": "nurse"},  # no income: the signature's default stands in
+    {"age": 35.0, "job": "nurse"},  # no income: the signature's default is used
 ]
 
 
@@ -29,6 +29,6 @@ if __name__ == "__main__":
     print("REST :regress ", over_rest(rest_port, "regress", {"signature_name": "amount", "examples": CUSTOMERS}))
     with Client(f"127.0.0.1:{grpc_port}") as client:
         for customer, classes in zip(CUSTOMERS, client.classify("customers", CUSTOMERS), strict=True):
-            label, score = max(classes, key=lambda one: one[1])
+            label, score = max(classes, key=lambda scored: scored[1])
             print(f"gRPC Classify  {customer}: {label} ({score:.1%})")
         print("gRPC Regress  ", client.regress(Model("customers", signature="amount"), CUSTOMERS))

@@ -1,4 +1,4 @@
-"""Wide and deep: numbers, words and buckets as tf.Examples, one model, two questions. Needs no arguments."""
+"""Trains a wide and deep model, exports it with Classify and Regress signatures and serves it. Needs no arguments."""
 
 import sys
 from pathlib import Path
@@ -9,11 +9,11 @@ sys.path.append(str(HERE.parent))
 from walkthrough import Walkthrough
 
 
-def story(walk: Walkthrough) -> None:
+def run_example(walk: Walkthrough) -> None:
     walk.run("python", "../train.py", ".")
-    walk.shell("cp ../signatures.yaml .")  # beside the labels it names
-    words = ("tfx-export", "keras", "customers.keras", "--out", "models/customers", "--signatures", "signatures.yaml")
-    walk.run(*words)
+    walk.shell("cp ../signatures.yaml .")  # next to the labels file, because its paths are relative
+    export = ("tfx-export", "keras", "customers.keras", "--out", "models/customers", "--signatures", "signatures.yaml")
+    walk.run(*export)
     with walk.serving("models/customers") as server:
         server.wait_for({"1": "AVAILABLE"})
         customer = '{"examples": [{"age": 41.0, "income": 60.0, "job": "engineer"}]}'
@@ -22,4 +22,4 @@ def story(walk: Walkthrough) -> None:
 
 
 if __name__ == "__main__":
-    Walkthrough(HERE).main(story)
+    Walkthrough(HERE).main(run_example)

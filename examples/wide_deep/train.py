@@ -1,8 +1,8 @@
-"""A wide and deep Keras model on generated customers: does one buy (Classify), and for how much (Regress)?
+"""Trains a wide and deep Keras model on generated customers: who buys (Classify), and for how much (Regress).
 
     python train.py FOLDER
 
-writes FOLDER/customers.keras and FOLDER/answers.txt (the labels of the classifier).
+Writes FOLDER/customers.keras and FOLDER/answers.txt (the labels of the classifier).
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras import layers
 
 JOBS = ["teacher", "nurse", "engineer", "farmer", "retired"]
-AGES = [18.0, 25.0, 35.0, 50.0, 65.0]  # borders of the buckets
+AGES = [18.0, 25.0, 35.0, 50.0, 65.0]  # boundaries of the buckets
 
 
 def customers(number: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
@@ -29,7 +29,7 @@ def customers(number: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]
     features = {
         "age": age.astype(np.float32)[:, None],
         "income": income.astype(np.float32)[:, None],
-        "job": np.array([JOBS[one].encode() for one in job], object)[:, None],
+        "job": np.array([JOBS[index].encode() for index in job], object)[:, None],
     }
     return features, {"buys": (wish > 0.8).astype(np.int64), "amount": (wish * 10).astype(np.float32)[:, None]}
 

@@ -1,5 +1,5 @@
 # $title, over REST.
-# The body is made by Python, so that tensors of any size fit on the screen.
+# Python builds the body, so this script stays short for large tensors.
 python3 - <<'BODY' | curl --silent --show-error --fail-with-body --data @- "$url"
 import json
 

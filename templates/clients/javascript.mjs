@@ -9,7 +9,7 @@ const response = await fetch("$url", {
   method: "POST",
   body: JSON.stringify({ signature_name: $signature, $key: $request }),
 });
-// NaN and the infinities are bare words here, and no JSON.
+// TensorFlow Serving's REST API writes NaN and Infinity without quotes, which is not valid JSON.
 const text = (await response.text()).replace(/(?<=[[,:\s])(NaN|-?Infinity)(?=[\],}\s])/g, '"$$1"');
 const answer = JSON.parse(text);
 if (!response.ok) throw new Error(answer.error);

@@ -1,4 +1,4 @@
-# $title, over REST: the standard library is enough.
+# $title, over REST, with the standard library.
 import json
 import urllib.request
 

@@ -19,10 +19,10 @@ PERCENT = r"(\d+\.\d+)%"
 
 WALKS = [
     ("mnist", ["--images", "200"], [rf"Inference error rate: {PERCENT}\n", rf"error rate of Classify: {PERCENT}\n"]),
-    ("deeplab", ["--steps", "30"], [r"8 images: one by one [\d.]+ s, in flight together [\d.]+ s", r"mask.png"]),
+    ("deeplab", ["--steps", "30"], [r"8 images: one by one [\d.]+ s, concurrently [\d.]+ s", r"mask.png"]),
     ("wide_deep", [], [r"gRPC Classify .*engineer.*: buys", r"REST :classify \[\[\[", r"gRPC Regress   \[-?\d"]),
     ("text", [], [r"lovely.*\n  REST: glad .*\n  gRPC: glad", r"dull.*\n  REST: sad .*\n  gRPC: sad"]),
-    ("simpsons", ["--epochs", "1"], [r"REST: (\d+) of 64 right", r"gRPC: (\d+) of 64 right"]),
+    ("simpsons", ["--epochs", "1"], [r"REST: (\d+) of 64 correct", r"gRPC: (\d+) of 64 correct"]),
     ("resnet", ["--requests", "3"], [r"REST: classes \[\d+, \d+\], average latency", r"gRPC: classes \[\d+, \d+\]"]),
 ]
 
@@ -81,7 +81,7 @@ def test_mnist_is_read_from_a_folder(examples: Path, tmp_path: Path, write: Call
 
 
 def test_a_folder_without_mnist_is_said_to_be_one(examples: Path, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"holds neither idx files .* nor mnist\.npz"):
+    with pytest.raises(SystemExit, match=r"contains neither idx files .* nor mnist\.npz"):
         mnist_data(examples).load(tmp_path)
 
 

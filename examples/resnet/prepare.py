@@ -1,8 +1,8 @@
-"""Save a ResNet50 of keras.applications and the photographs that come with scikit-learn.
+"""Saves a ResNet50 of keras.applications and the photographs that come with scikit-learn.
 
-    python make.py FOLDER [WEIGHTS]
+    python prepare.py FOLDER [WEIGHTS]
 
-WEIGHTS is a file of weights, or `random`: the answers are then meaningless, the way is the same.
+WEIGHTS is a file of weights, or `random`: the predicted classes are then meaningless.
 """
 
 import sys
@@ -10,18 +10,18 @@ from pathlib import Path
 
 from tfx_export.tensorflow_import import import_tensorflow
 
-import_tensorflow()  # without the lines that it writes to stderr
+import_tensorflow()  # hides the messages that TensorFlow prints at import
 
 import keras
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
 
-def make(folder: Path, weights: str) -> None:
+def prepare(folder: Path, weights: str) -> None:
     keras.utils.set_random_seed(9)
     model = keras.applications.ResNet50(weights=None)
     if weights == "random":
-        print("random weights: the classes mean nothing (give a file of weights for ones that do)")
+        print("random weights: the predicted classes are meaningless (pass a file of weights for real ones)")
     else:
         model.load_weights(weights)
     model.save(folder / "resnet50.keras")
@@ -30,4 +30,4 @@ def make(folder: Path, weights: str) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]).resolve(), sys.argv[2] if len(sys.argv) > 2 else "random")
+    prepare(Path(sys.argv[1]).resolve(), sys.argv[2] if len(sys.argv) > 2 else "random")

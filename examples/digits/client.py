@@ -1,6 +1,6 @@
-"""Ask a running server about the held-out digits, over gRPC and over REST, and say how well and how fast it answers.
+"""Sends the held-out digits to a running server over gRPC and REST, and prints the error rate and the latency.
 
-python ask.py FOLDER GRPC_PORT REST_PORT
+python client.py FOLDER GRPC_PORT REST_PORT
 """
 
 import json
@@ -35,20 +35,20 @@ def over_rest(port: int) -> Predict:
     return predict
 
 
-def ask(protocol: str, predict: Predict, images: np.ndarray, labels: np.ndarray) -> None:
+def measure(protocol: str, predict: Predict, images: np.ndarray, labels: np.ndarray) -> None:
     wrong, seconds = 0, []
     for image, label in zip(images, labels, strict=True):
         start = time.perf_counter()
         scores = predict(image)
         seconds.append(time.perf_counter() - start)
         wrong += int(scores.argmax()) != label
-    rate, latency = wrong / len(images), statistics.median(seconds) * 1000
-    print(f"{protocol}: {len(images)} digits, error rate {rate:.2%}, median latency {latency:.2f} ms")
+    error_rate, latency = wrong / len(images), statistics.median(seconds) * 1000
+    print(f"{protocol}: {len(images)} digits, error rate {error_rate:.2%}, median latency {latency:.2f} ms")
 
 
 if __name__ == "__main__":
     folder, grpc_port, rest_port = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     with np.load(folder / "held_out.npz") as held_out:
         images, labels = held_out["image"], held_out["label"]
-    ask("gRPC", over_grpc(grpc_port), images, labels)
-    ask("REST", over_rest(rest_port), images, labels)
+    measure("gRPC", over_grpc(grpc_port), images, labels)
+    measure("REST", over_rest(rest_port), images, labels)
