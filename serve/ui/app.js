@@ -1,9 +1,9 @@
 // The page: the models on the left, one signature of one model on the right.
 import { bars } from "./charts.js";
 import { element, tabs } from "./dom.js";
-import * as server from "./server.js";
+import * as server from "./api.js";
 import { readTraffic } from "./traffic.js";
-import { waysFor } from "./ways.js";
+import { waysFor } from "./input-methods.js";
 
 const EVERY = 2000; // milliseconds between two looks at the server
 const $ = (id) => document.getElementById(id);

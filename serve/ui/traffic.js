@@ -1,6 +1,6 @@
 // Throughput and latency from the server's own metrics: what happened between two readings.
 import { line } from "./charts.js";
-import { metrics } from "./server.js";
+import { metrics } from "./api.js";
 
 const KEPT = 90;
 const history = { throughput: [], latency: [] };

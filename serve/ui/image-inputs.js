@@ -1,6 +1,6 @@
 // Widgets that give a tensor by a picture. A widget is { name, view, text() }: text() is the tensor's JSON, or a promise of it.
 import { element } from "./dom.js";
-import { pad } from "./pad.js";
+import { pad } from "./drawing-pad.js";
 import { isInteger, isString, nested, sizes } from "./tensors.js";
 
 /** The widgets that fit one tensor, the likeliest first. `use`: what the tensor holds if it holds strings. */

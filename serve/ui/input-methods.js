@@ -1,7 +1,7 @@
 // The ways to fill in a request. Each is { name, view, text() }: text() is JSON, an object of inputs or of one tf.Example's
 // features, or a promise of it.
 import { element } from "./dom.js";
-import { pictureWidgets } from "./pictures.js";
+import { pictureWidgets } from "./image-inputs.js";
 import { count, initial, isInteger, isString, literal, nested, object, sizes } from "./tensors.js";
 
 const MOST_FIELDS = 64;
