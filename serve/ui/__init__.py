@@ -1,1 +1,1 @@
-"""Files of the page on the REST port."""
+"""The files of the web page on the REST port."""

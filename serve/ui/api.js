@@ -1,13 +1,13 @@
-// What the page asks the server: TensorFlow Serving's REST calls, and the list of models.
+// The page's requests to the server: TensorFlow Serving's REST API, and the server's own extensions.
 
 async function get(path) {
   const response = await fetch(path);
   const text = await response.text();
-  if (!response.ok) throw new Error(errorOf(text) ?? `${response.status} ${response.statusText}`);
+  if (!response.ok) throw new Error(errorMessage(text) ?? `${response.status} ${response.statusText}`);
   return text;
 }
 
-function errorOf(text) {
+function errorMessage(text) {
   try {
     return JSON.parse(text).error;
   } catch {
@@ -15,41 +15,43 @@ function errorOf(text) {
   }
 }
 
-/** [{ name, versions: [{ version, state, error }] }], the largest version first. */
+/** Returns [{ name, versions: [{ version, state, error }] }], the largest version first. */
 export async function models() {
-  const listed = JSON.parse(await get("v1/models")).models ?? [];
-  return listed.map(({ name, model_version_status: statuses }) => ({
+  const models = JSON.parse(await get("v1/models")).models ?? [];
+  return models.map(({ name, model_version_status: statuses }) => ({
     name,
     versions: (statuses ?? []).map(({ version, state, status }) => ({ version, state, error: status.error_message })),
   }));
 }
 
-/** `ready`, or what is in the way. */
+/** Returns `ready`, or the reason why the server is not ready. */
 export async function readiness() {
   const response = await fetch("readyz");
   return response.ok ? "ready" : (await response.text()).trim();
 }
+
 export const metrics = () => get("metrics");
+
 /**
- * How to ask a signature: { verb, strings, programs }. strings: { input: { image, features: { name: { dtype, shape } } } };
- * programs: { language: text }, with the address that this page came from.
+ * Returns { verb, strings, programs } for a signature. strings describes the string inputs:
+ * { input: { image, features: { name: { dtype, shape } } } }. programs is { language: text }; the programs call this server.
  */
-export const asking = async (model, version, signature) =>
+export const signatureDetails = async (model, version, signature) =>
   JSON.parse(await get(`ui/signature?${new URLSearchParams({ model, version, signature, rest: location.origin })}`));
 
-/** Signatures of one version: { name: { method, inputs: [tensor], outputs: [tensor] } }, tensor = { name, dtype, shape }. */
+/** Returns { name: { method, inputs, outputs } } of one version. Inputs and outputs are lists of { name, dtype, shape }. */
 export async function signatures(model, version) {
-  const answer = JSON.parse(await get(`v1/models/${encodeURIComponent(model)}/versions/${version}/metadata`));
-  const found = answer.metadata.signature_def.signature_def;
+  const metadata = JSON.parse(await get(`v1/models/${encodeURIComponent(model)}/versions/${version}/metadata`));
+  const signatureDefs = metadata.metadata.signature_def.signature_def;
   return Object.fromEntries(
-    Object.entries(found).map(([name, one]) => [
+    Object.entries(signatureDefs).map(([name, { method_name: method, inputs, outputs }]) => [
       name,
-      { method: one.method_name, inputs: tensors(one.inputs), outputs: tensors(one.outputs) },
+      { method, inputs: tensors(inputs), outputs: tensors(outputs) },
     ]),
   );
 }
 
-/** A shape is a list of sizes, null where the size is free; a free rank is null. */
+/** Returns [{ name, dtype, shape }]. A shape lists sizes, null if a size is unknown. It is null if the rank is unknown. */
 function tensors(infos) {
   return Object.entries(infos ?? {}).map(([name, { dtype, tensor_shape: shape }]) => ({
     name,
@@ -58,14 +60,17 @@ function tensors(infos) {
   }));
 }
 
-/** The answer as parsed JSON and as sent, with the milliseconds it took. Throws an Error with the server's message. */
-export async function ask(model, version, verb, body) {
+/** Returns { answer, text, milliseconds }: the response as JSON and as text. Throws an Error with the server's message. */
+export async function send(model, version, verb, body) {
   const start = performance.now();
-  const response = await fetch(`v1/models/${encodeURIComponent(model)}/versions/${version}:${verb}`, { method: "POST", body });
+  const response = await fetch(`v1/models/${encodeURIComponent(model)}/versions/${version}:${verb}`, {
+    method: "POST",
+    body,
+  });
   const text = await response.text();
   const milliseconds = performance.now() - start;
-  if (!response.ok) throw new Error(errorOf(text) ?? text);
-  // NaN and the infinities are bare tokens in this protocol, and no JSON.
-  const plain = text.replace(/(?<=[[,:\s])(NaN|-?Infinity)(?=[\],}\s])/g, '"$1"');
-  return { answer: JSON.parse(plain), text, milliseconds };
+  if (!response.ok) throw new Error(errorMessage(text) ?? text);
+  // This protocol writes NaN and Infinity without quotes, which is not valid JSON.
+  const json = text.replace(/(?<=[[,:\s])(NaN|-?Infinity)(?=[\],}\s])/g, '"$1"');
+  return { answer: JSON.parse(json), text, milliseconds };
 }

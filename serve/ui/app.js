@@ -1,170 +1,223 @@
-// The page: the models on the left, one signature of one model on the right.
-import { bars } from "./charts.js";
+// The web page: the list of models on the left, the chosen signature on the right.
+import * as api from "./api.js";
+import { barChart } from "./charts.js";
 import { element, tabs } from "./dom.js";
-import * as server from "./api.js";
-import { readTraffic } from "./traffic.js";
-import { waysFor } from "./input-methods.js";
+import { inputMethods } from "./input-methods.js";
+import { refreshTraffic } from "./traffic.js";
 
-const EVERY = 2000; // milliseconds between two looks at the server
+const REFRESH_MS = 2000;
+const COPIED_MS = 2000;
 const $ = (id) => document.getElementById(id);
-const state = { models: [], model: null, version: null, signatures: {}, signature: null, verb: null, way: null, asked: null, holds: null };
+const state = {
+  models: [],
+  model: null,
+  version: null,
+  signatures: {},
+  signature: null,
+  verb: null,
+  inputMethod: null,
+  formKey: null,
+};
 
 const shapeText = (shape) => (shape === null ? "any" : `(${shape.map((size) => size ?? "?").join(", ")})`);
-const availableVersions = (model) => model.versions.filter(({ state: now }) => now === "AVAILABLE").map(({ version }) => version);
+const availableVersions = (model) =>
+  model.versions.filter((version) => version.state === "AVAILABLE").map(({ version }) => version);
 
-function listModels() {
+function showModels() {
   const focused = document.activeElement?.dataset?.model;
   $("models").replaceChildren(
     ...state.models.map((model) => {
-      const rows = model.versions.flatMap(({ version, state: now, error }) => [
+      const rows = model.versions.flatMap(({ version, state: versionState, error }) => [
         element("dt", {}, `version ${version}`),
-        element("dd", { class: now }, now),
+        element("dd", { class: versionState }, versionState),
         ...(error ? [element("dd", { class: "error" }, error)] : []),
       ]);
-      const button = element("button", {
-        type: "button", "data-model": model.name, "aria-current": model.name === state.model,
-        disabled: !availableVersions(model).length, onclick: () => chooseModel(model.name),
-      }, model.name);
+      const button = element(
+        "button",
+        {
+          type: "button",
+          "data-model": model.name,
+          "aria-current": model.name === state.model,
+          disabled: !availableVersions(model).length,
+          onclick: () => selectModel(model.name),
+        },
+        model.name,
+      );
       return element("li", {}, button, element("dl", {}, ...rows));
     }),
   );
   if (focused) document.querySelector(`[data-model="${CSS.escape(focused)}"]`)?.focus();
 }
 
-async function chooseModel(name) {
-  const model = state.models.find((one) => one.name === name);
+async function selectModel(name) {
+  const model = state.models.find((candidate) => candidate.name === name);
   const versions = model ? availableVersions(model) : [];
   if (!versions.length) return;
-  const kept = name === state.model && versions.includes(state.version);
+  const keepVersion = name === state.model && versions.includes(state.version);
   state.model = name;
-  await chooseVersion(kept ? state.version : versions[0]);
+  await selectVersion(keepVersion ? state.version : versions[0]);
 }
 
-// The latest choice wins: what an earlier one was still waiting for must not be shown over it.
-let choice = 0;
+// Counts the selections. A response for an earlier selection is dropped, because it must not replace a later one.
+let latestSelection = 0;
 
-async function chooseVersion(version) {
-  const mine = ++choice;
+async function selectVersion(version) {
+  const selection = ++latestSelection;
   state.version = version;
-  const signatures = await server.signatures(state.model, version);
-  if (mine !== choice) return;
+  const signatures = await api.signatures(state.model, version);
+  if (selection !== latestSelection) return;
   state.signatures = signatures;
-  const names = Object.keys(state.signatures).sort((one, other) => (other === "serving_default") - (one === "serving_default"));
+  const names = Object.keys(state.signatures).sort(
+    (first, second) => (second === "serving_default") - (first === "serving_default"),
+  );
   $("empty").hidden = true;
   $("chosen").hidden = false;
-  const kept = $("model-name").textContent === state.model && names.includes(state.signature) ? state.signature : names[0];
+  const signature =
+    $("model-name").textContent === state.model && names.includes(state.signature) ? state.signature : names[0];
   $("model-name").textContent = state.model;
-  listVersions();
-  $("signature-name").replaceChildren(...names.map((name) => element("option", { selected: name === kept }, name)));
-  listModels();
-  await chooseSignature(kept);
+  showVersions();
+  $("signature-name").replaceChildren(
+    ...names.map((name) => element("option", { selected: name === signature }, name)),
+  );
+  showModels();
+  await selectSignature(signature);
 }
 
-/** As far as they changed: who is choosing must not lose the list. */
-function listVersions() {
+/** Rebuilds the list only if it changed, because a rebuild closes an open list. */
+function showVersions() {
   const versions = availableVersions(state.models.find(({ name }) => name === state.model));
   if ([...$("version").options].map(({ value }) => value).join() !== versions.join()) {
-    $("version").replaceChildren(...versions.map((one) => element("option", {}, one)));
+    $("version").replaceChildren(...versions.map((version) => element("option", {}, version)));
   }
   $("version").value = state.version;
 }
 
-async function chooseSignature(name) {
-  const mine = ++choice;
+async function selectSignature(name) {
+  const selection = ++latestSelection;
   state.signature = name;
   const { method, inputs, outputs } = state.signatures[name];
   $("method").textContent = method;
-  const row = ({ name: tensor, dtype, shape }) => element("tr", {}, element("td", {}, tensor), element("td", {}, dtype.replace("DT_", "").toLowerCase()), element("td", {}, shapeText(shape)));
+  const row = (tensor) =>
+    element(
+      "tr",
+      {},
+      element("td", {}, tensor.name),
+      element("td", {}, tensor.dtype.replace("DT_", "").toLowerCase()),
+      element("td", {}, shapeText(tensor.shape)),
+    );
   $("inputs").replaceChildren(...inputs.map(row));
   $("outputs").replaceChildren(...outputs.map(row));
-  // What was typed or drawn stays when another version asks for the same.
-  const asked = JSON.stringify([state.model, name, inputs]);
-  if (asked !== state.asked) clearForm();
-  const { verb, strings, programs } = await server.asking(state.model, state.version, name);
-  const holds = JSON.stringify([verb, strings]);
-  if (mine !== choice || (asked === state.asked && holds === state.holds)) return;
+  // The form with its content stays if another version has the same inputs.
+  const inputsKey = JSON.stringify([state.model, name, inputs]);
+  if (state.formKey?.inputs !== inputsKey) clearForm();
+  const { verb, strings, programs } = await api.signatureDetails(state.model, state.version, name);
+  const detailsKey = JSON.stringify([verb, strings]);
+  if (selection !== latestSelection || (state.formKey?.inputs === inputsKey && state.formKey.details === detailsKey))
+    return;
   clearForm();
-  Object.assign(state, { asked, holds, verb });
-  $("ask").disabled = false;
-  $("ask").textContent = verb[0].toUpperCase() + verb.slice(1);
-  const ways = waysFor(verb, inputs, strings);
-  tabs($("ways"), $("way"), ways.map((way) => way.name), (chosen) => {
-    state.way = ways.find((way) => way.name === chosen);
-    $("way").replaceChildren(state.way.view);
-  });
-  tabs($("languages"), $("program"), Object.keys(programs), (language) => ($("snippet").textContent = programs[language]));
+  Object.assign(state, { formKey: { inputs: inputsKey, details: detailsKey }, verb });
+  $("send").disabled = false;
+  $("send").textContent = verb[0].toUpperCase() + verb.slice(1);
+  const methods = inputMethods(verb, inputs, strings);
+  tabs(
+    $("input-methods"),
+    $("input-panel"),
+    methods.map((inputMethod) => inputMethod.name),
+    (selected) => {
+      state.inputMethod = methods.find((inputMethod) => inputMethod.name === selected);
+      $("input-panel").replaceChildren(state.inputMethod.view);
+    },
+  );
+  tabs(
+    $("languages"),
+    $("program"),
+    Object.keys(programs),
+    (language) => ($("snippet").textContent = programs[language]),
+  );
 }
 
-/** Until the form of the new choice is there, nothing can be sent. */
+/** Removes the form and disables sending until the new form is complete. */
 function clearForm() {
-  state.asked = null;
-  $("ask").disabled = true;
+  state.formKey = null;
+  $("send").disabled = true;
   $("timing").textContent = "";
-  for (const part of ["ways", "way", "answer"]) $(part).replaceChildren();
+  for (const id of ["input-methods", "input-panel", "answer"]) $(id).replaceChildren();
 }
 
-async function body() {
-  const given = await state.way.text();
-  const named = `"signature_name": ${JSON.stringify(state.signature)}`;
-  return state.verb === "predict" ? `{${named}, "inputs": ${given}}` : `{${named}, "examples": [${given}]}`;
+async function requestBody() {
+  const input = await state.inputMethod.text();
+  const signature = `"signature_name": ${JSON.stringify(state.signature)}`;
+  return state.verb === "predict" ? `{${signature}, "inputs": ${input}}` : `{${signature}, "examples": [${input}]}`;
 }
 
-/** Rows of scores in an answer, [title, scores, labels]: the first of each output that has two numbers or more. */
+/** Returns [title, scores, labels] for the first row of each output that has at least two numbers per row. */
 function scoreRows({ outputs, results }) {
-  if (Array.isArray(results?.[0])) return [["scores", results[0].map(([, score]) => score), results[0].map(([label]) => label)]];
-  const named = outputs !== null && typeof outputs === "object" && !Array.isArray(outputs) ? outputs : { answer: outputs };
-  const labels = Object.values(named).find((value) => Array.isArray(value?.[0]) && typeof value[0][0] === "string");
-  return Object.entries(named)
+  if (Array.isArray(results?.[0]))
+    return [["scores", results[0].map(([, score]) => score), results[0].map(([label]) => label)]];
+  const byName =
+    outputs !== null && typeof outputs === "object" && !Array.isArray(outputs) ? outputs : { answer: outputs };
+  const labels = Object.values(byName).find((value) => Array.isArray(value?.[0]) && typeof value[0][0] === "string");
+  return Object.entries(byName)
     .map(([name, value]) => [name, Array.isArray(value?.[0]) ? value[0] : null])
     .filter(([, row]) => row && row.length > 1 && row.every((score) => typeof score === "number"))
-    .map(([name, row]) => [name, row, labels?.[0]?.length === row.length ? labels[0] : row.map((_, at) => String(at))]);
+    .map(([name, row]) => [
+      name,
+      row,
+      labels?.[0]?.length === row.length ? labels[0] : row.map((_, index) => String(index)),
+    ]);
 }
 
-/** For those who cannot see the bars, and for those who only want the winner. */
+/** Returns the latency and the highest score of each row as text, for screen readers and as a short summary. */
 function summary(rows, milliseconds) {
-  const best = rows.map(([, scores, labels]) => {
-    const at = scores.indexOf(Math.max(...scores));
-    return `, highest: ${labels[at]} (${scores[at].toPrecision(4)})`;
+  const highest = rows.map(([, scores, labels]) => {
+    const index = scores.indexOf(Math.max(...scores));
+    return `, highest: ${labels[index]} (${scores[index].toPrecision(4)})`;
   });
-  return `${milliseconds.toFixed(1)} ms${best.join("")}`;
+  return `${milliseconds.toFixed(1)} ms${highest.join("")}`;
 }
 
-async function predict(event) {
+async function send(event) {
   event.preventDefault();
-  $("ask").disabled = true;
-  const { asked } = state;
+  $("send").disabled = true;
+  const { formKey } = state;
   try {
-    const { answer, text, milliseconds } = await server.ask(state.model, state.version, state.verb, await body());
-    if (asked !== state.asked) return; // it answers what is no longer shown
+    const { answer, text, milliseconds } = await api.send(state.model, state.version, state.verb, await requestBody());
+    if (formKey !== state.formKey) return; // another form is shown by now
     const rows = scoreRows(answer);
     $("timing").textContent = summary(rows, milliseconds);
-    $("answer").replaceChildren(...rows.map((row) => bars(...row)), element("pre", { tabindex: 0, "aria-label": "Answer as JSON" }, text));
+    $("answer").replaceChildren(
+      ...rows.map((row) => barChart(...row)),
+      element("pre", { tabindex: 0, "aria-label": "Answer as JSON" }, text),
+    );
   } catch (error) {
     $("timing").textContent = "";
     $("answer").replaceChildren(element("p", { class: "error", role: "alert" }, error.message));
   } finally {
-    $("ask").disabled = state.asked === null;
+    $("send").disabled = state.formKey === null;
   }
 }
 
 async function refresh() {
   try {
-    state.models = await server.models();
-    showHealth(await server.readiness());
-    listModels();
-    const chosen = state.models.find(({ name }) => name === state.model);
-    const versions = chosen ? availableVersions(chosen) : [];
-    if (versions.includes(state.version)) listVersions();
-    else await chooseModel(versions.length ? state.model : state.models.find((model) => availableVersions(model).length)?.name);
-    await readTraffic();
+    state.models = await api.models();
+    showHealth(await api.readiness());
+    showModels();
+    const selected = state.models.find(({ name }) => name === state.model);
+    const versions = selected ? availableVersions(selected) : [];
+    if (versions.includes(state.version)) showVersions();
+    else
+      await selectModel(
+        versions.length ? state.model : state.models.find((model) => availableVersions(model).length)?.name,
+      );
+    await refreshTraffic();
   } catch (error) {
-    showHealth(`no answer: ${error.message}`);
+    showHealth(`no response: ${error.message}`);
   }
-  setTimeout(refresh, EVERY);
+  setTimeout(refresh, REFRESH_MS);
 }
 
 function showHealth(text) {
-  // Read aloud when it is written: only if it changed.
+  // Screen readers announce every write, so this writes only changes.
   if ($("health").textContent === text) return;
   $("health").textContent = text;
   $("health").classList.toggle("error", text !== "ready");
@@ -175,15 +228,15 @@ async function copy() {
     await navigator.clipboard.writeText($("snippet").textContent);
     $("copy").textContent = "Copied";
   } catch {
-    // Pages that come neither from this machine nor over TLS may not write to the clipboard.
+    // Browsers allow access to the clipboard only for pages from localhost or over TLS.
     getSelection().selectAllChildren($("snippet"));
     $("copy").textContent = "Selected: press Ctrl+C";
   }
-  setTimeout(() => ($("copy").textContent = "Copy"), EVERY);
+  setTimeout(() => ($("copy").textContent = "Copy"), COPIED_MS);
 }
 
-$("form").addEventListener("submit", predict);
-$("version").addEventListener("change", (event) => chooseVersion(event.target.value));
-$("signature-name").addEventListener("change", (event) => chooseSignature(event.target.value));
+$("form").addEventListener("submit", send);
+$("version").addEventListener("change", (event) => selectVersion(event.target.value));
+$("signature-name").addEventListener("change", (event) => selectSignature(event.target.value));
 $("copy").addEventListener("click", copy);
 refresh();

@@ -1,34 +1,40 @@
-// Charts without a library: bars of scores, and a line of the last minutes.
+// Charts: bars for scores, and a line for the traffic of the last minutes.
 import { element } from "./dom.js";
 
-const SVG = "http://www.w3.org/2000/svg";
-const MOST_BARS = 20;
+const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
+const MAX_BARS = 20;
 
-/** Bars for one row of scores, largest first where there are many. */
-export function bars(title, scores, labels) {
-  const rows = scores.map((score, at) => ({ score, label: labels[at] }));
-  if (rows.length > MOST_BARS) rows.sort((one, other) => other.score - one.score).splice(MOST_BARS);
-  const top = Math.max(...rows.map(({ score }) => Math.abs(score)), Number.EPSILON);
-  const chart = element("div", { class: "bars", role: "img", "aria-label": `${title}: ${rows.map(({ label, score }) => `${label} ${score}`).join(", ")}` });
+/** Returns bars for one row of scores. Shows the MAX_BARS largest if there are more. */
+export function barChart(title, scores, labels) {
+  const rows = scores.map((score, index) => ({ score, label: labels[index] }));
+  if (rows.length > MAX_BARS) rows.sort((first, second) => second.score - first.score).splice(MAX_BARS);
+  const largest = Math.max(...rows.map(({ score }) => Math.abs(score)), Number.EPSILON);
+  const chart = element("div", {
+    class: "bars",
+    role: "img",
+    "aria-label": `${title}: ${rows.map(({ label, score }) => `${label} ${score}`).join(", ")}`,
+  });
   for (const { label, score } of rows) {
     const bar = element("div", { class: "bar" });
-    bar.style.width = `${(Math.abs(score) / top) * 100}%`;
+    bar.style.width = `${(Math.abs(score) / largest) * 100}%`;
     chart.append(element("span", {}, label), bar, element("span", {}, score.toPrecision(4)));
   }
   return chart;
 }
 
-/** A line through `values`, scaled to its own maximum. */
-export function line(values, label) {
-  const svg = document.createElementNS(SVG, "svg");
+/** Returns a line chart of `values`, scaled to their maximum. */
+export function lineChart(values, label) {
+  const svg = document.createElementNS(SVG_NAMESPACE, "svg");
   svg.setAttribute("viewBox", "0 0 100 40");
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("role", "img");
   svg.setAttribute("aria-label", label);
-  const top = Math.max(...values, Number.EPSILON);
-  const points = values.map((value, at) => `${(at / Math.max(1, values.length - 1)) * 100},${39 - (value / top) * 37}`);
-  const drawn = document.createElementNS(SVG, "polyline");
-  drawn.setAttribute("points", points.join(" "));
-  svg.append(drawn);
+  const largest = Math.max(...values, Number.EPSILON);
+  const points = values.map(
+    (value, index) => `${(index / Math.max(1, values.length - 1)) * 100},${39 - (value / largest) * 37}`,
+  );
+  const polyline = document.createElementNS(SVG_NAMESPACE, "polyline");
+  polyline.setAttribute("points", points.join(" "));
+  svg.append(polyline);
   return svg;
 }

@@ -1,38 +1,52 @@
-// The few lines that stand in for a framework.
+// Helpers to build the page's elements, instead of a framework.
 
-/** An element with attributes and children; text is never taken for markup. */
+/** Returns an element with attributes and children. Text is never parsed as markup. */
 export function element(name, attributes = {}, ...children) {
-  const made = document.createElement(name);
+  const created = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {
-    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (key.startsWith("aria-")) made.setAttribute(key, value);
-    else if (value !== false && value != null) made.setAttribute(key, value === true ? "" : value);
+    if (key.startsWith("on")) created.addEventListener(key.slice(2), value);
+    else if (key.startsWith("aria-")) created.setAttribute(key, value);
+    else if (value !== false && value != null) created.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children);
-  return made;
+  created.append(...children);
+  return created;
 }
 
-/** Tabs after the ARIA pattern: arrow keys move, one tab is in the tab order. Calls choose(name) for the first. */
-export function tabs(list, panel, names, choose) {
+/** Fills `list` with tabs that follow the ARIA pattern: arrow keys move, one tab is in the tab order. Calls
+ * onSelect(name) for the first tab and on every change. */
+export function tabs(list, panel, names, onSelect) {
   const select = (name, focus) => {
     for (const tab of list.children) {
-      const chosen = tab.textContent === name;
-      tab.setAttribute("aria-selected", chosen);
-      tab.tabIndex = chosen ? 0 : -1;
-      if (chosen) panel.setAttribute("aria-labelledby", tab.id);
-      if (chosen && focus) tab.focus();
+      const selected = tab.textContent === name;
+      tab.setAttribute("aria-selected", selected);
+      tab.tabIndex = selected ? 0 : -1;
+      if (selected) panel.setAttribute("aria-labelledby", tab.id);
+      if (selected && focus) tab.focus();
     }
-    choose(name);
+    onSelect(name);
   };
-  const step = (event) => {
-    const at = names.indexOf(event.target.textContent);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: -1 }[event.key];
-    if (to === undefined) return;
+  const moveFocus = (event) => {
+    const index = names.indexOf(event.target.textContent);
+    const next = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: -1 }[event.key];
+    if (next === undefined) return;
     event.preventDefault();
-    select(names[(to + names.length) % names.length], true);
+    select(names[(next + names.length) % names.length], true);
   };
   list.replaceChildren(
-    ...names.map((name, at) => element("button", { type: "button", role: "tab", id: `${panel.id}-tab-${at}`, "aria-controls": panel.id, onclick: () => select(name), onkeydown: step }, name)),
+    ...names.map((name, index) =>
+      element(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          id: `${panel.id}-tab-${index}`,
+          "aria-controls": panel.id,
+          onclick: () => select(name),
+          onkeydown: moveFocus,
+        },
+        name,
+      ),
+    ),
   );
   select(names[0]);
 }

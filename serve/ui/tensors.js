@@ -1,19 +1,21 @@
-// Tensors as JSON text. A tensor is { name, dtype, shape }; a feature of a tf.Example is one too.
+// Tensors as JSON text. A tensor is { name, dtype, shape }. A feature of a tf.Example has the same form.
 
 export const isString = (tensor) => tensor.dtype === "DT_STRING";
 export const isInteger = (tensor) => /^DT_U?INT/.test(tensor.dtype);
 export const sizes = (tensor) => (tensor.shape ?? [1]).map((size) => size ?? 1);
 export const count = (tensor) => sizes(tensor).reduce((product, size) => product * size, 1);
 
-/** JSON of the texts in `parts`, in the shape of `dims`. */
+/** Returns nested JSON arrays of shape `dims` with the texts in `parts` as values. */
 export function nested(parts, dims) {
   if (!dims.length) return parts[0];
-  const width = parts.length / dims[0];
-  const rows = Array.from({ length: dims[0] }, (_, row) => nested(parts.slice(row * width, (row + 1) * width), dims.slice(1)));
+  const rowLength = parts.length / dims[0];
+  const rows = Array.from({ length: dims[0] }, (_, row) =>
+    nested(parts.slice(row * rowLength, (row + 1) * rowLength), dims.slice(1)),
+  );
   return `[${rows.join(", ")}]`;
 }
 
-/** What was typed, as a JSON literal of the tensor's dtype: integers stay exact, floats have a point. */
+/** Returns the typed text as a JSON literal of the tensor's dtype. Integers stay exact, floats get a decimal point. */
 export function literal(tensor, typed) {
   if (isString(tensor)) return JSON.stringify(typed);
   if (tensor.dtype === "DT_BOOL") return String(Number(typed) !== 0);
@@ -21,8 +23,14 @@ export function literal(tensor, typed) {
   return isInteger(tensor) || /[.e]/i.test(number) ? number : `${number}.0`;
 }
 
-/** What stands in a field before somebody types. A lone integer is mostly a size, and none of nothing. */
-export const initial = (tensor) => (isString(tensor) ? "" : tensor.dtype === "DT_BOOL" ? "0" : isInteger(tensor) ? (tensor.shape?.length === 0 ? "1" : "0") : "0.5");
+/** Returns the initial text of a field. A scalar integer is often a size, so it starts as 1. */
+export function initialText(tensor) {
+  if (isString(tensor)) return "";
+  if (tensor.dtype === "DT_BOOL") return "0";
+  if (isInteger(tensor)) return tensor.shape?.length === 0 ? "1" : "0";
+  return "0.5";
+}
 
-/** `{"name": text, ...}` of [name, text] pairs, a pair a line. */
-export const object = (pairs) => `{\n${pairs.map(([name, text]) => ` ${JSON.stringify(name)}: ${text}`).join(",\n")}\n}`;
+/** Returns a JSON object with one line per [name, text] entry. */
+export const jsonObject = (entries) =>
+  `{\n${entries.map(([name, text]) => ` ${JSON.stringify(name)}: ${text}`).join(",\n")}\n}`;

@@ -1,37 +1,40 @@
-// Throughput and latency from the server's own metrics: what happened between two readings.
-import { line } from "./charts.js";
+// Throughput and latency, computed from two successive readings of the server's metrics.
 import { metrics } from "./api.js";
+import { lineChart } from "./charts.js";
 
-const KEPT = 90;
+const MAX_READINGS = 90;
 const history = { throughput: [], latency: [] };
-let before = null;
+let previous = null;
 
-/** Requests so far and their microseconds, over all models and protocols. */
+/** Returns the number of requests so far and their total latency in microseconds, over all models and protocols. */
 async function totals() {
   let count = 0;
   let micros = 0;
   for (const row of (await metrics()).split("\n")) {
-    const found = /^:tensorflow:serving:request_latency_(count|sum)\{[^}]*\} (\S+)$/.exec(row);
-    if (found?.[1] === "count") count += Number(found[2]);
-    if (found?.[1] === "sum") micros += Number(found[2]);
+    const match = /^:tensorflow:serving:request_latency_(count|sum)\{[^}]*\} (\S+)$/.exec(row);
+    if (match?.[1] === "count") count += Number(match[2]);
+    if (match?.[1] === "sum") micros += Number(match[2]);
   }
   return { count, micros, time: performance.now() };
 }
 
 function show(name, text) {
   document.getElementById(`${name}-now`).textContent = text;
-  document.getElementById(name).replaceChildren(line(history[name], `${name}, last ${history[name].length} readings, now ${text}`));
+  document
+    .getElementById(name)
+    .replaceChildren(lineChart(history[name], `${name}, last ${history[name].length} readings, now ${text}`));
 }
 
-export async function readTraffic() {
-  const now = await totals();
-  if (before) {
-    const requests = now.count - before.count;
-    history.throughput.push(requests / ((now.time - before.time) / 1000));
-    history.latency.push(requests ? (now.micros - before.micros) / requests / 1000 : 0);
-    for (const values of Object.values(history)) values.splice(0, values.length - KEPT);
+/** Reads the metrics and updates both charts. */
+export async function refreshTraffic() {
+  const current = await totals();
+  if (previous) {
+    const requests = current.count - previous.count;
+    history.throughput.push(requests / ((current.time - previous.time) / 1000));
+    history.latency.push(requests ? (current.micros - previous.micros) / requests / 1000 : 0);
+    for (const values of Object.values(history)) values.splice(0, values.length - MAX_READINGS);
     show("throughput", history.throughput.at(-1).toFixed(1));
     show("latency", requests ? `${history.latency.at(-1).toFixed(2)} ms` : "–");
   }
-  before = now;
+  previous = current;
 }

@@ -18,11 +18,11 @@ pytestmark = pytest.mark.slow
 def choose(page: Any, model: str) -> None:
     page.click(f"[data-model={model}]")
     page.wait_for_function("name => document.getElementById('model-name').textContent === name", arg=model)
-    page.wait_for_selector("#ask:not([disabled])")
+    page.wait_for_selector("#send:not([disabled])")
 
 
 def answer(page: Any) -> Any:
-    page.click("#ask")
+    page.click("#send")
     page.wait_for_selector("#answer pre")
     return json.loads(page.text_content("#answer pre"))["outputs"]
 
@@ -59,7 +59,7 @@ def test_the_pad_is_drawn_on_with_the_keyboard(page: Any) -> None:
     assert max(scores) == scores[0] > 0
     page.focus("canvas.pad")
     page.keyboard.press("Delete")
-    page.click("#ask")
+    page.click("#send")
     page.wait_for_function("() => /\\[\\[0.0, ?0.0/.test(document.querySelector('#answer pre').textContent)")
 
 
@@ -71,7 +71,7 @@ def test_numbers_and_json_are_sent_as_typed(page: Any) -> None:
     assert answer(page) == [3.5, 4.5]
     page.click("[role=tab]:has-text('JSON')")
     page.fill("textarea", '{"x": 0.5, "n": [10, 20]}')
-    page.click("#ask")
+    page.click("#send")
     page.wait_for_function("() => document.querySelector('#answer pre').textContent.includes('20.5')")
 
 
@@ -81,9 +81,9 @@ def test_a_classification_is_asked_by_its_features(page: Any) -> None:
     page.wait_for_selector("[aria-label=times]")
     page.fill("[aria-label=word]", "banana")
     page.fill("[aria-label=times]", "2")  # sent as 2.0: an integer would be another feature
-    page.click("#ask")
+    page.click("#send")
     page.wait_for_selector("#answer pre")
-    assert page.text_content("#ask") == "Classify"
+    assert page.text_content("#send") == "Classify"
     assert page.locator(".bars").text_content() == "dear4.000cheap-3.000"
     assert "highest: dear (4.000)" in page.text_content("#timing")
     assert ":classify" in page.text_content("#snippet")
@@ -96,23 +96,23 @@ def test_a_picture_is_dropped(page: Any) -> None:
             const carried = new DataTransfer();
             carried.items.add(new File([new Uint8Array(bytes)], 'black.png', { type: 'image/png' }));
             const drop = new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true });
-            document.querySelector('.drop').dispatchEvent(drop);
+            document.querySelector('.drop-zone').dispatchEvent(drop);
         }""",
         list(PICTURE),
     )
-    page.wait_for_selector(".drop img", state="visible")
+    page.wait_for_selector(".drop-zone img", state="visible")
     assert answer(page) == [0.0]
 
 
 def test_an_encoded_picture_is_chosen_as_a_file(page: Any, tmp_path: Path) -> None:
     choose(page, "pictures")
-    assert not page.is_visible(".drop img")
-    page.click("#ask")
-    page.wait_for_selector("#answer [role=alert]:has-text('Choose a picture first.')")
+    assert not page.is_visible(".drop-zone img")
+    page.click("#send")
+    page.wait_for_selector("#answer [role=alert]:has-text('Choose an image first.')")
     (tmp_path / "black.png").write_bytes(PICTURE)
     page.set_input_files("input[type=file]", tmp_path / "black.png")
     assert answer(page) == [0.0]
-    assert page.is_visible(".drop img")
+    assert page.is_visible(".drop-zone img")
 
 
 def test_the_page_fits_a_narrow_screen(page: Any) -> None:
@@ -139,7 +139,7 @@ def test_the_servers_error_is_shown(page: Any) -> None:
     choose(page, "pair")
     page.click("[role=tab]:has-text('JSON')")
     page.fill("textarea", '{"x": 0.5}')
-    page.click("#ask")
+    page.click("#send")
     page.wait_for_selector("#answer [role=alert]")
     assert "n" in page.text_content("#answer [role=alert]")
 
@@ -176,7 +176,7 @@ def test_programs_know_a_port_that_was_found_by_itself(page: Any, page_server: R
 def test_text_has_enough_contrast(page: Any, scheme: str) -> None:
     page.emulate_media(color_scheme=scheme)
     colours = page.evaluate(
-        """() => ['body', '#models dd', 'nav h2', '#ask', 'th'].map(name => {
+        """() => ['body', '#models dd', 'nav h2', '#send', 'th'].map(name => {
             const one = document.querySelector(name);
             let ground = one;
             while (getComputedStyle(ground).backgroundColor === 'rgba(0, 0, 0, 0)') ground = ground.parentElement;
