@@ -1,4 +1,4 @@
-"""DedicatedThreads: threads that work while the one that asked waits; a stopwatch there counts what they did."""
+"""DedicatedThreads: threads that compute while the calling thread waits, and count their time for it."""
 
 import threading
 import time
@@ -8,25 +8,26 @@ from typing import Any, TypeVar
 
 R = TypeVar("R")
 
-_done = threading.local()
+# By calling thread: how many seconds dedicated threads have worked for it.
+_worked = threading.local()
 
 
 def dedicated_thread_seconds() -> float:
-    """How long this thread has waited for others in all, so far."""
-    seconds: float = getattr(_done, "seconds", 0.0)
+    """The seconds that dedicated threads have worked for the calling thread so far."""
+    seconds: float = getattr(_worked, "seconds", 0.0)
     return seconds
 
 
 class DedicatedThreads:
-    """So many threads called `name`, made when they are needed."""
+    """At most `threads` threads whose names start with `name`, created when they are needed."""
 
     def __init__(self, threads: int, name: str) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     def run(self, function: Callable[..., R], *arguments: Any) -> R:
-        """`function(*arguments)` in one of them."""
+        """Return `function(*arguments)`, called on one of the threads."""
         seconds, answer = self._pool.submit(_timed, function, *arguments).result()
-        _done.seconds = dedicated_thread_seconds() + seconds
+        _worked.seconds = dedicated_thread_seconds() + seconds
         return answer
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""ThreadTimer: how long a piece of work took its thread, on a machine that others use too."""
+"""ThreadTimer: how long a thread needed for a piece of work, on a machine that other processes use too."""
 
 import time
 
@@ -11,24 +11,24 @@ try:
 except (ImportError, AttributeError):  # not Linux
     _THREAD = None
 
-# A time slice is longer: within less no thread has lost its core.
+# Shorter than a time slice of the scheduler: within this time the thread cannot have lost its core.
 SLICE_SECONDS = 0.0005
 
 
 class ThreadTimer:
-    """Started when it is made, in the thread that is to be watched."""
+    """Measures the thread that creates it, from then on."""
 
-    __slots__ = ("_began", "_elsewhere", "_usage")
+    __slots__ = ("_began", "_dedicated_seconds", "_usage")
 
     def __init__(self) -> None:
         self._usage = resource.getrusage(_THREAD) if _THREAD is not None else None
-        self._elsewhere = dedicated_thread_seconds()
+        self._dedicated_seconds = dedicated_thread_seconds()
         self._began = time.perf_counter()
 
     def seconds(self) -> float:
-        """What the thread has worked and waited since; not what it stood still because the core was given away.
+        """The seconds that the thread worked and waited, without the time in which another process had its core.
 
-        Without a wait of its own (a lock, other threads' work) the thread's CPU time is all it needed.
+        A thread that never waited by itself (for a lock, for other threads) needed its CPU time and nothing more.
         """
         elapsed = time.perf_counter() - self._began
         if elapsed <= SLICE_SECONDS or self._usage is None or _THREAD is None:
@@ -37,10 +37,11 @@ class ThreadTimer:
         return elapsed if usage.ru_nvcsw != self._usage.ru_nvcsw else _cpu(usage) - _cpu(self._usage)
 
     def cpu_seconds(self) -> float:
-        """What the thread and those that it asked have worked since, whatever it waited for."""
+        """The seconds of CPU time of the thread, and of the dedicated threads that worked for it meanwhile."""
         if self._usage is None or _THREAD is None:
             return time.perf_counter() - self._began
-        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage) + dedicated_thread_seconds() - self._elsewhere
+        worked_for_it = dedicated_thread_seconds() - self._dedicated_seconds
+        return _cpu(resource.getrusage(_THREAD)) - _cpu(self._usage) + worked_for_it
 
 
 def _cpu(usage: "resource.struct_rusage") -> float:

@@ -1,4 +1,4 @@
-"""The flags and the file that set TensorFlow's threads, counted from outside the server."""
+"""The flags and the file that set the number of TensorFlow's threads, counted from outside the server."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +9,10 @@ import pytest
 
 from tests.support.server import RunningServer, starting
 
-# Beyond what else may differ between two servers: gRPC starts threads as it likes.
+# More than two servers differ by otherwise: gRPC starts a varying number of threads.
 MORE, TOLERANCE = 60, 8
 
-# TensorFlow is the same behind both fronts; the other one is asked once.
+# TensorFlow is the same behind both fronts, so the native front is tested once.
 FLAGS = [
     ("python", "--tensorflow_intra_op_parallelism={many} --tensorflow_inter_op_parallelism=2", MORE),
     ("python", "--tensorflow_intra_op_parallelism=2 --tensorflow_inter_op_parallelism={many}", MORE),
@@ -23,7 +23,7 @@ FLAGS = [
 
 
 def thread_count(server: RunningServer) -> int:
-    """After a first answer, of the process and those it started."""
+    """The threads of the server and its child processes after a first answer."""
     with server.client as client:
         client.predict("half_plus_two", {"x": np.ones((1, 1), np.float32)})
     process = psutil.Process(server.process.pid)
@@ -32,13 +32,13 @@ def thread_count(server: RunningServer) -> int:
 
 @pytest.fixture(scope="module")
 def few() -> dict[str, int]:
-    """The threads of a server with two a pool, by front."""
+    """By front: the threads of a server with two threads in each pool."""
     return {}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("front", "flags", "more"), FLAGS, indirect=["front"])
-def test_threads_are_as_many_as_the_operator_says(
+def test_the_operator_sets_the_number_of_threads(
     served_models: Path,
     start_server: Callable[..., RunningServer],
     tmp_path: Path,
