@@ -15,12 +15,12 @@ class LoadedModel(Protocol):
     signatures: Mapping[str, Signature]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        """Run `signature` on its complete `inputs` (by the client's names) and return `outputs`.
+        """Run `signature` on all of its `inputs`, by the names that clients use, and return `outputs`.
 
-        Blocking; may be called from several threads. Raises ServeError for inputs the graph cannot take.
+        Blocks; may be called from several threads. Raises ServeError for inputs that do not fit the graph.
         """
         ...
 
     def close(self) -> None:
-        """Give the memory back. Nobody calls `run` during or after this."""
+        """Free the memory. `run` must not be called during or after this."""
         ...

@@ -49,7 +49,7 @@ def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
         ("", {"sklearn", "keras"}),
         ("skip_unneeded_packages()", {"keras"}),
         ("skip_unneeded_packages(keras=False)", set()),
-        ("import serve.engines.tensorflow", set()),
+        ("from serve.engines.tensorflow_setup import tensorflow_engine; tensorflow_engine()", set()),
     ],
 )
 def test_programs_of_ours_do_without_what_they_do_not_need_until_the_users_code_wants_it(

@@ -1,4 +1,4 @@
-"""Which engine answers which signature of a version. LiteRT is trusted with what was proven at export, and no more."""
+"""Chooses the engine for each signature of a version. LiteRT runs only signatures that were proven equal at export."""
 
 import logging
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from tfx_export.savedmodel import export_record, reader
 
 logger = logging.getLogger("serve")
 
-# TensorFlow 2 writes it for its own use; no client calls it.
+# TensorFlow 2 writes this signature for its own use; clients do not call it.
 _INIT_OP = "__saved_model_init_op"
 
-# Engine -> the signatures it answers; None stands for all it has.
+# Engine -> the signatures it runs; None stands for all of them.
 Assignment = Mapping[str, tuple[str, ...] | None]
 
 TENSORFLOW: Assignment = {"tensorflow": None}
@@ -22,10 +22,10 @@ LITERT: Assignment = {"litert": None}
 
 
 def assign(path: Path, config: Config) -> Assignment:
-    """The engines for the version folder `path`.
+    """Return the engines for the version folder `path`.
 
-    `auto` gives LiteRT the signatures that `model.tflite` was verified for at export, byte for byte this file, and
-    TensorFlow the rest; a folder with nothing but `model.tflite` leaves no choice.
+    With `auto`, LiteRT runs the signatures for which exactly this `model.tflite` was verified at export, and TensorFlow
+    runs the rest. LiteRT runs everything if the folder holds only `model.tflite`.
     """
     lite = (path / export_record.TFLITE).is_file()
     if config.engine != "auto":
@@ -36,15 +36,15 @@ def assign(path: Path, config: Config) -> Assignment:
         return LITERT
     proven = export_record.proven_signatures(path)
     if not proven:
-        logger.info("%s: %s is not proven equal to the SavedModel; TensorFlow answers", path, export_record.TFLITE)
+        logger.info("%s: %s is not proven equal to the SavedModel; TensorFlow runs it", path, export_record.TFLITE)
         return TENSORFLOW
     if find_spec("ai_edge_litert") is None:
-        logger.info("%s: TensorFlow answers; pip install 'tfx-export[litert]' for the accelerated model", path)
+        logger.info("%s: TensorFlow runs it; pip install 'tfx-export[litert]' for the accelerated model", path)
         return TENSORFLOW
     try:
         signatures = set(reader.read_signatures(path, config.saved_model_tags.split(","))) - {_INIT_OP}
     except SavedModelError:
-        return TENSORFLOW  # which says what is wrong with it
+        return TENSORFLOW  # whose loader reports the fault
     accelerated = tuple(sorted(signatures & set(proven)))
     if set(accelerated) == signatures:
         return LITERT

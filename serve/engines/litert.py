@@ -1,4 +1,4 @@
-"""The LiteRT engine: a version's `model.tflite`, run by a pool of interpreters. TensorFlow is never imported."""
+"""The LiteRT engine: runs a version's `model.tflite` on a pool of interpreters. Does not import TensorFlow."""
 
 import os
 import threading
@@ -18,9 +18,9 @@ from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.export_record import TFLITE
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, PREDICT, Shape, Signature, TensorSpec
 
-# Up to this size a model is held twice: once more for runs on a single thread.
+# A model up to this size is held twice, the second time for runs on a single thread.
 MAX_DUPLICATED_BYTES = 4 << 20
-# So many different combinations of shapes are known to fit before they are looked at anew.
+# At most 4,096 combinations of shapes per model, because clients choose them.
 MAX_REMEMBERED = 4096
 
 _Shapes = list[tuple[int, ...]]
@@ -52,7 +52,7 @@ class LiteRtModel:
     engine = "litert"
 
     def __init__(self, path: Path, config: Config) -> None:
-        # A copy, not a mapping: whoever overwrites the file in place must not take the server down with SIGBUS.
+        # A copy, not a mapping: if the file is overwritten in place, a mapping would end the server with SIGBUS.
         content = (path / TFLITE).read_bytes()
         cores = max(1, (os.cpu_count() or 1) // config.workers)
         size = config.num_tflite_pools * config.num_tflite_interpreters_per_pool or cores
@@ -61,32 +61,32 @@ class LiteRtModel:
         self._single_threaded = _Pool(content, size, 1) if small else None
         self._thread_count = ThreadCountPolicy(cores)
         first = self._single_threaded or self._pool
-        program = first.borrow("", [])
-        first.give_back(program)
+        interpreter = first.borrow("", [])
+        first.give_back(interpreter)
         declared = _declared(path, config)
         self.signatures: Mapping[str, Signature] = {
-            name: declared[name] if name in declared and _same(declared[name], entry.signature) else entry.signature
-            for name, entry in sorted(program.entries.items())
+            name: _more_exact(declared.get(name), entry.signature)
+            for name, entry in sorted(interpreter.entries.items())
         }
         self._expected = {name: tuple(signature.inputs.items()) for name, signature in self.signatures.items()}
-        self._fitting: set[tuple[object, ...]] = set()
+        self._checked: set[tuple[object, ...]] = set()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         arrays, shapes, dtypes, elements = [], [], [], 0
         for alias, spec in self._expected[signature]:
             array = inputs[alias]
             if spec.shape is not None and array.ndim < len(spec.shape):
-                array = _viewed(array, spec.shape)
+                array = _append_unit_dimensions(array, spec.shape)
             arrays.append(array)
             shapes.append(array.shape)
             dtypes.append(array.dtype)
             elements += array.size
         key = (signature, *shapes, *dtypes)
-        if key not in self._fitting:
+        if key not in self._checked:
             self._check(signature, arrays)
-            if len(self._fitting) >= MAX_REMEMBERED:
-                self._fitting.clear()
-            self._fitting.add(key)
+            if len(self._checked) >= MAX_REMEMBERED:
+                self._checked.clear()
+            self._checked.add(key)
         pool = self._pool
         if self._single_threaded and self._thread_count.uses_one_thread(signature, elements):
             pool = self._single_threaded
@@ -101,7 +101,7 @@ class LiteRtModel:
             else:
                 answer = interpreter.run(*work)
         except (RuntimeError, ValueError) as error:
-            # What a failed preparation leaves behind is not worth finding out: this interpreter is not used again.
+            # After a failure the state of this interpreter is unknown, so it is not used again.
             pool.drop()
             raise ServeError(Code.INVALID_ARGUMENT, f"The model cannot take these inputs: {error}") from None
         except BaseException:
@@ -116,7 +116,7 @@ class LiteRtModel:
             self._single_threaded.close()
 
     def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
-        """LiteRT reads an array of another shape as if it fitted: ServeError for what is not as declared."""
+        """Raise ServeError for a shape or dtype other than declared: LiteRT would read the array as if it fitted."""
         for array, (alias, spec) in zip(arrays, self._expected[signature], strict=True):
             if spec.shape is not None and not _fits(array.shape, spec.shape):
                 sent = ",".join(map(str, array.shape))
@@ -132,7 +132,7 @@ class LiteRtModel:
 
 
 class _Entry:
-    """One entry point of the file: its subgraph, its tensors by alias, and what they are."""
+    """One signature of the file: its subgraph, and its tensors by alias."""
 
     def __init__(
         self,
@@ -154,14 +154,15 @@ class _Entry:
 
 
 class _Interpreter:
-    """One interpreter and the input shapes each of its entry points is prepared for. Used by one thread at a time."""
+    """One interpreter and, by signature, the input shapes it is prepared for. Used by one thread at a time."""
 
     def __init__(self, content: bytes, threads: int) -> None:
         from ai_edge_litert.interpreter import Interpreter
 
-        # The wrapper below is what the public classes stand on: a signature runner prepares all tensors at every call.
-        self._keep = Interpreter(model_content=content, num_threads=threads)
-        self._native = self._keep._interpreter
+        # The native wrapper is called directly, because a signature runner allocates all tensors again at every call.
+        # The public object must live as long as the wrapper.
+        self._public = Interpreter(model_content=content, num_threads=threads)
+        self._native = self._public._interpreter
         self.entries = self._read_entries(content)
         self._prepared: dict[str, _Shapes] = {}
 
@@ -171,7 +172,7 @@ class _Interpreter:
     def run(
         self, signature: str, shapes: _Shapes, arrays: Sequence[np.ndarray], outputs: Sequence[str], prepared: bool
     ) -> dict[str, np.ndarray]:
-        """Answer inputs given in the order of their aliases; `prepared` is what `is_prepared` says."""
+        """Run `signature` on `arrays`, in the order of their aliases. `prepared` is what `is_prepared` says."""
         entry, native = self.entries[signature], self._native
         if not prepared:
             self._prepared.pop(signature, None)
@@ -185,11 +186,11 @@ class _Interpreter:
         return {alias: native.GetTensor(entry.outputs[alias], entry.subgraph) for alias in outputs}
 
     def _read_entries(self, content: bytes) -> dict[str, _Entry]:
-        found = self._keep._get_full_signature_list()
+        found = self._public._get_full_signature_list()
         if found:
             return {
                 name: _Entry(
-                    self._keep,
+                    self._public,
                     name,
                     self._native.GetSubgraphIndexFromSignature(name),
                     parts["inputs"],
@@ -197,34 +198,34 @@ class _Interpreter:
                 )
                 for name, parts in found.items()
             }
-        inputs = {detail["name"]: int(detail["index"]) for detail in self._keep.get_input_details()}
-        outputs = {detail["name"]: int(detail["index"]) for detail in self._keep.get_output_details()}
-        told = signatures_in(content)
-        if told:
+        inputs = {detail["name"]: int(detail["index"]) for detail in self._public.get_input_details()}
+        outputs = {detail["name"]: int(detail["index"]) for detail in self._public.get_output_details()}
+        in_metadata = signatures_in(content)
+        if in_metadata:
             return {
                 name: _Entry(
-                    self._keep,
+                    self._public,
                     name,
                     0,
                     _indices(signature.inputs, inputs),
                     _indices(signature.outputs, outputs),
                     signature.method,
                 )
-                for name, signature in told.items()
+                for name, signature in in_metadata.items()
             }
-        # A file without signatures: the tensors' own names, under the name that clients use when they give none.
+        # A file without signatures gets the default signature with the names of its tensors.
         return {
             DEFAULT_SIGNATURE: _Entry(
-                self._keep, DEFAULT_SIGNATURE, 0, _without_numbers(inputs), _without_numbers(outputs)
+                self._public, DEFAULT_SIGNATURE, 0, _without_numbers(inputs), _without_numbers(outputs)
             )
         }
 
 
 class _Pool:
-    """Interpreters, made when needed up to a number; a request borrows one that is prepared for its shapes, or any.
+    """At most `size` interpreters, created when needed. A run borrows one that is prepared for its shapes, or any.
 
-    The first gets all threads, for the shortest answer while requests come one by one; the later ones, made when
-    several run at once, get fewer.
+    The first interpreter gets all threads, so that single requests are answered fastest. Later ones, which are created
+    when several requests run at once, get fewer.
     """
 
     def __init__(self, content: bytes, size: int, threads: int) -> None:
@@ -232,12 +233,12 @@ class _Pool:
         self._idle: list[_Interpreter] = []
         self._made = 0
         self._waiting = 0
-        # Taken by itself where nobody waits: a condition's own `with` costs more.
+        # Acquired directly where no thread waits, because entering a condition costs more.
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
     def borrow(self, signature: str, shapes: _Shapes) -> _Interpreter:
-        """An interpreter nobody else uses; waits while all are in use."""
+        """Return an interpreter that no other thread uses. Waits while all are in use."""
         with self._lock:
             while not self._idle and self._made >= self._size:
                 self._waiting += 1
@@ -263,7 +264,7 @@ class _Pool:
                 self._changed.notify()
 
     def drop(self) -> None:
-        """A borrowed interpreter does not come back: room for a new one."""
+        """Discard a borrowed interpreter, so that a new one can be created."""
         with self._lock:
             self._made -= 1
             self._changed.notify()
@@ -281,7 +282,7 @@ def _spec(interpreter: Any, index: int, subgraph: int) -> TensorSpec:
 
 
 def _indices(specs: Mapping[str, TensorSpec], tensors: Mapping[str, int]) -> dict[str, int]:
-    """Where the tensors of a signature are; early converters dropped the `:0` of their names."""
+    """The indices of the tensors of a signature. Early converters dropped the `:0` of tensor names."""
     found = {}
     for alias, spec in specs.items():
         name = spec.tensor if spec.tensor in tensors else spec.tensor.partition(":")[0]
@@ -292,29 +293,31 @@ def _indices(specs: Mapping[str, TensorSpec], tensors: Mapping[str, int]) -> dic
 
 
 def _without_numbers(tensors: Mapping[str, int]) -> dict[str, int]:
-    """`x` for `x:0`, as upstream names them, where that leaves the names different."""
+    """Rename `x:0` to `x`, as TensorFlow Serving does, unless two tensors would then have the same name."""
     short = {name.partition(":")[0]: index for name, index in tensors.items()}
     return short if len(short) == len(tensors) else dict(tensors)
 
 
 def _declared(path: Path, config: Config) -> dict[str, Signature]:
-    """The signatures of the SavedModel beside the file, if there is one: it knows methods and shapes better."""
+    """The signatures of the SavedModel beside the file, if there is one: its methods and shapes are more exact."""
     try:
         return reader.read_signatures(path, config.saved_model_tags.split(","))
     except SavedModelError:
         return {}
 
 
-def _same(one: Signature, other: Signature) -> bool:
+def _more_exact(declared: Signature | None, found: Signature) -> Signature:
+    """The signature of the SavedModel if it has the tensors and dtypes of the one in the file, otherwise the latter."""
+
     def dtypes(signature: Signature) -> tuple[dict[str, str], dict[str, str]]:
         inputs, outputs = signature.inputs.items(), signature.outputs.items()
         return {alias: spec.dtype for alias, spec in inputs}, {alias: spec.dtype for alias, spec in outputs}
 
-    return dtypes(one) == dtypes(other)
+    return declared if declared is not None and dtypes(declared) == dtypes(found) else found
 
 
-def _viewed(array: np.ndarray, declared: Shape) -> np.ndarray:
-    """The values of a shape that lacks nothing but sizes of 1 at its end, `[3]` for `[?, 1]`: upstream takes them."""
+def _append_unit_dimensions(array: np.ndarray, declared: Shape) -> np.ndarray:
+    """Append the dimensions of size 1 at the end of the declared shape: `[3]` fits `[?, 1]`, as it does upstream."""
     missing = declared[max(1, array.ndim) :]
     if array.ndim and missing and all(size == 1 for size in missing):
         return array.reshape(*array.shape, *missing)
@@ -322,7 +325,7 @@ def _viewed(array: np.ndarray, declared: Shape) -> np.ndarray:
 
 
 def _fits(sent: tuple[int, ...], declared: Shape) -> bool:
-    """Many converters declare a batch of one; the runtime takes any."""
+    """Whether `sent` fits `declared`. Ignores the batch size: many converters declare 1, and the runtime takes any."""
     return len(sent) == len(declared) and all(
         want is None or want == size for want, size in zip(declared[1:], sent[1:], strict=True)
     )

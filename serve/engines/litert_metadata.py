@@ -1,4 +1,4 @@
-"""Signatures that older converters left in the metadata of a `model.tflite`; TensorFlow Serving reads them there."""
+"""Reads the signatures that older converters wrote to the metadata of a `model.tflite`, as TensorFlow Serving does."""
 
 import struct
 from typing import Any
@@ -12,8 +12,8 @@ _NAME = b"signature_defs_metadata"
 
 
 def signatures_in(content: bytes) -> dict[str, Signature]:
-    """By name; empty if there are none. Raises ValueError if they cannot be read."""
-    # The schema's module is large; few files are of this kind.
+    """Return the signatures by name; empty if there are none. Raises ValueError if they cannot be read."""
+    # Most files have no such metadata, and the schema's module is large.
     if _NAME not in content:
         return {}
     from ai_edge_litert.schema_py_generated import Model

@@ -1,10 +1,12 @@
-"""The TensorFlow engine: a SavedModel through the Session loader, frozen where nothing assigns to its variables."""
+"""The TensorFlow engine: loads a SavedModel into a session, and freezes it if nothing assigns to its variables.
+
+Import it through serve.engines.tensorflow_setup, which prepares the process.
+"""
 
 import ctypes
 import gc
 import logging
 import os
-import platform
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,56 +16,34 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from google.protobuf import text_format
+from tensorflow.core.protobuf import config_pb2
 
 from serve.config import Config
+from serve.engines import tensorflow_profiler
+from serve.engines.tensorflow_graph import Program, is_straight, optimised_program
+from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown
+from serve.engines.tensorflow_ranks import RankGuard
 from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import DedicatedThreads
+from serve.execution.thread_count import ThreadCountPolicy
+from tfx_export import wire
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
-
-# TensorFlow uses oneDNN by itself only where the processor has instructions made for neural networks. On others
-# convolutions gain too: MobileNetV2 takes half the time for eight images, ResNet50 three quarters for one image on one
-# thread. A run of 40 us becomes 10 us longer.
-if platform.machine() in ("x86_64", "AMD64"):
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # Its own allocator never gives back what an unloaded model held.
-    os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
-# Without it the first session decides with how many threads those after it compute (common_runtime/local_device.cc).
-os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
-# Its own start-up lines belong in nobody's log.
-skip_unneeded_packages(keras=False)
-import_tensorflow()
-
-import tensorflow as tf  # noqa: E402
-from tensorflow.core.protobuf import config_pb2  # noqa: E402
-
-from serve.engines import tensorflow_profiler  # noqa: E402
-from serve.engines.tensorflow_graph import Program, is_straight, optimised_program  # noqa: E402
-from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown  # noqa: E402
-from serve.engines.tensorflow_ranks import RankGuard  # noqa: E402
-from serve.execution.thread_count import ThreadCountPolicy  # noqa: E402
-from tfx_export import wire  # noqa: E402
-
-# TensorFlow's own objects live as long as the process. Looked through again and again, they would cost every request
-# more than its decoding.
-gc.collect()
-gc.freeze()
 
 logger = logging.getLogger("serve")
-tf.get_logger().setLevel(logging.ERROR)
 
-# Up to this size a program is held twice: once more for runs on a single thread.
+# A program up to this size is held twice, the second time for runs on a single thread.
 MAX_DUPLICATED_BYTES = 32 << 20
-# A client chooses the output filter: so many different ones are kept compiled for a model.
+# At most 256 compiled calls per model, because clients choose the output filter.
 MAX_CALLS = 256
-# So many different combinations of dtypes and ranks are known to fit before they are looked at anew.
+# At most 4,096 combinations of dtypes and ranks per model, because clients choose them.
 MAX_REMEMBERED = 4096
 
-# The inputs in the order of the signature's.
+# Takes the inputs in the signature's order.
 _Call = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
-# Signature, outputs, and whether it is run on a single thread.
+# Signature name, output names, and whether the run uses a single thread.
 _Key = tuple[str, tuple[str, ...], bool]
 
 
@@ -83,13 +63,13 @@ def load(path: Path, config: Config) -> "TensorFlowModel":
 
 
 def check_settings(config: Config) -> None:
-    """INVALID_ARGUMENT for a ConfigProto that cannot be used, NOT_FOUND for custom operators that cannot be loaded."""
+    """Raises INVALID_ARGUMENT for an invalid ConfigProto, NOT_FOUND for custom operators that cannot be loaded."""
     _session_config(config)
     _load_custom_ops(config)
 
 
 class TensorFlowModel:
-    """One SavedModel in memory: a session on the caller's thread, and a compiled call a signature and output filter."""
+    """One SavedModel in memory: its sessions, and a compiled call for each signature and output filter."""
 
     engine = "tensorflow"
 
@@ -106,13 +86,13 @@ class TensorFlowModel:
         self._single_threaded = _start_single_threaded(program, self._session_config)
         cores = max(1, (os.cpu_count() or 1) // config.workers)
         self._thread_count = ThreadCountPolicy(cores)
-        # With oneDNN each thread remembers how an operator is computed for a shape, and on how many threads that is:
-        # one that has computed on its own would not hand parts to others later.
-        self._dedicated_threads = DedicatedThreads(cores, "wide")
+        # oneDNN remembers per thread how to compute an operator for a shape, and on how many threads: a thread that
+        # has computed alone would not hand parts to other threads later.
+        self._dedicated_threads = DedicatedThreads(cores, "intra-op")
         self._ranks = RankGuard(program.shape_graph)
         self._aliases = {name: tuple(signature.inputs) for name, signature in self.signatures.items()}
-        # Signatures with dtypes and ranks of inputs that have been found to fit.
-        self._fitting: set[tuple[Any, ...]] = set()
+        # Signatures with the dtypes and ranks of inputs that passed `_check`.
+        self._checked: set[tuple[Any, ...]] = set()
         self._calls: dict[_Key, _Call] = {}
         self._lock = threading.Lock()
 
@@ -123,15 +103,15 @@ class TensorFlowModel:
         for array in arrays:
             kinds += array.dtype, array.ndim
             elements += array.size
-        fitting = tuple(kinds)
-        if fitting not in self._fitting:
+        kind = tuple(kinds)
+        if kind not in self._checked:
             self._check(signature, arrays)
-            if len(self._fitting) >= MAX_REMEMBERED:
-                self._fitting.clear()
-            self._fitting.add(fitting)
+            if len(self._checked) >= MAX_REMEMBERED:
+                self._checked.clear()
+            self._checked.add(kind)
         single_threaded = (
             self._single_threaded is not None
-            # Only the other executor names operators in a trace.
+            # The single-threaded executor does not name operators in a trace,
             and not tensorflow_profiler.tracing.locked()
             and self._thread_count.uses_one_thread(signature, elements)
         )
@@ -141,7 +121,7 @@ class TensorFlowModel:
         except tf.errors.OpError as error:
             if not single_threaded:
                 raise _serve_error(error) from None
-        # And only the other one says which operator failed.
+        # nor in an error: the other executor says which operator failed.
         try:
             return self._compute((signature, tuple(outputs), False), arrays, elements)
         except tf.errors.OpError as error:
@@ -157,7 +137,10 @@ class TensorFlowModel:
         _return_memory()
 
     def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
-        """The session takes any rank and aborts the process on some; a wrong dtype it reports by position only."""
+        """Raise INVALID_ARGUMENT for inputs of a wrong dtype or rank.
+
+        The session accepts any rank and aborts the process on some; of a wrong dtype it reports only the position.
+        """
         specs = self.signatures[signature].inputs
         for position, (array, (alias, spec)) in enumerate(zip(arrays, specs.items(), strict=True)):
             sent = from_numpy(array.dtype)
@@ -179,7 +162,7 @@ class TensorFlowModel:
         if self._single_threaded is None:
             return call(arrays)
         function, *arguments = (call, arrays) if single_threaded else (self._dedicated_threads.run, call, arrays)
-        # A first run tells nothing of how long the next one takes.
+        # A first run says nothing about how long the next one takes.
         if not known:
             return function(*arguments)
         return self._thread_count.run(signature, elements, function, *arguments, single_threaded=single_threaded)
@@ -195,18 +178,18 @@ class TensorFlowModel:
 
 
 def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
-    """One trip into the runtime for `outputs`; a tensor that is fed is not fetched but handed back."""
+    """Compile one call of the session for `outputs`. An output that is also an input is returned without a fetch."""
     fed = [spec.tensor for spec in signature.inputs.values()]
     wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
     fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
     compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))
-    plain = fetched == list(wanted.values())
+    fetches_in_order = fetched == list(wanted.values())
 
     def call(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         values = compiled(*arrays)
-        if bytes in map(type, values):  # what a session makes of a string tensor without dimensions
+        if bytes in map(type, values):  # a session returns a string tensor without dimensions as bytes
             values = [np.array(value, np.object_) if type(value) is bytes else value for value in values]
-        if plain:
+        if fetches_in_order:
             return dict(zip(wanted, values, strict=True))
         found = {**dict(zip(fed, arrays, strict=True)), **dict(zip(fetched, values, strict=True))}
         return {alias: found[tensor] for alias, tensor in wanted.items()}
@@ -215,7 +198,7 @@ def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _C
 
 
 def _open(path: Path, tags: Sequence[str], session_config: Any) -> tuple[Any, Any]:
-    """The Session loader: graph imported, variables restored, tables initialised."""
+    """Load the SavedModel into a new session: import the graph, restore variables, initialise tables."""
     graph = tf.Graph()
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=session_config)
@@ -223,7 +206,7 @@ def _open(path: Path, tags: Sequence[str], session_config: Any) -> tuple[Any, An
 
 
 def _start(loaded: Any, program: Program, session_config: Any) -> Any:
-    """The session that answers: `loaded` itself, or a new one for a program that needs no variables."""
+    """Return the session that runs requests: `loaded` itself, or a new one for a program without variables."""
     if program.graph_def is None:
         return loaded
     graph = _graph_of(program.graph_def)
@@ -235,9 +218,9 @@ def _start(loaded: Any, program: Program, session_config: Any) -> Any:
 
 
 def _start_single_threaded(program: Program, session_config: Any) -> Any:
-    """A second session of a small program, which computes on the thread that asks and no other.
+    """A second session of a small program that computes on the calling thread only.
 
-    None if the program is large, has state of its own, or the operator has chosen a number of threads.
+    None if the program is large, has state of its own, or the operator has set the number of threads.
     """
     if (
         program.graph_def is None
@@ -249,7 +232,7 @@ def _start_single_threaded(program: Program, session_config: Any) -> Any:
     single_threaded.CopyFrom(session_config)
     single_threaded.intra_op_parallelism_threads = 1
     if is_straight(program.graph_def):
-        # Runs one operator after the other, without the bookkeeping of an executor that could run several at once.
+        # Runs one operator after another, without the bookkeeping for parallel operators.
         single_threaded.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
     return _session_of(_graph_of(program.graph_def), program.init_ops, single_threaded)
 
@@ -257,7 +240,7 @@ def _start_single_threaded(program: Program, session_config: Any) -> Any:
 def _session_of(graph: Any, init_ops: Sequence[str], session_config: Any) -> Any:
     final = config_pb2.ConfigProto()
     final.CopyFrom(session_config)
-    # It has been optimised already.
+    # The graph is already optimised.
     final.graph_options.rewrite_options.disable_meta_optimizer = True
     session = tf.compat.v1.Session(graph=graph, config=final)
     if init_ops:
@@ -273,7 +256,10 @@ def _graph_of(graph_def: Any) -> Any:
 
 
 def _session_config(config: Config) -> Any:
-    """The operator's own ConfigProto, flags over it; operators run on the thread that asks unless it says otherwise."""
+    """The ConfigProto of --tensorflow_session_config_file, overridden by flags.
+
+    By default (inter_op_parallelism_threads -1) TensorFlow runs operators on the calling thread.
+    """
     session_config = config_pb2.ConfigProto()
     if config.tensorflow_session_config_file:
         file = Path(config.tensorflow_session_config_file)
@@ -304,7 +290,7 @@ def _load_custom_ops(config: Config) -> None:
     for module in config.import_module:
         try:
             import_module(module)
-        except Exception as error:  # the operator's own code
+        except Exception as error:  # any exception: this is the operator's own code
             raise ServeError(Code.INVALID_ARGUMENT, f"--import={module}: {type(error).__name__}: {error}") from None
 
 
@@ -317,13 +303,13 @@ def _load_library(path: str) -> None:
 
 
 def _hint(message: str) -> str:
-    """What to type when an operator is missing."""
+    """The flags to add if an operator is missing; otherwise empty."""
     missing = "not registered" in message
-    return " Load what brings it: --op_library=FILE.so, or --import=MODULE" if missing else ""
+    return " Load the library or module that defines it: --op_library=FILE.so, or --import=MODULE" if missing else ""
 
 
 def _spoken(dtype: str) -> str:
-    """`DT_FLOAT` -> `float`, as TensorFlow's own messages say it."""
+    """Return the name of a dtype in TensorFlow's own messages: `DT_FLOAT` -> `float`."""
     return dtype.removeprefix("DT_").lower()
 
 
@@ -332,10 +318,10 @@ def _serve_error(error: Any) -> ServeError:
 
 
 def _return_memory() -> None:
-    """Graphs lie in cycles and glibc keeps what was freed; a server that swaps all day must give both back."""
+    """Return free memory to the system: graphs are reference cycles, and glibc keeps memory that was freed."""
     gc.collect()
     if sys.platform == "linux":
         try:
             ctypes.CDLL("libc.so.6").malloc_trim(0)
-        except (AttributeError, OSError):  # another libc
+        except (AttributeError, OSError):  # a libc other than glibc
             return

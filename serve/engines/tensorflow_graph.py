@@ -1,4 +1,4 @@
-"""The graph that answers requests: variables frozen to constants, functions inlined, optimised once."""
+"""Builds the graph that runs requests: variables frozen to constants, functions inlined, optimised once."""
 
 import logging
 import re
@@ -17,15 +17,15 @@ from serve.engines.tensorflow_guards import called
 
 logger = logging.getLogger("serve")
 
-# A GraphDef is one protobuf: 2 GB at most.
+# A GraphDef is one protobuf message, at most 2 GB.
 MAX_FROZEN_BYTES = 1_500_000_000
-# So many times the bytes of its variables grappler takes, at the most, to optimise a frozen graph.
-OPTIMISED_TIMES = 20
+# To optimise a frozen graph, grappler needs up to 20 times the bytes of the variables.
+OPTIMISER_MEMORY_FACTOR = 20
 
-# Constants up to this many bytes may decide shapes; larger ones are weights.
+# Constants up to this many bytes may determine shapes; larger ones are weights.
 MAX_SHAPE_CONSTANT = 1024
 
-# Stateful operators whose state is no variable, or that only read one. Any other keeps a model from being frozen.
+# Stateful operators that have no variable or only read one. Any other stateful operator prevents freezing.
 HARMLESS = re.compile(
     """
     Assert | HashTable(V2)? | LookupTable(Find|Size)(V2)? | Placeholder(WithDefault)? | Print(V2)?
@@ -36,17 +36,17 @@ HARMLESS = re.compile(
     """,
     re.VERBOSE,
 )
-# Tables are filled as the model is loaded, which is repeated for the frozen graph.
+# Operators that fill tables when a model is loaded; the frozen graph runs them again.
 TABLE_FILL = re.compile(r"(LookupTableImport|InitializeTable\w*)(V2)?")
-# What decides which operators run, and how often (Node::IsControlFlow).
-CONTROL = re.compile("(Ref)?(Switch|Merge|Enter|Exit|NextIteration)|_SwitchN")
+# Operators of control flow (Node::IsControlFlow).
+CONTROL_FLOW = re.compile("(Ref)?(Switch|Merge|Enter|Exit|NextIteration)|_SwitchN")
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `graph_def` is None if the graph as loaded must be run: it assigns to variables, or is too large.
+    """The graph to run. `graph_def` is None if the loaded graph runs as it is: it assigns variables, or is too large.
 
-    `shape_graph` is the inlined graph without weights, for questions about shapes.
+    `shape_graph` is the inlined graph without weights, for shape inference.
     """
 
     graph_def: Any | None
@@ -55,7 +55,7 @@ class Program:
 
 
 def optimised_program(session: Any, meta_graph: Any, path: Path, session_config: Any) -> Program:
-    """Freeze and optimise what `session` has loaded from `path`, if that changes no answer."""
+    """Freeze and optimise the graph that `session` has loaded from `path`, if its outputs stay the same."""
     init_ops = tuple(_init_ops(meta_graph))
     graph_def = session.graph.as_graph_def()
     roots = _fetched_nodes(meta_graph)
@@ -77,14 +77,15 @@ def optimised_program(session: Any, meta_graph: Any, path: Path, session_config:
 
 
 def is_straight(graph_def: Any) -> bool:
-    """Whether operators can run one after the other: none decides what runs, calls a function or gives a reference."""
+    """Whether the graph has no control flow, function calls or references, so that operators can run in sequence."""
     functions = {function.signature.name for function in graph_def.library.function}
     return not any(
-        CONTROL.fullmatch(node.op) or _gives_reference(node.op) or called(node) & functions for node in graph_def.node
+        CONTROL_FLOW.fullmatch(node.op) or _returns_reference(node.op) or called(node) & functions
+        for node in graph_def.node
     )
 
 
-def _gives_reference(op: str) -> bool:
+def _returns_reference(op: str) -> bool:
     definition = op_def_registry.get(op)
     return definition is None or any(arg.is_ref for arg in definition.output_arg)
 
@@ -97,7 +98,7 @@ def _init_ops(meta_graph: Any) -> Iterator[str]:
 
 
 def _fetched_nodes(meta_graph: Any) -> list[str]:
-    """The nodes that signatures read and feed (a fed one may have nothing upstream of an output)."""
+    """The nodes that signatures feed and fetch (a fed node need not be upstream of an output)."""
     tensors = {
         info.name.partition(":")[0]
         for signature in meta_graph.signature_def.values()
@@ -111,8 +112,8 @@ def _why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str
     variables = sum(file.stat().st_size for file in path.glob("variables/*"))
     if variables > MAX_FROZEN_BYTES:
         return f"its variables take {variables} bytes"
-    if OPTIMISED_TIMES * variables > (free := free_bytes()):
-        return f"that may take {OPTIMISED_TIMES * variables} bytes of memory, and {free} are free"
+    if OPTIMISER_MEMORY_FACTOR * variables > (free := free_bytes()):
+        return f"that may take {OPTIMISER_MEMORY_FACTOR * variables} bytes of memory, and {free} are free"
     functions = {function.signature.name: function.node_def for function in graph_def.library.function}
     for op in _ops_upstream(graph_def, functions, roots):
         if _writes(op) and not HARMLESS.fullmatch(op):
@@ -124,13 +125,13 @@ def _why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str
 
 
 def _writes(op: str) -> bool:
-    """Whether `op` may have state of its own or change a variable; so may one that TensorFlow does not know."""
+    """Whether `op` may have state or change a variable. Unknown operators count as such."""
     definition = op_def_registry.get(op)
     return definition is None or definition.is_stateful or any(arg.is_ref for arg in definition.input_arg)
 
 
 def _ops_upstream(graph_def: Any, functions: dict[str, Any], roots: Iterable[str]) -> set[str]:
-    """Every operator that `roots` depend on, those in the bodies of functions included."""
+    """Every operator that `roots` depend on, including those in the bodies of functions."""
     nodes = {node.name: node for node in graph_def.node}
     pending = [*roots]
     seen: set[str] = set(pending)
@@ -155,7 +156,7 @@ def _ops_upstream(graph_def: Any, functions: dict[str, Any], roots: Iterable[str
 
 
 def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:
-    """Write the full paths of vocabularies into the graph, which knows them by file name only."""
+    """Replace the file names of assets in the graph by their full paths."""
     assets = loader_impl.get_asset_tensors(str(path), meta_graph)
     by_node = {tensor.partition(":")[0]: file for tensor, file in assets.items()}
     for node in graph_def.node:
@@ -176,7 +177,7 @@ def _optimise(graph_def: Any, meta_graph: Any, init_ops: Iterable[str], session_
 
 
 def _shape_graph(graph_def: Any) -> Any:
-    """`graph_def` with placeholders of the same shape in place of its weights."""
+    """Return `graph_def` with placeholders of the same shape in place of its weights."""
     shape_graph = tf.compat.v1.GraphDef()
     shape_graph.versions.CopyFrom(graph_def.versions)
     shape_graph.library.CopyFrom(graph_def.library)
@@ -185,7 +186,7 @@ def _shape_graph(graph_def: Any) -> Any:
         if tensor is None or tensor.ByteSize() <= MAX_SHAPE_CONSTANT:
             copied = shape_graph.node.add()
             copied.CopyFrom(node)
-            # What was inferred for the declared shapes would contradict any other.
+            # Shapes that were inferred from the declared ones would contradict any other.
             for inferred in ("_output_shapes", "_input_shapes"):
                 copied.attr.pop(inferred, None)
             continue

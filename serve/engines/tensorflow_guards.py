@@ -1,7 +1,7 @@
-"""Guards inside a graph: a convolution or pooling checks the rank of its input as it runs, where nothing else can.
+"""Adds guards to a graph: convolutions and poolings check the rank of their input when they run.
 
-What such an operator does with a wrong rank is a failed CHECK, which ends the process. RankGuard asks static shape
-inference first; that does not look into the bodies of loops and branches, and knows no ranks where shapes are data.
+With a wrong rank such an operator fails a CHECK, which ends the process. RankGuard runs static shape inference first,
+but that does not cover the bodies of loops and branches, nor ranks that depend on data.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import Any
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.saved_model import loader_impl
 
-# Operator -> which of its inputs must have which rank.
+# Operator -> (index of an input, the rank it must have).
 RANKS: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(
         ("AvgPool", "Conv2D", "DepthwiseConv2dNative", "Dilation2D", "FusedBatchNorm", "FusedBatchNormV2", "LRN",
@@ -22,12 +22,12 @@ RANKS: Mapping[str, tuple[int, int]] = {
     **dict.fromkeys(("AvgPool3D", "Conv3D", "MaxPool3D", "_FusedConv3D"), (0, 5)),
     "Conv3DBackpropInputV2": (2, 5),
 }  # fmt: skip
-# Their bodies become part of the graph, where static shape inference sees them.
+# Operators whose bodies are inlined into the graph, where static shape inference covers them.
 _INLINED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
 class GuardedLoader(loader_impl.SavedModelLoader):  # type: ignore[misc]
-    """Loads a SavedModel with guards in the bodies of its loops and branches."""
+    """Loads a SavedModel and adds guards to the bodies of its loops and branches."""
 
     def get_meta_graph_def_from_tags(self, tags: Iterable[str]) -> Any:
         meta_graph = super().get_meta_graph_def_from_tags(tags)
@@ -36,7 +36,7 @@ class GuardedLoader(loader_impl.SavedModelLoader):  # type: ignore[misc]
 
 
 def guard_bodies(graph_def: Any) -> None:
-    """Put guards into every function that is called, at whatever depth, by an operator such as While, If or Case."""
+    """Add guards to every function that an operator such as While, If or Case calls, directly or indirectly."""
     functions = {function.signature.name: function for function in graph_def.library.function}
     everywhere = [graph_def.node, *(function.node_def for function in functions.values())]
     pending = {
@@ -55,12 +55,15 @@ def guard_bodies(graph_def: Any) -> None:
         nodes = functions[name].node_def
         for node in nodes:
             pending |= called(node)
-        # In a function, a node's output is named with the name that the operator gives it.
+        # Inside a function, the name of a node's output includes the output's name in the operator.
         _guard(nodes, [node for node in nodes if node.op in RANKS], ":output:0")
 
 
 def guard_unknown(graph_def: Any, graph: Any) -> bool:
-    """Put guards before operators whose rank is unknown in `graph`, made of `graph_def`. Whether there were any."""
+    """Add guards before operators whose input rank is unknown in `graph`, which was built from `graph_def`.
+
+    Returns whether there were any.
+    """
     unknown = [
         node
         for node in graph_def.node
@@ -71,20 +74,20 @@ def guard_unknown(graph_def: Any, graph: Any) -> bool:
 
 
 def called(node: Any) -> set[str]:
-    """The functions that `node` names, by its operator or its attributes."""
+    """The functions that `node` names as its operator or in its attributes."""
     names = {node.op}
     for attribute in node.attr.values():
         names.update((attribute.func.name, *(each.name for each in attribute.list.func)))
     return names
 
 
-def _guard(nodes: Any, wary: Iterable[Any], output: str) -> None:
-    for node in wary:
+def _guard(nodes: Any, guarded: Iterable[Any], output: str) -> None:
+    for node in guarded:
         position, rank = RANKS[node.op]
         if "data_format" in node.attr and node.attr["data_format"].s in (b"NDHWC", b"NCDHW"):
             rank = 5
         guard = nodes.add(name=f"{node.name}/rank_guard", op="EnsureShape", input=[node.input[position]])
-        # Left out where it is float, the default: looking it up would add an empty one.
+        # If the attribute is missing it has the default, float; reading a missing attribute would add an empty one.
         guard.attr["T"].type = node.attr["T"].type if "T" in node.attr else types_pb2.DT_FLOAT
         for _ in range(rank):
             guard.attr["shape"].shape.dim.add(size=-1)

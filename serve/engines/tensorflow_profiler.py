@@ -1,4 +1,4 @@
-"""A trace of what TensorFlow does for a while."""
+"""Captures a trace of TensorFlow's work."""
 
 import threading
 import time
@@ -8,14 +8,17 @@ from tensorflow.python.profiler.internal import _pywrap_profiler
 from serve.errors import Code, ServeError
 
 MAX_SECONDS = 60.0
-# Held as long as a trace is taken.
+# Held while a trace is captured.
 tracing = threading.Lock()
 
 
 def capture(seconds: float) -> bytes:
-    """A serialized XSpace. Blocking. UNAVAILABLE while another trace is taken."""
+    """Trace for `seconds`, at most MAX_SECONDS, and return a serialized XSpace.
+
+    Blocks. Raises UNAVAILABLE while another trace is being captured.
+    """
     if not tracing.acquire(blocking=False):
-        raise ServeError(Code.UNAVAILABLE, "Another trace is being taken")
+        raise ServeError(Code.UNAVAILABLE, "Another trace is being captured")
     try:
         session = _pywrap_profiler.ProfilerSession()
         session.start("", {"host_tracer_level": 2, "python_tracer_level": 0})

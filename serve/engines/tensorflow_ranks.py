@@ -1,7 +1,7 @@
-"""RankGuard: whether the graph can take inputs of a rank other than declared, without running it.
+"""RankGuard: whether the graph accepts inputs of other ranks than declared, found out without running it.
 
-A tensor of a rank that a convolution cannot take is a failed CHECK inside oneDNN: the process ends. TensorFlow's static
-shape inference refuses it as the graph is built.
+If a convolution gets a tensor of a wrong rank, a CHECK inside oneDNN fails and the process ends. TensorFlow's static
+shape inference refuses such a rank while the graph is built.
 """
 
 import threading
@@ -12,14 +12,14 @@ import tensorflow as tf
 
 from serve.errors import Code, ServeError
 
-# TensorFlow's own tensors go no higher.
+# The limit of TensorFlow's own tensors.
 MAX_RANK = 254
-# Ranks come from clients: so many different answers are remembered.
+# At most 1,024 verdicts per model, because clients choose the ranks.
 MAX_VERDICTS = 1024
 
 
 class RankGuard:
-    """Remembers its verdicts: the question is asked once for each combination of ranks."""
+    """Infers shapes once for each combination of ranks and remembers the verdict."""
 
     def __init__(self, shape_graph: Any) -> None:
         self._shape_graph = shape_graph
@@ -27,7 +27,7 @@ class RankGuard:
         self._lock = threading.Lock()
 
     def check(self, ranks: Mapping[str, int]) -> None:
-        """INVALID_ARGUMENT if the graph cannot take `ranks` (input tensor -> rank)."""
+        """Raise INVALID_ARGUMENT if the graph does not accept `ranks` (input tensor -> rank)."""
         key = tuple(sorted(ranks.items()))
         verdict = self._verdicts.get(key)
         if verdict is None:
@@ -40,7 +40,7 @@ class RankGuard:
             raise ServeError(Code.INVALID_ARGUMENT, verdict)
 
     def _infer(self, ranks: Mapping[str, int]) -> str:
-        """Empty if shapes can be inferred throughout, else TensorFlow's complaint."""
+        """Return an empty string if all shapes can be inferred, otherwise TensorFlow's error message."""
         if any(rank > MAX_RANK for rank in ranks.values()):
             return f"Tensors of more than {MAX_RANK} dimensions are not supported"
         dtypes = {node.name: node.attr for node in self._shape_graph.node}

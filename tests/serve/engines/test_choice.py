@@ -1,4 +1,4 @@
-"""Who answers: LiteRT what was proven of exactly this file, TensorFlow the rest, unless a flag says otherwise."""
+"""LiteRT runs the signatures for which exactly this file was proven equal, TensorFlow the rest; flags override it."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def another_file(version: Path) -> None:
     (version / export_record.TFLITE).write_bytes((version / export_record.TFLITE).read_bytes() + b"\0")
 
 
-def other_weights(version: Path) -> None:
+def other_variables(version: Path) -> None:
     (version / "variables" / "variables.index").write_bytes(b"")
 
 
@@ -34,7 +34,7 @@ def no_record(version: Path) -> None:
     (version / export_record.RECORD_FILE).unlink()
 
 
-def dead_outputs(version: Path) -> None:
+def unproven_signature(version: Path) -> None:
     kept = json.loads((version / export_record.RECORD_FILE).read_text())
     kept["accelerated"]["checks"][0]["verdict"] = "unproven"
     (version / export_record.RECORD_FILE).write_text(json.dumps(kept))
@@ -53,9 +53,9 @@ def only_lite_model(version: Path) -> None:
     [
         (untouched, AUTO, MIXED),
         (another_file, AUTO, TENSORFLOW),
-        (other_weights, AUTO, TENSORFLOW),
+        (other_variables, AUTO, TENSORFLOW),
         (no_record, AUTO, TENSORFLOW),
-        (dead_outputs, AUTO, TENSORFLOW),
+        (unproven_signature, AUTO, TENSORFLOW),
         (only_saved_model, AUTO, TENSORFLOW),
         (only_lite_model, AUTO, LITERT),
         (no_record, Config(prefer_tflite_model=True), LITERT),
@@ -65,7 +65,7 @@ def only_lite_model(version: Path) -> None:
         (untouched, Config(saved_model_tags="gpu"), TENSORFLOW),
     ],
 )
-def test_engines_by_what_is_in_the_version(
+def test_the_content_of_the_version_chooses_the_engines(
     tmp_path: Path, accelerated: Path, change: Callable[[Path], None], config: Config, expected: Assignment
 ) -> None:
     version = shutil.copytree(accelerated, tmp_path / "1")

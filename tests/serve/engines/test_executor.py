@@ -1,4 +1,4 @@
-"""Small programs run without the bookkeeping of an executor that could run several operators at once."""
+"""Small programs without control flow run on TensorFlow's single-threaded executor."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def table(x: Any) -> Any:
     [(lambda x: tf.nn.relu(x) + 1.0, True), (branch, False), (called, False), (table, False)],
     ids=["operators", "branch", "function", "reference"],
 )
-def test_which_programs_can_be_run_so(make: Any, straight: bool) -> None:
+def test_programs_without_control_flow_calls_and_references_qualify(make: Any, straight: bool) -> None:
     from serve.engines.tensorflow_graph import is_straight
 
     with tf.compat.v1.Graph().as_default() as graph:
@@ -39,7 +39,7 @@ def test_which_programs_can_be_run_so(make: Any, straight: bool) -> None:
         assert is_straight(graph.as_graph_def()) is straight
 
 
-def test_an_error_names_the_operator_all_the_same(served_models: Path) -> None:
+def test_an_error_names_the_operator(served_models: Path) -> None:
     model = load(served_models / "image" / "1", Config())
     signature = model.signatures["serving_default"]
     try:

@@ -1,4 +1,4 @@
-"""A model is frozen where there is room for what that takes; its answers do not depend on it."""
+"""A model is frozen if enough memory is free; its outputs are the same either way."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ X = {"x": np.array([[1.0], [4.0]], np.float32)}
 
 
 @pytest.mark.parametrize(("free", "frozen"), [(1 << 40, True), (1, False)])
-def test_a_model_is_frozen_if_the_memory_is_free(
+def test_a_model_is_frozen_if_enough_memory_is_free(
     free: int, frozen: bool, served_models: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tensorflow_graph, "free_bytes", lambda: free)
@@ -24,7 +24,7 @@ def test_a_model_is_frozen_if_the_memory_is_free(
     model.close()
 
 
-def test_a_container_has_less_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_the_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limit, used = tmp_path / "memory.max", tmp_path / "memory.current"
     used.write_text("1000\n")
     monkeypatch.setattr(free_memory, "_CGROUPS", ((str(limit), str(used)),))

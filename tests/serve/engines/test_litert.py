@@ -1,4 +1,4 @@
-"""The LiteRT engine: right answers from many threads at any batch size, clean errors, and never a TensorFlow import."""
+"""The LiteRT engine: right outputs from many threads at any batch size, clear errors, no import of TensorFlow."""
 
 import subprocess
 import sys
@@ -28,7 +28,7 @@ def load(path: Path, **changes: Any) -> LoadedModel:
     return engines.load(path, replace(LITERT, **changes))
 
 
-def test_answers_and_signatures_are_those_of_the_saved_model(accelerated: Path) -> None:
+def test_outputs_and_signatures_equal_those_of_the_saved_model(accelerated: Path) -> None:
     model = load(accelerated)
     assert model.engine == "litert"
     tensorflow = engines.load(accelerated, Config(engine="tensorflow"))
@@ -44,7 +44,7 @@ def test_answers_and_signatures_are_those_of_the_saved_model(accelerated: Path) 
 
 
 @pytest.mark.parametrize("pools", [0, 1, 3])
-def test_threads_get_their_own_answers(accelerated: Path, pools: int) -> None:
+def test_each_thread_gets_its_own_outputs(accelerated: Path, pools: int) -> None:
     model = load(accelerated, num_tflite_pools=pools)
 
     def ask(seed: int) -> float:
@@ -69,7 +69,7 @@ def test_threads_get_their_own_answers(accelerated: Path, pools: int) -> None:
         (np.full((2, 12), b"", object), "Input x is DT_STRING, expected DT_FLOAT"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused_and_the_next_are_answered(
+def test_inputs_that_do_not_fit_are_refused_and_later_ones_are_answered(
     accelerated: Path, x: np.ndarray, text: str
 ) -> None:
     model = load(accelerated, num_tflite_pools=1)
@@ -80,7 +80,7 @@ def test_inputs_that_do_not_fit_are_refused_and_the_next_are_answered(
     assert model.run("serving_default", {"x": np.zeros((2, 12), np.float32)}, ["y"])["y"].shape == (2, 3)
 
 
-# Files without signatures, as many converters write them: function, inputs, output shape for them.
+# Files without signatures, as many converters write them: function, inputs, shape of the output.
 BARE: dict[str, tuple[Callable[..., Any], dict[str, Any], Mapping[str, np.ndarray], np.ndarray]] = {
     "text": (
         lambda a: a[::-1],
@@ -104,7 +104,7 @@ BARE: dict[str, tuple[Callable[..., Any], dict[str, Any], Mapping[str, np.ndarra
 }
 
 
-# A batch of one is what many converters declare.
+# Many converters declare a batch of one.
 BARE["half plus two"] = (
     lambda a: a * 0.5 + 2,
     {"a": ([1, 1], "float32")},
@@ -150,7 +150,7 @@ def test_a_file_without_signatures_is_served_by_its_tensor_names(bare_files: Pat
 
 
 @pytest.mark.parametrize("shape", [(1,), (3,), (1, 1), (3, 1), (0, 1)])
-def test_a_declared_batch_of_one_takes_any_batch(bare_files: Path, shape: tuple[int, ...]) -> None:
+def test_a_declared_batch_of_one_accepts_any_batch(bare_files: Path, shape: tuple[int, ...]) -> None:
     model = load(bare_files / "half plus two")
     (alias,), outputs = model.signatures["serving_default"].inputs, [*model.signatures["serving_default"].outputs]
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
@@ -163,7 +163,7 @@ def test_a_declared_batch_of_one_takes_any_batch(bare_files: Path, shape: tuple[
 
 @pytest.mark.parametrize("numbered", [True, False])
 def test_signatures_in_the_metadata_are_served(bare_files: Path, tmp_path: Path, numbered: bool) -> None:
-    """Old converters wrote signatures there, and older ones dropped the `:0` of the tensors' names."""
+    """Old converters wrote signatures to the metadata; the oldest dropped the `:0` of tensor names."""
     content = (bare_files / "half plus two" / TFLITE).read_bytes()
     bare = load(bare_files / "half plus two").signatures["serving_default"]
     (given,), (answered,) = bare.inputs.values(), bare.outputs.values()
@@ -184,7 +184,7 @@ def _with_metadata(content: bytes, signature: Signature, numbered: bool) -> byte
     from tensorflow.lite.tools import flatbuffer_utils
 
     class Text(str):
-        """Bytes where the builder wants text."""
+        """Text that encodes to the bytes of the signature: the builder takes only text."""
 
         def encode(self, *_: str) -> bytes:
             return bytes(signature.to_proto().SerializeToString())
@@ -203,7 +203,7 @@ def _with_metadata(content: bytes, signature: Signature, numbered: bool) -> byte
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
-def test_shapes_only_the_runtime_can_refuse_leave_the_model_serving(bare_files: Path) -> None:
+def test_a_shape_that_only_the_runtime_refuses_leaves_the_model_serving(bare_files: Path) -> None:
     model = load(bare_files / "free shape", num_tflite_pools=1)
     signature = model.signatures["serving_default"]
     a, b = sorted(signature.inputs)
@@ -228,7 +228,7 @@ def test_shapes_only_the_runtime_can_refuse_leave_the_model_serving(bare_files: 
         (lambda data: data[: len(data) // 2], Code.INVALID_ARGUMENT, "cannot be loaded"),
     ],
 )
-def test_a_file_that_is_no_model_is_refused(
+def test_a_file_that_is_not_a_model_is_refused(
     tmp_path: Path, accelerated: Path, damage: Callable[[bytes], bytes | None], code: Code, text: str
 ) -> None:
     content = damage((accelerated / TFLITE).read_bytes())
@@ -247,9 +247,9 @@ def test_overwriting_the_file_in_place_does_not_end_the_process(tmp_path: Path, 
     assert model.run("serving_default", {"x": x}, ["y"])["y"].shape == (2, 3)
 
 
-def test_a_load_that_fails_for_a_passing_reason_is_tried_again(accelerated: Path, tmp_path: Path) -> None:
+def test_a_load_that_fails_temporarily_is_retried(accelerated: Path, tmp_path: Path) -> None:
     file = tmp_path / "model" / "1" / TFLITE
-    file.mkdir(parents=True)  # a folder in its place cannot be read, for now
+    file.mkdir(parents=True)  # a folder in its place cannot be read
     flags = "--engine=litert", "--front=python", "--load_retry_interval_micros=200000", str(tmp_path / "model")
     with starting(tmp_path, *flags, "--max_num_load_retries=2") as (process, _, log):
         assert process.wait(PATIENCE) == 1

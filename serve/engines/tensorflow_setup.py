@@ -1,0 +1,44 @@
+"""Prepares the process for TensorFlow: the one place where loading an engine changes more than its own modules."""
+
+import gc
+import logging
+import os
+import platform
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+
+from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
+
+
+@cache
+def tensorflow_engine() -> ModuleType:
+    """Import TensorFlow and return the module serve.engines.tensorflow.
+
+    Sets environment variables that TensorFlow reads on import, and takes TensorFlow's objects out of garbage
+    collection. Called once, by whichever thread loads the first model for this engine.
+    """
+    _set_environment()
+    # TensorFlow's start-up messages do not belong in the server's log.
+    skip_unneeded_packages(keras=False)
+    import_tensorflow()
+    engine = import_module("serve.engines.tensorflow")
+    import_module("tensorflow").get_logger().setLevel(logging.ERROR)
+    # TensorFlow's own objects live as long as the process. If the collector visited them again and again, that would
+    # cost every request more than its decoding.
+    gc.collect()
+    gc.freeze()
+    return engine
+
+
+def _set_environment() -> None:
+    """Set TensorFlow's defaults for a server. Variables that the operator has set stay as they are."""
+    # TensorFlow enables oneDNN only on processors with instructions for neural networks. On others convolutions gain
+    # too: MobileNetV2 takes half the time for eight images, ResNet50 three quarters for one image on one thread. A run
+    # of 40 us becomes 10 us longer.
+    if platform.machine() in ("x86_64", "AMD64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+        # oneDNN's own allocator never returns the memory of an unloaded model.
+        os.environ.setdefault("TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "1")
+    # Otherwise the first session decides how many threads all later sessions use (common_runtime/local_device.cc).
+    os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
