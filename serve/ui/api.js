@@ -34,12 +34,13 @@ export const metrics = () => get("metrics");
 
 /**
  * Returns { verb, strings, programs } for a signature. strings describes the string inputs:
- * { input: { image, features: { name: { dtype, shape } } } }. programs is { language: text }; the programs call this server.
+ * { input: { image, features: { name: { dtype, shape } } } }. programs is { language: text }. The programs call this
+ * server.
  */
 export const signatureDetails = async (model, version, signature) =>
   JSON.parse(await get(`ui/signature?${new URLSearchParams({ model, version, signature, rest: location.origin })}`));
 
-/** Returns { name: { method, inputs, outputs } } of one version. Inputs and outputs are lists of { name, dtype, shape }. */
+/** Returns { name: { method, inputs, outputs } } of one version. Inputs and outputs list { name, dtype, shape }. */
 export async function signatures(model, version) {
   const metadata = JSON.parse(await get(`v1/models/${encodeURIComponent(model)}/versions/${version}/metadata`));
   const signatureDefs = metadata.metadata.signature_def.signature_def;
@@ -51,7 +52,7 @@ export async function signatures(model, version) {
   );
 }
 
-/** Returns [{ name, dtype, shape }]. A shape lists sizes, null if a size is unknown. It is null if the rank is unknown. */
+/** Returns [{ name, dtype, shape }]. An unknown size in a shape is null. The shape is null if the rank is unknown. */
 function tensors(infos) {
   return Object.entries(infos ?? {}).map(([name, { dtype, tensor_shape: shape }]) => ({
     name,
@@ -60,7 +61,7 @@ function tensors(infos) {
   }));
 }
 
-/** Returns { answer, text, milliseconds }: the response as JSON and as text. Throws an Error with the server's message. */
+/** Returns { answer, text, milliseconds }: the response parsed and as text. Throws an Error with the server's message. */
 export async function send(model, version, verb, body) {
   const start = performance.now();
   const response = await fetch(`v1/models/${encodeURIComponent(model)}/versions/${version}:${verb}`, {

@@ -1,5 +1,5 @@
-// Widgets that turn an image into a tensor. A widget is { name, view, text() }. text() returns the tensor as JSON text, or a
-// promise of it.
+// Widgets that turn an image into a tensor. A widget is { name, view, text() }. text() returns the tensor as JSON text,
+// or a promise of it.
 import { element } from "./dom.js";
 import { drawingPad } from "./drawing-pad.js";
 import { isInteger, isString, nested, sizes } from "./tensors.js";
@@ -13,7 +13,7 @@ export function imageWidgets(tensor, content) {
   return [...([8, 28].includes(height) && channels === 1 ? [drawing(tensor, dims)] : []), decodedImage(tensor, dims)];
 }
 
-/** Returns [height, width, channels] if the input can be an image, otherwise null. Flat inputs of 784 and 64 are squares. */
+/** Returns [height, width, channels] if the input can be an image, otherwise null. Flat inputs of 64 or 784 are square. */
 function imageDims(tensor) {
   const [, ...rest] = tensor.shape ?? [];
   if (isString(tensor) || tensor.shape?.[0] !== null) return null;
@@ -23,7 +23,7 @@ function imageDims(tensor) {
   return null;
 }
 
-/** Returns pixel values between 0 and 1 as JSON text of a batch of one image. */
+/** Returns a batch of one image as JSON text. `scale` converts the `values`, which are between 0 and 1. */
 function pixelsText(tensor, [height, width, channels], values, scale) {
   const dims = { 2: [1, height * width], 3: [1, height, width], 4: [1, height, width, channels] }[tensor.shape.length];
   return nested(
@@ -64,8 +64,8 @@ function drawing(tensor, dims) {
   };
 }
 
-/** Returns { view, content() } for a file that is dropped or chosen. content() returns the promise of read(file), and throws
- * an Error if there is no file. */
+/** Returns { view, content() } for a file that is dropped or chosen. content() returns the promise of read(file), and
+ * throws an Error if there is no file. */
 function dropZone(read) {
   const preview = element("img", { alt: "Selected image", hidden: true });
   const caption = element("span", {}, "Drop an image here or choose a file");

@@ -1,12 +1,12 @@
-// The methods to enter a request: a form, an image, JSON. Each is { name, view, text() }. text() returns JSON text, an object
-// with the inputs or with the features of one tf.Example, or a promise of it.
+// The methods to enter a request: a form, an image, JSON. Each is { name, view, text() }. text() returns JSON text, an
+// object with the inputs or with the features of one tf.Example, or a promise of it.
 import { element } from "./dom.js";
 import { imageWidgets } from "./image-inputs.js";
 import { count, initialText, isInteger, isString, jsonObject, literal, nested, sizes } from "./tensors.js";
 
 const MAX_FIELDS = 64;
 
-/** Returns the methods that fit the inputs, the most likely first and JSON last. `strings` describes the string inputs. */
+/** Returns the methods that fit the inputs, the most likely first, JSON last. `strings` describes the string inputs. */
 export function inputMethods(verb, tensors, strings) {
   if (verb !== "predict") {
     const features = Object.entries(Object.values(strings)[0].features).map(featureTensor);
