@@ -61,7 +61,7 @@ function tensors(infos) {
   }));
 }
 
-/** Returns { answer, text, milliseconds }: the response parsed and as text. Throws an Error with the server's message. */
+/** Returns { answer, text, milliseconds }: the response, parsed and as text. Throws Error with the server's message. */
 export async function send(model, version, verb, body) {
   const start = performance.now();
   const response = await fetch(`v1/models/${encodeURIComponent(model)}/versions/${version}:${verb}`, {

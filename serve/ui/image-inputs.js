@@ -13,7 +13,7 @@ export function imageWidgets(tensor, content) {
   return [...([8, 28].includes(height) && channels === 1 ? [drawing(tensor, dims)] : []), decodedImage(tensor, dims)];
 }
 
-/** Returns [height, width, channels] if the input can be an image, otherwise null. Flat inputs of 64 or 784 are square. */
+/** Returns [height, width, channels] if the input can be an image, otherwise null. Flat 64 and 784 are square. */
 function imageDims(tensor) {
   const [, ...rest] = tensor.shape ?? [];
   if (isString(tensor) || tensor.shape?.[0] !== null) return null;
