@@ -61,7 +61,7 @@ class Api:
         """The models the operator wants served, available or not."""
         return self._manager.models()
 
-    async def reload(self, config: wire.Message) -> None:
+    async def reload(self, config: wire.ModelServerConfig) -> None:
         """Serve what a ModelServerConfig lists and nothing else; returns once what is new is available.
 
         Raises INVALID_ARGUMENT or FAILED_PRECONDITION, the old list staying in force, or UNKNOWN if a new model does

@@ -135,7 +135,7 @@ def _invalid(message: str) -> ServeError:
     return ServeError(Code.INVALID_ARGUMENT, message)
 
 
-def fill_classification(result: wire.Message, answer: Classification) -> None:
+def fill_classification(result: wire.ClassificationResult, answer: Classification) -> None:
     """One Classifications for each example, one Class for each label or score."""
     labels = answer.labels.tolist() if answer.labels is not None else None
     scores = answer.scores.tolist() if answer.scores is not None else None
@@ -152,7 +152,7 @@ def fill_classification(result: wire.Message, answer: Classification) -> None:
                     added.score = scores[row][column]
 
 
-def fill_regression(result: wire.Message, answer: Regression) -> None:
+def fill_regression(result: wire.RegressionResult, answer: Regression) -> None:
     """One Regression for each example."""
     for value in answer.values.tolist():
         result.regressions.add(value=value)

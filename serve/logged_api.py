@@ -56,7 +56,7 @@ class LoggedApi(Api):
         if rule := self._log.sample(lease.name):
             spec = _spec(lease, signature)
 
-            def fill(log: wire.Message) -> None:
+            def fill(log: wire.PredictionLog) -> None:
                 _fill_request(log.classify_log, spec, examples)
                 fill_classification(log.classify_log.response.result, answer)
 
@@ -68,7 +68,7 @@ class LoggedApi(Api):
         if rule := self._log.sample(lease.name):
             spec = _spec(lease, signature)
 
-            def fill(log: wire.Message) -> None:
+            def fill(log: wire.PredictionLog) -> None:
                 _fill_request(log.regress_log, spec, examples)
                 fill_regression(log.regress_log.response.result, answer)
 
@@ -78,12 +78,12 @@ class LoggedApi(Api):
 
 def _predict_log(
     signature: Signature,
-    spec: wire.Message,
+    spec: wire.ModelSpec,
     inputs: Mapping[str, np.ndarray],
     answer: Mapping[str, np.ndarray],
     outputs: Sequence[str],
-) -> Callable[[wire.Message], None]:
-    def fill(log: wire.Message) -> None:
+) -> Callable[[wire.PredictionLog], None]:
+    def fill(log: wire.PredictionLog) -> None:
         request, response = log.predict_log.request, log.predict_log.response
         request.model_spec.CopyFrom(spec)
         response.model_spec.CopyFrom(spec)
@@ -96,7 +96,7 @@ def _predict_log(
     return fill
 
 
-def _fill_request(log: wire.Message, spec: wire.Message, examples: NDArray[np.object_]) -> None:
+def _fill_request(log: wire.ClassifyLog | wire.RegressLog, spec: wire.ModelSpec, examples: NDArray[np.object_]) -> None:
     log.request.model_spec.CopyFrom(spec)
     log.response.model_spec.CopyFrom(spec)
     parsed = log.request.input.example_list.examples
@@ -104,7 +104,7 @@ def _fill_request(log: wire.Message, spec: wire.Message, examples: NDArray[np.ob
         parsed.append(wire.Example.FromString(example))
 
 
-def _spec(lease: Lease, signature: str) -> wire.Message:
+def _spec(lease: Lease, signature: str) -> wire.ModelSpec:
     spec = wire.ModelSpec(name=lease.name, signature_name=signature or DEFAULT_SIGNATURE)
     spec.version.value = lease.version
     return spec

@@ -58,7 +58,7 @@ def replay(model: LoadedModel, path: Path, *, iterations: int = 1) -> int:
     return count
 
 
-def _run(model: LoadedModel, log: wire.Message) -> None:
+def _run(model: LoadedModel, log: wire.PredictionLog) -> None:
     """Answer one logged request, whatever model it names."""
     kind = log.WhichOneof("log_type")
     match kind:
@@ -77,7 +77,7 @@ def _run(model: LoadedModel, log: wire.Message) -> None:
             raise ServeError(Code.UNIMPLEMENTED, f"Unsupported log_type for warmup: {kind}")
 
 
-def _predict(model: LoadedModel, request: wire.Message) -> None:
+def _predict(model: LoadedModel, request: wire.PredictRequest) -> None:
     signature = find_signature(model, request.model_spec.signature_name)
     inputs = decode_all({**signature.defaults, **request.inputs}, max_elements=sys.maxsize)
     if inputs.keys() != signature.inputs.keys():
@@ -85,13 +85,13 @@ def _predict(model: LoadedModel, request: wire.Message) -> None:
     model.run(signature.name, inputs, check_outputs(signature, request.output_filter or tuple(signature.outputs)))
 
 
-def _classify(model: LoadedModel, name: str, given: wire.Message) -> None:
+def _classify(model: LoadedModel, name: str, given: wire.Input) -> None:
     signature, examples = find_signature(model, name), decode_input(given)
     outputs = classify_outputs(signature, check_method=False)
     classification(model.run(signature.name, {INPUTS: examples}, outputs), len(examples))
 
 
-def _regress(model: LoadedModel, name: str, given: wire.Message) -> None:
+def _regress(model: LoadedModel, name: str, given: wire.Input) -> None:
     signature, examples = find_signature(model, name), decode_input(given)
     outputs = regress_outputs(signature, check_method=False)
     regression(model.run(signature.name, {INPUTS: examples}, outputs), len(examples))

@@ -100,7 +100,7 @@ def read_parameters(file: Path) -> BatchingParameters:
         raise ServeError(error.code, f"{file}: {error.message}") from None
 
 
-def _plain(value: wire.Message) -> object:
+def _plain(value: Any) -> object:
     """The content of a wrapper message or a repeated field; anything else as it is."""
     if hasattr(value, "DESCRIPTOR"):
         return value.value

@@ -7,7 +7,7 @@ from serve.errors import Code, ServeError
 from tfx_export import wire
 
 
-def decode_input(message: wire.Message) -> NDArray[np.object_]:
+def decode_input(message: wire.Input) -> NDArray[np.object_]:
     """Serialized examples, [examples]. INVALID_ARGUMENT if there are none.
 
     A context is joined with each example; of a feature that both have, the example's counts.

@@ -29,7 +29,7 @@ class PredictRequest:
 
     __slots__ = ("head", "inputs", "model_spec")
 
-    def __init__(self, head: wire.Message, inputs: Callable[[], dict[str, Array]]) -> None:
+    def __init__(self, head: wire.PredictRequest, inputs: Callable[[], dict[str, Array]]) -> None:
         """`head`: the message, its `inputs` aside. `inputs` makes the arrays: INVALID_ARGUMENT for bad ones."""
         self.head = head
         self.model_spec = head.model_spec
@@ -54,7 +54,7 @@ class PredictReader:
         message = wire.PredictRequest.FromString(data)
         return PredictRequest(message, partial(self._decode, message, data))
 
-    def _decode(self, message: wire.Message, data: bytes) -> dict[str, Array]:
+    def _decode(self, message: wire.PredictRequest, data: bytes) -> dict[str, Array]:
         arrays = decode_all(message.inputs, max_elements=self._max_elements)
         layout = _layout(message, data, arrays)
         if layout:
@@ -79,7 +79,7 @@ class _Hole(NamedTuple):
 class _Layout(NamedTuple):
     """A request without its numbers: the same bytes around as many bytes mean the same in every request."""
 
-    head: wire.Message
+    head: wire.PredictRequest
     fixed: tuple[tuple[int, bytes], ...]
     holes: tuple[_Hole, ...]
 
@@ -89,7 +89,7 @@ class _Layout(NamedTuple):
         }
 
 
-def _layout(message: wire.Message, data: bytes, arrays: dict[str, Array]) -> _Layout | None:
+def _layout(message: wire.PredictRequest, data: bytes, arrays: dict[str, Array]) -> _Layout | None:
     """How `data` is laid out, which was parsed as `message` with these arrays; None if that is not worth knowing."""
     if not all(_has_fixed_size(array, message.inputs[name]) for name, array in arrays.items()):
         return None
@@ -113,7 +113,7 @@ class _UnusualError(Exception):
     """Not as clients write requests: not worth a layout."""
 
 
-def _has_fixed_size(array: Array, proto: wire.Message) -> bool:
+def _has_fixed_size(array: Array, proto: wire.TensorProto) -> bool:
     """Whether its values may lie in the request as they do in memory."""
     return array.dtype in _OWN_FIELDS.values() or (array.dtype.kind in "fiuc" and bool(proto.tensor_content))
 

@@ -6,7 +6,7 @@ from tfx_export import wire
 from tfx_export.savedmodel.signature import Signature
 
 
-def signature_def_map(signatures: Mapping[str, Signature]) -> wire.Message:
+def signature_def_map(signatures: Mapping[str, Signature]) -> wire.SignatureDefMap:
     """A SignatureDefMap; without the defaults of inputs, as upstream."""
     message = wire.SignatureDefMap()
     for name, signature in signatures.items():

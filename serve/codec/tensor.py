@@ -8,7 +8,7 @@ from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.tensor import MAX_ELEMENTS, Array
 
 
-def decode(proto: wire.Message, *, max_elements: int = MAX_ELEMENTS) -> Array:
+def decode(proto: wire.TensorProto, *, max_elements: int = MAX_ELEMENTS) -> Array:
     """`tensor.decode`; INVALID_ARGUMENT for what it refuses."""
     try:
         return tensor.decode(proto, max_elements=max_elements)
@@ -16,7 +16,7 @@ def decode(proto: wire.Message, *, max_elements: int = MAX_ELEMENTS) -> Array:
         raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
 
 
-def decode_all(protos: Mapping[str, wire.Message], *, max_elements: int = MAX_ELEMENTS) -> dict[str, Array]:
+def decode_all(protos: Mapping[str, wire.TensorProto], *, max_elements: int = MAX_ELEMENTS) -> dict[str, Array]:
     """The arrays of a request by input name. The ServeError of a bad one names it as TensorFlow Serving does."""
     arrays = {}
     # Not over items(): those of a map in a message are slow.
@@ -28,7 +28,7 @@ def decode_all(protos: Mapping[str, wire.Message], *, max_elements: int = MAX_EL
     return arrays
 
 
-def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.Message:
+def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.TensorProto:
     """`tensor.encode`; UNIMPLEMENTED for what no tensor can hold."""
     return wire.TensorProto.FromString(serialize(array, as_content=as_content, dtype=dtype))
 

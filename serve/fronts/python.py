@@ -20,10 +20,9 @@ from serve.fronts.http_protocol import bounded_protocol
 from serve.request.auth import Tls
 from serve.startup.overview import Overview
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
-from serve.transport.grpc.method import status_message
+from serve.transport.grpc.method import Response, status_message
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard
-from tfx_export import wire
 
 logger = logging.getLogger("serve")
 
@@ -179,31 +178,31 @@ def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
     )
 
 
-def _serialize(response: wire.Message) -> bytes:
-    message: bytes = response.SerializeToString()
-    return message
+def _serialize(response: Response) -> bytes:
+    return response.SerializeToString()
 
 
 def _as_it_is(request: Any) -> Any:
     return request
 
 
-def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[wire.Message]]:
+def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[Response]]:
     """Where a failure becomes a status."""
 
-    async def call(request: bytes, context: Any) -> wire.Message:
+    async def call(request: bytes, context: Any) -> Response:
         try:
             return await method.handler(parse_request(method, request), context)
         except Exception as error:
-            return await _abort(context, method.rpc.name, error)
+            await _abort(context, method.rpc.name, error)
+            raise  # not reached: gRPC's abort raises
 
     return call
 
 
 def _guarded_stream_handler(
     method: StreamMethod | BidiMethod, parse: Callable[[Any], Any]
-) -> Callable[[Any, Any], AsyncIterator[wire.Message]]:
-    async def call(request: Any, context: Any) -> AsyncIterator[wire.Message]:
+) -> Callable[[Any, Any], AsyncIterator[Response]]:
+    async def call(request: Any, context: Any) -> AsyncIterator[Response]:
         try:
             async for response in method.handler(parse(request), context):
                 yield response
@@ -213,13 +212,13 @@ def _guarded_stream_handler(
     return call
 
 
-async def _abort(context: Any, name: str, error: Exception) -> Any:
+async def _abort(context: Any, name: str, error: Exception) -> None:
     if isinstance(error, ServeError):
-        return await context.abort(_STATUS[error.code], status_message(error))
+        await context.abort(_STATUS[error.code], status_message(error))
     if isinstance(error, grpc.aio.AbortError):
         raise error
     logger.error("%s failed unexpectedly", name, exc_info=error)
-    return await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log")
+    await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log")
 
 
 def _bind(server: grpc.aio.Server, address: str, ssl_config_file: str = "") -> int:

@@ -54,7 +54,7 @@ class Catalog:
     def stop(self) -> None:
         self._stopping.set()
 
-    def reload(self, config: wire.Message, *, trusted: bool = False) -> list[str]:
+    def reload(self, config: wire.ModelServerConfig, *, trusted: bool = False) -> list[str]:
         """Serve what a ModelServerConfig lists and nothing else; returns the names that are new.
 
         Returns before they are loaded. Raises as `check`; `trusted` is a config that has been checked already, when
@@ -67,7 +67,7 @@ class Catalog:
             self._request_log.update(log_rules)
         return [model.name for model in models if model.name not in known]
 
-    def check(self, config: wire.Message) -> tuple[list[ServedModel], dict[str, Rule]]:
+    def check(self, config: wire.ModelServerConfig) -> tuple[list[ServedModel], dict[str, Rule]]:
         """The models a ModelServerConfig lists and how to log them.
 
         INVALID_ARGUMENT or FAILED_PRECONDITION, with upstream's text, if they cannot be served.
@@ -77,7 +77,7 @@ class Catalog:
             self._check_labels(model)
         return models, log_rules
 
-    def _read(self, config: wire.Message) -> tuple[list[ServedModel], dict[str, Rule]]:
+    def _read(self, config: wire.ModelServerConfig) -> tuple[list[ServedModel], dict[str, Rule]]:
         if config.WhichOneof("config") == "custom_model_config":
             raise ServeError(
                 Code.INVALID_ARGUMENT,

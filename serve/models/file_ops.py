@@ -40,5 +40,5 @@ def file_ops(folder: Path) -> set[str]:
     return {_shown(node) for graph in graphs for node in nodes(graph) if opens_files(node)}
 
 
-def _shown(node: wire.Message) -> str:
+def _shown(node: wire.NodeDef) -> str:
     return f"{node.op} in node {node.name}"

@@ -12,7 +12,7 @@ from tfx_export import wire
 PLATFORMS = ("tensorflow",)
 
 
-def read_config(file: Path) -> wire.Message:
+def read_config(file: Path) -> wire.ModelServerConfig:
     """The ModelServerConfig in `file`. INVALID_ARGUMENT, with line and column, if it is none."""
     try:
         return wire.parse_text(wire.ModelServerConfig, file.read_bytes())
@@ -24,7 +24,7 @@ def read_config(file: Path) -> wire.Message:
         ) from None
 
 
-def models_of(config: wire.Message) -> list[ServedModel]:
+def models_of(config: wire.ModelServerConfig) -> list[ServedModel]:
     """What `config` asks for. INVALID_ARGUMENT with upstream's text if the list makes no sense."""
     models: dict[str, ServedModel] = {}
     for each in config.model_config_list.config:
@@ -40,7 +40,7 @@ def models_of(config: wire.Message) -> list[ServedModel]:
     return list(models.values())
 
 
-def _policy(config: wire.Message) -> VersionPolicy:
+def _policy(config: wire.ModelConfig) -> VersionPolicy:
     policy = config.model_version_policy
     match policy.WhichOneof("policy_choice"):
         case "all":
@@ -55,7 +55,7 @@ def _policy(config: wire.Message) -> VersionPolicy:
             return Latest()
 
 
-def _check_platform(config: wire.Message) -> None:
+def _check_platform(config: wire.ModelConfig) -> None:
     if config.model_type:
         if config.model_platform:
             raise _invalid(

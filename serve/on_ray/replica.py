@@ -13,27 +13,28 @@ from serve.errors import Code, ServeError
 from serve.on_ray.call import RayCall
 from serve.startup.overview import ServedVersion
 from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
+from serve.transport.grpc.method import Response
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.guard import Guard
 from tfx_export import wire
 
 logger = logging.getLogger("serve")
 
-Unary = Callable[["Replica", bytes, Any], Awaitable[wire.Message]]
-Stream = Callable[["Replica", bytes, Any], AsyncIterator[wire.Message]]
+Unary = Callable[["Replica", bytes, Any], Awaitable[Response]]
+Stream = Callable[["Replica", bytes, Any], AsyncIterator[Response]]
 
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 
 
 def _unary(path: str) -> Unary:
-    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> wire.Message:
+    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> Response:
         return await self.answer(path, message, RayCall(grpc_context))
 
     return answer
 
 
 def _stream(path: str) -> Stream:
-    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> AsyncIterator[wire.Message]:
+    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> AsyncIterator[Response]:
         async for response in self.stream(path, message, RayCall(grpc_context)):
             yield response
 
@@ -77,7 +78,7 @@ class Replica:
         """What this replica has available."""
         return self._core.served_versions()
 
-    async def answer(self, path: str, message: bytes, call: RayCall) -> wire.Message:
+    async def answer(self, path: str, message: bytes, call: RayCall) -> Response:
         """The response of a unary method; after a failure an empty one, with the status in `call`."""
         method = self._methods.get(path)
         try:
@@ -103,7 +104,7 @@ class Replica:
             call.fail(ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log"))
         return wire.PredictResponse()
 
-    async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[wire.Message]:
+    async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[Response]:
         """The responses of a streaming method."""
         method = self._methods.get(path)
         try:

@@ -26,7 +26,7 @@ MAX_PENDING_BYTES = 64 << 20
 COLLECTORS = ("", "tfrecord")
 
 # Fills a PredictionLog whose metadata are there already; called by the writer's thread.
-Fill: TypeAlias = Callable[[wire.Message], None]
+Fill: TypeAlias = Callable[[wire.PredictionLog], None]
 
 
 @dataclass(frozen=True)
@@ -35,19 +35,19 @@ class Rule:
 
     prefix: str
     rate: float
-    sampling: wire.Message
+    sampling: wire.SamplingConfig
 
 
 @dataclass(frozen=True)
 class _Entry:
     rule: Rule
-    spec: wire.Message
+    spec: wire.ModelSpec
     fill: Fill
     size: int
     seconds: int
 
 
-def rule(model: str, config: wire.Message) -> Rule | None:
+def rule(model: str, config: wire.LoggingConfig) -> Rule | None:
     """The rule a LoggingConfig means; None if it logs nothing. INVALID_ARGUMENT if it cannot be followed."""
     collector = config.log_collector_config
     if collector.type not in COLLECTORS:
@@ -75,7 +75,7 @@ def rule(model: str, config: wire.Message) -> Rule | None:
     return Rule(collector.filename_prefix, rate, config.sampling_config)
 
 
-def rules(config: wire.Message) -> dict[str, Rule]:
+def rules(config: wire.ModelServerConfig) -> dict[str, Rule]:
     """The rules of a ModelServerConfig, by model. INVALID_ARGUMENT if one cannot be followed."""
     found = {model.name: rule(model.name, model.logging_config) for model in config.model_config_list.config}
     return {name: each for name, each in found.items() if each is not None}
@@ -107,7 +107,7 @@ class RequestLog:
         found = self.rules.get(model)
         return found if found is not None and random.random() < found.rate else None  # noqa: S311
 
-    def put(self, rule: Rule, spec: wire.Message, size: int, fill: Fill) -> None:
+    def put(self, rule: Rule, spec: wire.ModelSpec, size: int, fill: Fill) -> None:
         """Log a request, soon. `spec`: the ModelSpec that answered. `size`: bytes that `fill` keeps in memory."""
         with self._changed:
             if self._closing or self._pending_bytes + size > MAX_PENDING_BYTES:
@@ -155,7 +155,7 @@ class RequestLog:
             return Code.INTERNAL
         return Code.OK
 
-    def _record(self, entry: _Entry) -> wire.Message:
+    def _record(self, entry: _Entry) -> wire.PredictionLog:
         log = wire.PredictionLog()
         log.log_metadata.model_spec.CopyFrom(entry.spec)
         log.log_metadata.sampling_config.CopyFrom(entry.rule.sampling)

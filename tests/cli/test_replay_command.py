@@ -17,7 +17,7 @@ from tfx_export.wire.tfrecord import write_records
 pytestmark = pytest.mark.parametrize("front", ["python"], indirect=True)
 
 
-def log(x: Sequence[float], y: Sequence[float] | None, *, model: str = "plus", version: int = 1) -> wire.Message:
+def log(x: Sequence[float], y: Sequence[float] | None, *, model: str = "plus", version: int = 1) -> wire.PredictionLog:
     """A logged Predict: `y` was the answer of a version that is gone since."""
     record = wire.PredictionLog()
     request = record.predict_log.request
@@ -29,7 +29,7 @@ def log(x: Sequence[float], y: Sequence[float] | None, *, model: str = "plus", v
     return record
 
 
-def written(tmp_path: Path, *records: wire.Message) -> Path:
+def written(tmp_path: Path, *records: wire.PredictionLog) -> Path:
     path = tmp_path / "requests.tfrecord"
     write_records(path, [record.SerializeToString() for record in records])
     return path

@@ -28,17 +28,18 @@ def folder(tmp_path: Path, classifier: Path) -> Path:
     return shutil.copytree(classifier, tmp_path / "1")
 
 
-def logs(folder: Path, extras: Extras) -> list[wire.Message]:
+def logs(folder: Path, extras: Extras) -> list[wire.PredictionLog]:
     ask = partial(three_signatures.answer, three_signatures.weights())
     finish(folder, extras, ask, tags=["serve"], source=None, spec={}, report=lambda step: None)
     return [wire.PredictionLog.FromString(record) for record in read_records(folder / WARMUP_FILE)]
 
 
-def requests(found: list[wire.Message]) -> list[tuple[str, str, list[int]]]:
+def requests(found: list[wire.PredictionLog]) -> list[tuple[str, str, list[int]]]:
     """Kind, signature and number of rows of each."""
-    rows = []
+    rows: list[tuple[str, str, list[int]]] = []
     for log in found:
         kind = log.WhichOneof("log_type")
+        assert kind
         request = getattr(log, kind).request
         if kind == "predict_log":
             sizes = [tensor.tensor_shape.dim[0].size for tensor in request.inputs.values()]

@@ -13,7 +13,6 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.server import PATIENCE, RunningServer, publish, wait_for_cpu
-from tfx_export import wire
 from tfx_export.wire import HealthCheckRequest, HealthCheckResponse
 
 CODERS = {
@@ -22,8 +21,8 @@ CODERS = {
 }
 
 
-def name_of(response: wire.Message) -> str:
-    return str(HealthCheckResponse.ServingStatus.Name(response.status))
+def name_of(response: HealthCheckResponse) -> str:
+    return HealthCheckResponse.ServingStatus.Name(response.status)
 
 
 def check(channel: grpc.Channel, service: str) -> str:

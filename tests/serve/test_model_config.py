@@ -34,14 +34,15 @@ def reload(server: RunningServer, config: str) -> tuple[str, str]:
     return "OK", ""
 
 
-def server_reload(server: RunningServer, request: wire.Message) -> wire.Message:
+def server_reload(server: RunningServer, request: wire.ReloadConfigRequest) -> wire.ReloadConfigResponse:
     with grpc.insecure_channel(server.grpc) as channel:
         call = channel.unary_unary(
             "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
             request_serializer=wire.ReloadConfigRequest.SerializeToString,
             response_deserializer=wire.ReloadConfigResponse.FromString,
         )
-        return call(request, timeout=30)
+        response: wire.ReloadConfigResponse = call(request, timeout=30)
+    return response
 
 
 def answers(server: RunningServer, asked: Mapping[str, Model]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from tfx_export import wire
 from tfx_export.wire.tfrecord import read_records
 
 
-def logging_config(text: str) -> wire.Message:
+def logging_config(text: str) -> wire.LoggingConfig:
     return wire.parse_text(wire.LoggingConfig, text)
 
 
@@ -24,7 +24,7 @@ def log_to(prefix: Path, rate: float = 1.0) -> Rule:
 
 
 def put(log: RequestLog, number: int, *, payload: int = 0, size: int = 0) -> None:
-    def fill(record: wire.Message) -> None:
+    def fill(record: wire.PredictionLog) -> None:
         record.predict_log.request.model_spec.name = f"request {number}" + "x" * payload
 
     found = log.sample("mnist")
@@ -32,7 +32,7 @@ def put(log: RequestLog, number: int, *, payload: int = 0, size: int = 0) -> Non
         log.put(found, wire.ModelSpec(name="mnist", signature_name="serving_default"), size, fill)
 
 
-def records(folder: Path) -> list[wire.Message]:
+def records(folder: Path) -> list[wire.PredictionLog]:
     return [wire.PredictionLog.FromString(data) for path in sorted(folder.iterdir()) for data in read_records(path)]
 
 
@@ -98,7 +98,7 @@ def test_a_writer_that_is_behind_costs_records_not_requests(tmp_path: Path) -> N
     before = dropped.value
     hold, holding = threading.Event(), threading.Event()
 
-    def wait(record: wire.Message) -> None:
+    def wait(record: wire.PredictionLog) -> None:
         holding.set()
         hold.wait()
 
@@ -118,7 +118,7 @@ def test_a_record_that_cannot_be_made_does_not_end_the_log(tmp_path: Path, caplo
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "mnist")})
 
-    def fail(record: wire.Message) -> None:
+    def fail(record: wire.PredictionLog) -> None:
         raise ValueError("broken")
 
     found = log.sample("mnist")

@@ -27,7 +27,7 @@ def config(served_models: Path, prefix: Path, *, rate: float = 1.0, collector: s
     return f"model_config_list {{ {model('words', logging)} {model('plus')} }}"
 
 
-def records(folder: Path) -> list[wire.Message]:
+def records(folder: Path) -> list[wire.PredictionLog]:
     return [wire.PredictionLog.FromString(data) for path in sorted(folder.iterdir()) for data in read_records(path)]
 
 

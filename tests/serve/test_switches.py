@@ -3,14 +3,18 @@
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.message import Message
 
 from tests.support.server import RunningServer, running
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
+
+M = TypeVar("M", bound=Message)
 
 X = np.array([1.0, 2.0], np.float32)
 
@@ -49,7 +53,7 @@ def switched(
             yield server
 
 
-def predict(server: RunningServer, model: str, **inputs: np.ndarray) -> wire.Message:
+def predict(server: RunningServer, model: str, **inputs: np.ndarray) -> wire.PredictResponse:
     request = wire.PredictRequest()
     request.model_spec.name = model
     for name, array in inputs.items():
@@ -57,12 +61,13 @@ def predict(server: RunningServer, model: str, **inputs: np.ndarray) -> wire.Mes
     return send(server, "PredictionService/Predict", request, wire.PredictResponse)
 
 
-def send(server: RunningServer, method: str, request: wire.Message, response: type[wire.Message]) -> wire.Message:
+def send(server: RunningServer, method: str, request: Message, response: type[M]) -> M:
     with grpc.insecure_channel(server.grpc) as channel:
         call = channel.unary_unary(
             f"/tensorflow.serving.{method}", type(request).SerializeToString, response.FromString
         )
-        return call(request, timeout=30)
+        answer: M = call(request, timeout=30)
+    return answer
 
 
 def test_answers_come_as_tensor_content(switched: RunningServer) -> None:

@@ -2,15 +2,19 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import numpy as np
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from tests.support.protocols import RefusedError, Target, checked, path
 from tests.support.server import Server
 from tfx_export import wire
+
+M = TypeVar("M", bound=Message)
+R = TypeVar("R", wire.ClassificationRequest, wire.RegressionRequest)
 
 # Feature name -> its values; all values of a feature are bytes, or integers, or floats.
 Example = Mapping[str, Sequence[bytes | int | float]]
@@ -29,7 +33,7 @@ class ExampleClient(Protocol):
 
     def regress(self, target: Target, examples: Sequence[Example], context: Example | None = None) -> list[float]: ...
 
-    def metadata(self, target: Target) -> wire.Message:
+    def metadata(self, target: Target) -> wire.SignatureDefMap:
         """Returns the SignatureDefMap."""
         ...
 
@@ -79,7 +83,7 @@ class GrpcExampleClient:
             for each in response.results
         ]
 
-    def metadata(self, target: Target) -> wire.Message:
+    def metadata(self, target: Target) -> wire.SignatureDefMap:
         request = wire.GetModelMetadataRequest(metadata_field=["signature_def"])
         _name(request.model_spec, target)
         response = self._send("PredictionService/GetModelMetadata", request, wire.GetModelMetadataResponse)
@@ -93,14 +97,15 @@ class GrpcExampleClient:
         response = self._send("ModelService/GetModelStatus", request, wire.GetModelStatusResponse)
         return {each.version: STATES[each.state] for each in response.model_version_status}
 
-    def _send(self, method: str, request: wire.Message, response: Any) -> wire.Message:
+    def _send(self, method: str, request: Message, response: type[M]) -> M:
         call = self._channel.unary_unary(
             f"/tensorflow.serving.{method}", type(request).SerializeToString, response.FromString
         )
         try:
-            return call(request, timeout=60)
+            answer: M = call(request, timeout=60)
         except grpc.RpcError as error:
             raise RefusedError(error.code().name, error.details() or "") from None
+        return answer
 
 
 class RestExampleClient:
@@ -121,7 +126,7 @@ class RestExampleClient:
         # JSON has the shortest text that identifies a float32.
         return [float(np.float32(value)) for value in self._post("regress", target, examples, context)]
 
-    def metadata(self, target: Target) -> wire.Message:
+    def metadata(self, target: Target) -> wire.SignatureDefMap:
         reply = checked(self._server.request("GET", f"{path(target)}/metadata"))
         signatures = wire.SignatureDefMap()
         for name, signature in reply.json["metadata"]["signature_def"]["signature_def"].items():
@@ -141,7 +146,7 @@ class RestExampleClient:
         return checked(self._server.post(f"{path(target)}:{verb}", content)).json["results"]
 
 
-def _name(spec: wire.Message, target: Target) -> None:
+def _name(spec: wire.ModelSpec, target: Target) -> None:
     spec.name = target.model
     spec.signature_name = target.signature
     if target.version is not None:
@@ -150,33 +155,31 @@ def _name(spec: wire.Message, target: Target) -> None:
         spec.version_label = target.label
 
 
-def _filled(
-    request: wire.Message, target: Target, examples: Sequence[Example], context: Example | None
-) -> wire.Message:
+def _filled(request: R, target: Target, examples: Sequence[Example], context: Example | None) -> R:
     _name(request.model_spec, target)
     _fill_input(request.input, examples, context)
     return request
 
 
-def _fill_input(proto: wire.Message, examples: Sequence[Example], context: Example | None) -> None:
+def _fill_input(proto: wire.Input, examples: Sequence[Example], context: Example | None) -> None:
     if context is None:
-        listed = proto.example_list
+        listed = proto.example_list.examples
     else:
-        listed = proto.example_list_with_context
-        _fill(listed.context, context)
+        listed = proto.example_list_with_context.examples
+        _fill(proto.example_list_with_context.context, context)
     for example in examples:
-        _fill(listed.examples.add(), example)
+        _fill(listed.add(), example)
 
 
-def _values(result: wire.Message) -> list[float]:
+def _values(result: wire.RegressionResult) -> list[float]:
     return [each.value for each in result.regressions]
 
 
-def _classes(result: wire.Message) -> list[list[tuple[str, float]]]:
+def _classes(result: wire.ClassificationResult) -> list[list[tuple[str, float]]]:
     return [[(each.label, each.score) for each in row.classes] for row in result.classifications]
 
 
-def _fill(proto: wire.Message, example: Example) -> None:
+def _fill(proto: wire.Example, example: Example) -> None:
     for name, values in example.items():
         getattr(proto.features.feature[name], FIELDS[type(values[0])]).value.extend(values)
 

@@ -148,7 +148,7 @@ class NpyClient:
         return {"y": np.load(io.BytesIO(reply.body))}
 
 
-def predict_request(target: Target, inputs: Arrays, as_content: bool) -> wire.Message:
+def predict_request(target: Target, inputs: Arrays, as_content: bool) -> wire.PredictRequest:
     """A PredictRequest for gRPC, or for REST as protobuf."""
     request = wire.PredictRequest()
     request.model_spec.name = target.model

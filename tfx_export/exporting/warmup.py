@@ -24,7 +24,7 @@ MAX_RECORDS = 1000
 Signatures = Mapping[str, Signature]
 
 
-def write(folder: Path, logs: Sequence[wire.Message], signatures: Signatures, *, tags: Sequence[str]) -> None:
+def write(folder: Path, logs: Sequence[wire.PredictionLog], signatures: Signatures, *, tags: Sequence[str]) -> None:
     """Put `logs` (PredictionLogs) into the SavedModel in `folder`, once its model has answered each of them.
 
     Raises SpecError for one that it does not answer: a server would refuse to load the version.
@@ -45,7 +45,7 @@ def write(folder: Path, logs: Sequence[wire.Message], signatures: Signatures, *,
     write_records(folder / WARMUP_FILE, (log.SerializeToString() for log in logs))
 
 
-def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) -> list[wire.Message]:
+def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) -> list[wire.PredictionLog]:
     """`count` requests of one row for each signature, made of its probe's rows."""
     logs = []
     for name, one in asked.items():
@@ -55,7 +55,7 @@ def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) 
     return logs
 
 
-def read(path: Path, signatures: Signatures, count: int | None = None) -> list[wire.Message]:
+def read(path: Path, signatures: Signatures, count: int | None = None) -> list[wire.PredictionLog]:
     """The first `count` requests (None: all, at most MAX_RECORDS) in `path`.
 
     An .npz file with an array for each input, a row a request; a .json file of REST bodies or instances; or a TFRecord
@@ -63,7 +63,7 @@ def read(path: Path, signatures: Signatures, count: int | None = None) -> list[w
     """
     limit = MAX_RECORDS if count is None else count
     require_file("warmup", path)
-    found: Iterator[wire.Message]
+    found: Iterator[wire.PredictionLog]
     if path.suffix == ".npz":
         probes = from_file(path, signatures, limit)
         found = (_log(signatures[name], row) for name, probe in probes.items() for row in _rows(probe.requests[0]))
@@ -74,7 +74,7 @@ def read(path: Path, signatures: Signatures, count: int | None = None) -> list[w
     return list(islice(found, limit))
 
 
-def _read_logs(path: Path) -> Iterator[wire.Message]:
+def _read_logs(path: Path) -> Iterator[wire.PredictionLog]:
     try:
         for record in read_records(path):
             yield wire.PredictionLog.FromString(record)
@@ -94,7 +94,7 @@ def _rows(inputs: Arrays) -> Iterator[Arrays]:
         yield {alias: array[index : index + 1] for alias, array in inputs.items()}
 
 
-def _log(signature: Signature, inputs: Arrays) -> wire.Message:
+def _log(signature: Signature, inputs: Arrays) -> wire.PredictionLog:
     """A request to `signature` as its method's own kind of log; Classify and Regress get their tf.Examples."""
     log = wire.PredictionLog()
     if signature.method not in (CLASSIFY, REGRESS):
@@ -108,7 +108,7 @@ def _log(signature: Signature, inputs: Arrays) -> wire.Message:
     return log
 
 
-def _runs(log: wire.Message, signatures: Signatures) -> Iterator[wire.Message]:
+def _runs(log: wire.PredictionLog, signatures: Signatures) -> Iterator[wire.PredictRequest]:
     """What a server runs for `log`, as PredictRequests."""
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
@@ -124,7 +124,7 @@ def _runs(log: wire.Message, signatures: Signatures) -> Iterator[wire.Message]:
         raise SpecError(f"A warmup record holds {kind or 'no request'}: a server cannot replay it.")
 
 
-def _on_examples(name: str, given: wire.Message, signatures: Signatures) -> wire.Message:
+def _on_examples(name: str, given: wire.Input, signatures: Signatures) -> wire.PredictRequest:
     name = name or "serving_default"
     if name not in signatures:
         raise SpecError(

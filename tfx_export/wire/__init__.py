@@ -1,9 +1,9 @@
 """The wire formats: message classes of TensorFlow and TensorFlow Serving, and the services a client calls."""
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from google.protobuf import message
+from google.protobuf.message import Message
 
 from tfx_export.wire.messages import (
     AssetFileDef as AssetFileDef,
@@ -108,17 +108,14 @@ from tfx_export.wire.pool import POOL as POOL, message_class, parse_text as pars
 # A request that a PredictionLog holds, streams apart.
 LoggedRequest: TypeAlias = PredictRequest | ClassificationRequest | RegressionRequest | MultiInferenceRequest
 
-Message: TypeAlias = Any
-MessageClass: TypeAlias = Any
-
 
 @dataclass(frozen=True)
 class Rpc:
     """One method of a gRPC service: its name and the classes of its messages."""
 
     name: str
-    request: type[message.Message]
-    response: type[message.Message]
+    request: type[Message]
+    response: type[Message]
     response_streaming: bool = False
 
 

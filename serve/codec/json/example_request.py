@@ -49,7 +49,7 @@ def _example(value: Any) -> bytes:
     return serialized
 
 
-def _fill(feature: wire.Message, name: str, values: list[Any]) -> None:
+def _fill(feature: wire.Feature, name: str, values: list[Any]) -> None:
     kinds = {_KINDS.get(kind) for kind in set(map(type, values))}
     if len(kinds) == 1 and None not in kinds:
         kind = kinds.pop()

@@ -8,8 +8,7 @@ from typing import Any
 from serve.request.admission import Admission
 from serve.request.call_record import CallRecord
 from serve.request.deadline import with_context_if_suspended
-from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method
-from tfx_export import wire
+from serve.transport.grpc.method import AnyMethod, CallContext, Handler, Method, Response
 
 # Upstream counts these in request_count and request_latency, and no others.
 COUNTED = frozenset({"Predict", "Classify", "Regress"})
@@ -29,9 +28,9 @@ def _guarded(method: AnyMethod, admission: Admission, max_seconds: float) -> Any
     if isinstance(method, Method):
         return replace(method, handler=_guard(method, admission, max_seconds))
     # Streams do no work to be measured or limited, but tell of the models: tokens count.
-    answer: Callable[[Any, CallContext], AsyncIterator[wire.Message]] = method.handler
+    answer: Callable[[Any, CallContext], AsyncIterator[Response]] = method.handler
 
-    async def authorized(request: Any, context: CallContext) -> AsyncIterator[wire.Message]:
+    async def authorized(request: Any, context: CallContext) -> AsyncIterator[Response]:
         admission.authorize(partial(_text, dict(context.invocation_metadata() or ())))
         async for response in answer(request, context):
             yield response
@@ -45,7 +44,7 @@ def _guard(method: Method, admission: Admission, max_seconds: float) -> Handler:
     names_model = "model_spec" in method.rpc.request.DESCRIPTOR.fields_by_name
     answer = method.handler
 
-    async def guard(request: wire.Message, context: CallContext) -> wire.Message:
+    async def guard(request: Any, context: CallContext) -> Response:
         metadata = dict(context.invocation_metadata() or ())
         header = partial(_text, metadata)
         given = header("x-request-id")

@@ -14,7 +14,7 @@ SERVING, NOT_SERVING, SERVICE_UNKNOWN = (_ENUM[name].number for name in ("SERVIN
 
 
 def handlers(health: Health) -> dict[str, Handler]:
-    async def check(request: wire.Message, context: CallContext) -> wire.Message:
+    async def check(request: wire.HealthCheckRequest, context: CallContext) -> wire.HealthCheckResponse:
         healthy = health.check(request.service)
         if healthy is None:
             raise ServeError(Code.NOT_FOUND, f"There is no model {request.service}")
@@ -24,13 +24,13 @@ def handlers(health: Health) -> dict[str, Handler]:
 
 
 def stream_handlers(health: Health) -> dict[str, StreamHandler]:
-    async def watch(request: wire.Message, context: CallContext) -> AsyncIterator[wire.Message]:
+    async def watch(request: wire.HealthCheckRequest, context: CallContext) -> AsyncIterator[wire.HealthCheckResponse]:
         async for healthy in health.watch(request.service):
             yield _response(healthy)
 
     return {f"/{SERVICE}/Watch": watch}
 
 
-def _response(healthy: bool | None) -> wire.Message:
+def _response(healthy: bool | None) -> wire.HealthCheckResponse:
     status = SERVICE_UNKNOWN if healthy is None else SERVING if healthy else NOT_SERVING
     return wire.HealthCheckResponse(status=status)

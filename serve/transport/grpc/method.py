@@ -30,6 +30,13 @@ class CallContext(Protocol):
         ...
 
 
+class Response(Protocol):
+    """A message, or a Serialized one: the transports need nothing else of a response."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
+        ...
+
+
 class Serialized:
     """A response that is bytes already; in all that a runtime needs of it a message."""
 
@@ -42,10 +49,11 @@ class Serialized:
         return self._message
 
 
+# The request is a message of the rpc, or the result of `Method.read`.
 # Raises ServeError; the admission that carries the table turns it into a status.
-Handler: TypeAlias = Callable[[wire.Message, CallContext], Awaitable[wire.Message]]
-StreamHandler: TypeAlias = Callable[[wire.Message, CallContext], AsyncIterator[wire.Message]]
-BidiHandler: TypeAlias = Callable[[AsyncIterator[wire.Message], CallContext], AsyncIterator[wire.Message]]
+Handler: TypeAlias = Callable[[Any, CallContext], Awaitable[Response]]
+StreamHandler: TypeAlias = Callable[[Any, CallContext], AsyncIterator[Response]]
+BidiHandler: TypeAlias = Callable[[AsyncIterator[Any], CallContext], AsyncIterator[Response]]
 
 
 @dataclass(frozen=True)

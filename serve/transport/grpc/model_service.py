@@ -10,7 +10,9 @@ SERVICE = "tensorflow.serving.ModelService"
 
 
 def handlers(api: Api) -> dict[str, Handler]:
-    async def get_model_status(request: wire.Message, context: CallContext) -> wire.Message:
+    async def get_model_status(
+        request: wire.GetModelStatusRequest, context: CallContext
+    ) -> wire.GetModelStatusResponse:
         response = wire.GetModelStatusResponse()
         for status in await api.status(model_ref(spec_of(request))):
             version = response.model_version_status.add(version=status.version, state=status.state)
@@ -18,7 +20,9 @@ def handlers(api: Api) -> dict[str, Handler]:
             version.status.error_message = status.message
         return response
 
-    async def handle_reload_config_request(request: wire.Message, context: CallContext) -> wire.Message:
+    async def handle_reload_config_request(
+        request: wire.ReloadConfigRequest, context: CallContext
+    ) -> wire.ReloadConfigResponse:
         # Other processes are asked for theirs only if somebody wants to know.
         before = await api.metrics() if request.metric_names else {}
         await api.reload(request.config)

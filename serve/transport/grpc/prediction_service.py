@@ -69,7 +69,7 @@ class PredictionService:
                 tracing.part("encode", began)
             return Serialized(response)
 
-    async def classify(self, request: wire.Message, context: CallContext) -> wire.Message:
+    async def classify(self, request: wire.ClassificationRequest, context: CallContext) -> wire.ClassificationResponse:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             answer = await self._api.classify(lease, spec.signature_name, _examples(request))
@@ -79,7 +79,7 @@ class PredictionService:
                 fill_classification(response.result, answer)
                 return response
 
-    async def regress(self, request: wire.Message, context: CallContext) -> wire.Message:
+    async def regress(self, request: wire.RegressionRequest, context: CallContext) -> wire.RegressionResponse:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
             answer = await self._api.regress(lease, spec.signature_name, _examples(request))
@@ -89,7 +89,9 @@ class PredictionService:
                 fill_regression(response.result, answer)
                 return response
 
-    async def multi_inference(self, request: wire.Message, context: CallContext) -> wire.Message:
+    async def multi_inference(
+        self, request: wire.MultiInferenceRequest, context: CallContext
+    ) -> wire.MultiInferenceResponse:
         specs = [task.model_spec for task in request.tasks] or [wire.ModelSpec()]
         tasks = [Task(task.model_spec.signature_name, task.method_name) for task in request.tasks]
         response = wire.MultiInferenceResponse()
@@ -112,7 +114,9 @@ class PredictionService:
                         fill_regression(result.regression_result, answer)
         return response
 
-    async def get_model_metadata(self, request: wire.Message, context: CallContext) -> wire.Message:
+    async def get_model_metadata(
+        self, request: wire.GetModelMetadataRequest, context: CallContext
+    ) -> wire.GetModelMetadataResponse:
         spec = spec_of(request)
         if not request.metadata_field:
             raise ServeError(Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
@@ -128,6 +132,8 @@ class PredictionService:
         return response
 
 
-def _examples(request: wire.Message) -> NDArray[np.object_]:
+def _examples(
+    request: wire.ClassificationRequest | wire.RegressionRequest | wire.MultiInferenceRequest,
+) -> NDArray[np.object_]:
     with tracing.span("decode"):
         return decode_input(request.input)

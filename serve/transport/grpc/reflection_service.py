@@ -5,6 +5,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from google.protobuf.message import Message
+
 from serve.transport.grpc.method import BidiMethod, CallContext
 from tfx_export import wire
 
@@ -32,7 +34,7 @@ def methods(services: Iterable[str]) -> dict[str, BidiMethod]:
 
         return ReflectionServicer(names, pool=wire.POOL)
 
-    async def info(requests: AsyncIterator[wire.Message], context: CallContext) -> AsyncIterator[wire.Message]:
+    async def info(requests: AsyncIterator[Message], context: CallContext) -> AsyncIterator[Message]:
         async for response in servicer().ServerReflectionInfo(requests, context):
             yield response
 

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any
 
+from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
 from serve.errors import Code, ServeError
 from serve.request.deadline import next_turn, with_context_if_suspended
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
-from serve.transport.grpc.method import status_message
+from serve.transport.grpc.method import Response, status_message
 from serve.transport.grpc_asgi.call_context import AsgiCallContext, percent_encoded
 from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
 from serve.transport.grpc_asgi.watch import Watch
-from tfx_export import wire
 
 logger = logging.getLogger("serve")
 
@@ -112,7 +112,7 @@ class GrpcApp:
             logger.exception("%s failed unexpectedly", scope["path"])
             await answer.end(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
 
-    async def _requests(self, method: BidiMethod, receive: Receive, encoding: str) -> AsyncIterator[wire.Message]:
+    async def _requests(self, method: BidiMethod, receive: Receive, encoding: str) -> AsyncIterator[Message]:
         async for message in read_messages(receive, encoding, self._limit):
             yield parse_request(method, message)
 
@@ -125,7 +125,7 @@ class GrpcApp:
         return ServeError(Code.UNIMPLEMENTED, f"Method not found: {path} (the services are {services})")
 
 
-async def _stream(responses: AsyncIterator[wire.Message], answer: ResponseSender) -> None:
+async def _stream(responses: AsyncIterator[Response], answer: ResponseSender) -> None:
     async for response in responses:
         await answer.part(response.SerializeToString())
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from serve import metrics as measured
 from serve.api import Api
@@ -74,7 +75,7 @@ def _version(status: VersionStatus) -> dict[str, Any]:
     }
 
 
-def _fields(message: wire.Message) -> dict[str, Any]:
+def _fields(message: Message) -> dict[str, Any]:
     return json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )

@@ -35,14 +35,14 @@ def send(fortress: Fortress, message: bytes, path: str = PREDICT, **options: Any
     return "OK", ""
 
 
-def predict(x: wire.Message | None = None, *, model: str = "half_plus_two", name: str = "x") -> wire.Message:
+def predict(x: wire.TensorProto | None = None, *, model: str = "half_plus_two", name: str = "x") -> wire.PredictRequest:
     request = wire.PredictRequest()
     request.model_spec.name = model
     request.inputs[name].CopyFrom(x if x is not None else tensor.encode(np.ones((1, 1), np.float32)))
     return request
 
 
-def proto(text: str) -> wire.Message:
+def proto(text: str) -> wire.TensorProto:
     return wire.parse_text(wire.TensorProto, text)
 
 

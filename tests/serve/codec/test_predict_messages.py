@@ -20,7 +20,7 @@ LIMIT = 1000
 MODEL = "a_model_with_a_name"
 
 
-def request(as_content: bool = False, **arrays: Any) -> wire.Message:
+def request(as_content: bool = False, **arrays: Any) -> wire.PredictRequest:
     message = wire.PredictRequest(output_filter=["y"])
     message.model_spec.name = MODEL
     message.model_spec.version.value = 7

@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
+from google.protobuf.message import Message
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.serve.on_ray.conftest import Cluster, free_ports
@@ -54,11 +56,10 @@ def test_every_node_has_a_replica_and_a_proxy(server: RunningServer, cluster: Cl
 def test_stock_stubs_ask_for_metadata_status_and_health(server: RunningServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
 
-        def call(service: str, method: str, request: wire.Message) -> wire.Message:
+        def call(service: str, method: str, request: Message) -> Any:
             rpc = next(each for each in wire.SERVICES[service] if each.name == method)
             stub = channel.unary_unary(f"/{service}/{method}", rpc.request.SerializeToString, rpc.response.FromString)
-            response: wire.Message = stub(request, timeout=30)
-            return response
+            return stub(request, timeout=30)
 
         request = wire.GetModelMetadataRequest(metadata_field=["signature_def"])
         request.model_spec.name = "plus"

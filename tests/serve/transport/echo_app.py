@@ -13,7 +13,7 @@ from tfx_export import wire
 cancelled: list[str] = []
 
 
-async def predict(request: wire.Message, context: CallContext) -> wire.Message:
+async def predict(request: wire.PredictRequest, context: CallContext) -> wire.PredictResponse:
     """What model_spec.name says; `inputs` come back as `outputs`."""
     what = request.model_spec.name
     if what == "fail":
@@ -39,7 +39,7 @@ async def predict(request: wire.Message, context: CallContext) -> wire.Message:
     return response
 
 
-async def watch(request: wire.Message, context: CallContext) -> AsyncIterator[wire.Message]:
+async def watch(request: wire.HealthCheckRequest, context: CallContext) -> AsyncIterator[wire.HealthCheckResponse]:
     """SERVING, then as `service` says: the end, an error, or nothing more."""
     yield wire.HealthCheckResponse(status="SERVING")
     if request.service == "fail":

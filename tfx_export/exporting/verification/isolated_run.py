@@ -42,7 +42,7 @@ def replayer() -> WorkerProcess:
 
 def replay(
     folder: Path,
-    requests: Iterable[wire.Message],
+    requests: Iterable[wire.PredictRequest],
     *,
     tags: Sequence[str] = ("serve",),
     lite: bool = False,
@@ -65,7 +65,7 @@ def replay(
     return Answers(outputs, errors, report["low_precision"])
 
 
-def predict_request(signature: str, inputs: Arrays, model: str = "") -> wire.Message:
+def predict_request(signature: str, inputs: Arrays, model: str = "") -> wire.PredictRequest:
     """`inputs` as a PredictRequest."""
     request = wire.PredictRequest()
     request.model_spec.name = model

@@ -100,7 +100,7 @@ def ask_source(
     return found
 
 
-def requests_of(asked: Mapping[str, Asked]) -> list[wire.Message]:
+def requests_of(asked: Mapping[str, Asked]) -> list[wire.PredictRequest]:
     """All probes of `asked` as PredictRequests, in the order in which `check_answers` expects the answers."""
     return [predict_request(name, inputs) for name, one in asked.items() if one.probe for inputs in one.probe.requests]
 
