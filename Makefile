@@ -1,19 +1,22 @@
-# Everything happens in .venv; nothing outside the checkout is touched.
+# Everything happens in .venv and build; nothing outside the checkout is touched.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
-# What the server is compared with lives in an environment of its own.
+# The servers that `bench` compares with have an environment of their own.
 PEERS := .venv-peers
 
-.PHONY: demo test check docs bench fix clean
+.PHONY: demo test test-fast check docs bench fix clean
 
-demo: $(STAMP)  ## train, export, show, serve, ask, stop
+demo: $(STAMP)  ## train, export, show, serve, send requests, stop
 	$(BIN)/python examples/digits/run.py
 
-# Real servers under deadlines on a machine that others use: a failure is looked at twice, and the report tells of both.
+# The tests have deadlines and the machine may be busy: a failed test runs once more, and the report shows both runs.
 test: $(STAMP)  ## the whole suite
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --reruns 1 --rerun-show-tracebacks
+
+test-fast: $(STAMP)  ## the tests that start no process and export no model: under a minute
+	$(BIN)/python -m pytest -q -m fast
 
 check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/ruff format --check .
@@ -21,13 +24,13 @@ check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-docs: $(STAMP)  ## the site of the documentation, into build/docs; a warning is an error
+docs: $(STAMP)  ## the documentation's site, into build/docs; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet -f docs/site/mkdocs.yml
 
-bench: $(STAMP) $(PEERS)/installed  ## what is promised about speed, beside the peers: a table, and build/bench.json
+bench: $(STAMP) $(PEERS)/installed  ## the promised speeds, and other servers for comparison: a table, and build/bench.json
 	$(BIN)/python -m tfx_export.bench $(BENCH)
 
-fix: $(STAMP)
+fix: $(STAMP)  ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

@@ -5,26 +5,37 @@ import functools
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from serve.fronts.native import embedded_python
+from tests.support import built_models
+from tests.support.fast import ProcessGuard, is_fast
 from tests.support.in_memory import InMemoryServer, in_memory
 from tests.support.server import RunningServer, running
-from tfx_export.savedmodel.folder_locks import folder_lock
 
 # The tests start a thousand programs of ours. Without cached bytecode each would spend 0.2 seconds on compilation.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+process_guard = ProcessGuard()
 
 
 def pytest_configure() -> None:
     """Restores Ctrl-C for the programs that tests start: a shell without job control starts us with SIGINT ignored."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Makes it an error for a test with the mark `fast` to start a process."""
+    process_guard.test = item.name if item.get_closest_marker("fast") else None
+    try:
+        return (yield)
+    finally:
+        process_guard.test = None
 
 
 # Before xdist, which reads the groups in a hook of the same name.
@@ -34,6 +45,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Each example is a group. The longest groups come first, so that no worker still has one when the others are done.
     """
+    for item in items:
+        if is_fast(item):
+            item.add_marker("fast")
     groups = {item: _group(item) for item in items}
     for item, group in groups.items():
         item.add_marker(pytest.mark.xdist_group(group))
@@ -57,24 +71,9 @@ def _group(item: pytest.Item) -> str:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """`built(MODULE)`: the folder that the program MODULE fills, once for all workers of xdist; read only."""
-    base = tmp_path_factory.getbasetemp()
-    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "built"
-
-    def build(module: str) -> Path:
-        place = shared / module
-        place.mkdir(parents=True, exist_ok=True)
-        folder, unfinished = place / "models", place / "unfinished"
-        with folder_lock(place):
-            if not folder.exists():
-                shutil.rmtree(unfinished, ignore_errors=True)
-                unfinished.mkdir()
-                subprocess.run([sys.executable, "-m", module, str(unfinished)], check=True)
-                unfinished.rename(folder)
-        return folder
-
-    return build
+def built() -> Callable[[str], Path]:
+    """`built(MODULE)`: the folder that the program MODULE of the tests fills, once; read only."""
+    return built_models.build
 
 
 @pytest.fixture(scope="session")
@@ -140,14 +139,14 @@ def server(front: str, shared_server: Callable[[str], RunningServer]) -> Running
 
 @pytest.fixture(scope="session")
 def any_server(
-    transport: str, all_models: Path, shared_server: Callable[[str], RunningServer]
+    transport: str, all_models: Path, request: pytest.FixtureRequest
 ) -> Iterator[RunningServer | InMemoryServer]:
     """A server of `all_models` over each transport, for tests of behaviour that does not depend on sockets."""
     if transport == "memory":
         with in_memory(f"--model_base_path={all_models}") as server:
             yield server
     else:
-        yield shared_server(transport)
+        yield request.getfixturevalue("shared_server")(transport)
 
 
 @pytest.fixture

@@ -1,15 +1,12 @@
-"""SavedModels that several tests of the exporters read; none of them writes into one."""
+"""A SavedModel that several tests of the exporters read; no test writes into it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.support import three_signatures
-
 
 @pytest.fixture(scope="session")
-def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def classifier(built: Callable[[str], Path]) -> Path:
     """The SavedModel of `tests.support.three_signatures` with its own weights."""
-    folder = tmp_path_factory.mktemp("classifier") / "1"
-    three_signatures.write(folder, three_signatures.weights())
-    return folder
+    return built("tests.support.accelerated_models") / "classifier" / "1"

@@ -1,22 +1,12 @@
-"""A version with an accelerated model, for tests that load it in process. Tests must not write into it."""
+"""An accelerated version for engines to load; no test writes into it."""
 
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 
 @pytest.fixture(scope="session")
-def accelerated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The classifier of `three_signatures` with a model.tflite that is proven equal for `serving_default` only."""
-    # Imported here, because most tests of the server need no TensorFlow.
-    from tests.support import three_signatures
-    from tfx_export.exporting.extras import Extras
-    from tfx_export.exporting.pipeline import finish
-
-    folder = tmp_path_factory.mktemp("accelerated") / "1"
-    three_signatures.write(folder, three_signatures.weights())
-    call = partial(three_signatures.answer, three_signatures.weights())
-    extras = Extras(verify=False, accelerate="float32")
-    finish(folder, extras, call, tags=["serve"], source=None, spec={}, report=lambda step: None)
-    return folder
+def accelerated(built: Callable[[str], Path]) -> Path:
+    """The classifier of `three_signatures` with a model.tflite that is proven for `serving_default` only."""
+    return built("tests.support.accelerated_models") / "accelerated" / "1"
