@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -130,6 +131,18 @@ def test_what_may_surprise_is_noted(
     assert noted.level == "note"
     assert noted.advice
     assert healthy(findings)
+
+
+def test_the_packages_of_a_checkout_hide_nothing(tmp_path: Path) -> None:
+    (tmp_path / "serve").mkdir()
+    (tmp_path / "serve" / "__init__.py").touch()
+
+    def names() -> set[str]:
+        return {finding.name for finding in mistakes.findings(tmp_path, {"KERAS_HOME": str(tmp_path)})}
+
+    assert "serve/__init__.py" in names()
+    shutil.copy(Path(mistakes.__file__).parents[2] / "pyproject.toml", tmp_path)
+    assert "serve/__init__.py" not in names()
 
 
 def test_a_proxy_that_spares_localhost_is_fine(tmp_path: Path) -> None:

@@ -52,8 +52,13 @@ def _shadowing(folder: Path) -> Iterator[Finding]:
 
 
 def _is_ours(path: Path) -> bool:
-    """In a checkout of this project its packages are what they should be."""
-    return path.resolve().is_relative_to(Path(__file__).resolve().parents[2]) and path.name == "__init__.py"
+    """Whether `path` is the `__init__.py` of a package of this project, in any checkout of it."""
+    project = path.parents[1] / "pyproject.toml"
+    return (
+        path.parent.name in ("serve", "tfx_export")
+        and project.is_file()
+        and 'name = "tfx-export"' in project.read_text(encoding="utf-8").splitlines()
+    )
 
 
 def _settings(environment: Mapping[str, str]) -> Iterator[Finding]:

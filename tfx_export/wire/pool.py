@@ -4,7 +4,7 @@
 names raises TypeError there. A private pool keeps the real names and lives beside theirs in one process.
 """
 
-from importlib.resources import files
+from pathlib import Path
 from typing import TypeVar
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
@@ -15,11 +15,28 @@ M = TypeVar("M", bound=Message)
 
 def _load() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
-    descriptor_set = descriptor_pb2.FileDescriptorSet()
-    descriptor_set.ParseFromString(files("tfx_export.wire").joinpath("protocol.binpb").read_bytes())
-    for file in descriptor_set.file:
+    for file in descriptor_pb2.FileDescriptorSet.FromString(_descriptor_set()).file:
         pool.Add(file)
     return pool
+
+
+def _descriptor_set() -> bytes:
+    """Reads protocol.binpb, which the build generates.
+
+    Python started in a checkout imports the checkout's sources even if the package is installed elsewhere; the
+    installed file is then read. Raises ImportError if there is none.
+    """
+    generated = Path(__file__).with_name("protocol.binpb")
+    if generated.is_file():
+        return generated.read_bytes()
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        installed = distribution("tfx-export").locate_file("tfx_export/wire/protocol.binpb")
+        return Path(str(installed)).read_bytes()
+    except (PackageNotFoundError, OSError):
+        checkout = Path(__file__).parents[2]
+        raise ImportError(f"{generated} has not been generated. Type: pip install -e {checkout}") from None
 
 
 POOL = _load()
