@@ -1,10 +1,10 @@
-"""What can go wrong with a request, in neutral terms: the protocols translate the codes at their admission."""
+"""Errors of a request in neutral terms; each protocol translates the codes into its own statuses."""
 
 import enum
 
 
 class Code(enum.IntEnum):
-    """Status codes; the numbers are gRPC's and those of `tensorflow.error.Code`."""
+    """Status codes. The numbers are those of gRPC and of `tensorflow.error.Code`."""
 
     OK = 0
     CANCELLED = 1
@@ -26,7 +26,7 @@ class Code(enum.IntEnum):
 
 
 class ServeError(Exception):
-    """A request or a load that failed for a reason its sender can be told."""
+    """A request or a load that failed for a reason that its sender is told."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(code, message)
@@ -35,3 +35,8 @@ class ServeError(Exception):
 
     def __str__(self) -> str:
         return f"{self.code.name}: {self.message}"
+
+
+def invalid_argument(message: str) -> ServeError:
+    """Returns an INVALID_ARGUMENT error, to be raised."""
+    return ServeError(Code.INVALID_ARGUMENT, message)

@@ -1,1 +1,1 @@
-"""Between bytes on the wire and numpy arrays: TensorProto, JSON, tf.Example. Knows no protocol and no model."""
+"""Converts between bytes and numpy arrays: TensorProto, JSON, tf.Example and npy. Depends on no protocol or model."""

@@ -1,4 +1,4 @@
-"""The Input of Classify and Regress -> serialized tf.Examples, one for each row of the model's input."""
+"""Converts the Input of Classify and Regress to serialized tf.Examples, one for each row of the model's input."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,16 +8,16 @@ from tfx_export import wire
 
 
 def decode_input(message: wire.Input) -> NDArray[np.object_]:
-    """Serialized examples, [examples]. INVALID_ARGUMENT if there are none.
+    """Returns serialized examples, `[examples]`. Raises INVALID_ARGUMENT if there are none.
 
-    A context is joined with each example; of a feature that both have, the example's counts.
+    A context is merged into each example. A feature of an example replaces that of the context.
     """
     kind = message.WhichOneof("kind")
-    found = getattr(message, kind) if kind else None
-    if found is None or not found.examples:
+    example_list = getattr(message, kind) if kind else None
+    if example_list is None or not example_list.examples:
         raise ServeError(Code.INVALID_ARGUMENT, "Input is empty.")
-    context = found.context.SerializeToString() if kind == "example_list_with_context" else b""
-    examples = np.empty(len(found.examples), np.object_)
-    # Protobuf merges what is written one after the other.
-    examples[:] = [context + example.SerializeToString() for example in found.examples]
+    context = example_list.context.SerializeToString() if kind == "example_list_with_context" else b""
+    examples = np.empty(len(example_list.examples), np.object_)
+    # Protobuf merges messages whose bytes are concatenated.
+    examples[:] = [context + example.SerializeToString() for example in example_list.examples]
     return examples

@@ -1,4 +1,4 @@
-"""numpy's own file format, without pickles."""
+"""Reads and writes numpy's file format, without pickles."""
 
 import io
 import math
@@ -13,7 +13,10 @@ from tfx_export.savedmodel.tensor import Array
 
 
 def read_npy(body: bytes, dtype: str) -> Array:
-    """The array in `body` as `dtype` (`DT_FLOAT`). INVALID_ARGUMENT if there is none, or of another kind of number."""
+    """Returns the array in `body` as `dtype` (`DT_FLOAT`).
+
+    Raises INVALID_ARGUMENT if `body` is not a valid npy file or holds another kind of number.
+    """
     file = io.BytesIO(body)
     try:
         version = npy.read_magic(file)
@@ -22,18 +25,18 @@ def read_npy(body: bytes, dtype: str) -> Array:
         if stored.hasobject:
             raise ValueError("it holds Python objects")
         data = memoryview(body)[file.tell() :]
-        # The shape is only a claim: it is compared with what was sent before anything is allocated.
+        # The shape is only a claim. It is compared with the size of the body before anything is allocated.
         if math.prod(shape) * stored.itemsize != len(data) or any(size < 0 for size in shape):
             raise ValueError(f"shape {list(shape)} needs {math.prod(shape) * stored.itemsize} bytes, not {len(data)}")
         array: Array = np.frombuffer(data, stored) if len(data) else np.empty(0, stored)
         array = array.reshape(shape, order="F" if fortran_order else "C")
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, tokenize.TokenError) as error:
-        raise ServeError(Code.INVALID_ARGUMENT, f"The body is no npy array: {error}") from None
+        raise ServeError(Code.INVALID_ARGUMENT, f"The body is not a valid npy array: {error}") from None
     return _cast(array, dtype)
 
 
 def write_npy(array: Array) -> bytes:
-    """`array` as an npy file; strings as bytes of fixed length."""
+    """Returns `array` as an npy file. Strings become bytes of fixed length."""
     file = io.BytesIO()
     if array.dtype == np.object_:
         array = array.astype(np.bytes_)
@@ -47,7 +50,7 @@ def _cast(array: Array, dtype: str) -> Array:
         strings[:] = [text.encode() if isinstance(text, str) else text for text in array.ravel().tolist()]
         return strings.reshape(array.shape)
     wanted = numpy_dtype(dtype)
-    # numpy makes float64 and int64 unasked; what is of another kind is a mistake.
+    # numpy uses float64 and int64 by default, so other sizes are converted; another kind of number is a mistake.
     if not np.can_cast(array.dtype, wanted, "same_kind"):
         raise ServeError(Code.INVALID_ARGUMENT, f"The input is {dtype}, the array is {array.dtype}")
     with np.errstate(over="ignore"):

@@ -1,4 +1,4 @@
-"""What GetModelMetadata tells of a model: its signatures."""
+"""Makes the SignatureDefMap of a GetModelMetadata response: the signatures of a model."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from tfx_export.savedmodel.signature import Signature
 
 
 def signature_def_map(signatures: Mapping[str, Signature]) -> wire.SignatureDefMap:
-    """A SignatureDefMap; without the defaults of inputs, as upstream."""
+    """Returns a SignatureDefMap, like TensorFlow Serving without the default values of inputs."""
     message = wire.SignatureDefMap()
     for name, signature in signatures.items():
         proto = signature.to_proto()

@@ -1,4 +1,4 @@
-"""TensorProto <-> ndarray, with the status codes of a server."""
+"""Converts between TensorProto and ndarray, with the status codes of a server."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ from tfx_export.savedmodel.tensor import MAX_ELEMENTS, Array
 
 
 def decode(proto: wire.TensorProto, *, max_elements: int = MAX_ELEMENTS) -> Array:
-    """`tensor.decode`; INVALID_ARGUMENT for what it refuses."""
+    """Calls `tensor.decode`. Raises INVALID_ARGUMENT for a tensor that is not valid."""
     try:
         return tensor.decode(proto, max_elements=max_elements)
     except ValueError as error:
@@ -17,9 +17,9 @@ def decode(proto: wire.TensorProto, *, max_elements: int = MAX_ELEMENTS) -> Arra
 
 
 def decode_all(protos: Mapping[str, wire.TensorProto], *, max_elements: int = MAX_ELEMENTS) -> dict[str, Array]:
-    """The arrays of a request by input name. The ServeError of a bad one names it as TensorFlow Serving does."""
+    """Returns the arrays of a request by input name. Errors name the input as TensorFlow Serving does."""
     arrays = {}
-    # Not over items(): those of a map in a message are slow.
+    # Not over items(), which is slow for a map in a message.
     for name in protos:
         try:
             arrays[name] = tensor.decode(protos[name], max_elements=max_elements)
@@ -29,12 +29,12 @@ def decode_all(protos: Mapping[str, wire.TensorProto], *, max_elements: int = MA
 
 
 def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.TensorProto:
-    """`tensor.encode`; UNIMPLEMENTED for what no tensor can hold."""
+    """Calls `tensor.encode`. Raises UNIMPLEMENTED for an array that a tensor cannot hold."""
     return wire.TensorProto.FromString(serialize(array, as_content=as_content, dtype=dtype))
 
 
 def serialize(array: Array, *, as_content: bool = False, dtype: str | None = None) -> bytes:
-    """`tensor.serialize`; UNIMPLEMENTED for what no tensor can hold."""
+    """Calls `tensor.serialize`. Raises UNIMPLEMENTED for an array that a tensor cannot hold."""
     try:
         return tensor.serialize(array, as_content=as_content, dtype=dtype)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""Nested JSON lists -> ndarray. Works level by level on whole lists; only a fault is looked for value by value."""
+"""Converts nested lists, as parsed from JSON, to arrays: level by level, and value by value only to find a fault."""
 
 import base64
 import binascii
@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 
 from serve.codec.json import text as json_text
-from serve.errors import Code, ServeError
+from serve.errors import Code, ServeError, invalid_argument
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.tensor import Array
 
 MAX_DEPTH = 128
 
 _FLOATS = {"DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"}
-# Upstream reads the small integers as 32 bits, and cuts them to size as C does.
+# As TensorFlow Serving does, small integers are read as 32 bits and then truncated as C does.
 _INTEGERS = {
     "DT_INT32": np.int32, "DT_INT16": np.int32, "DT_INT8": np.int32, "DT_UINT8": np.int32, "DT_UINT16": np.int32,
     "DT_INT64": np.int64, "DT_UINT32": np.uint32, "DT_UINT64": np.uint64,
 }  # fmt: skip
 
 
-def dense(value: Any, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
-    """A value, or lists of equal length nested in one another, as an array of `dtype` (`DT_FLOAT`).
+def to_array(value: Any, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
+    """Returns a value, or nested lists of values, as an array of `dtype` (`DT_FLOAT`).
 
     Raises ServeError INVALID_ARGUMENT for ragged lists and values of another type, UNIMPLEMENTED for a dtype that has
     no JSON form.
@@ -32,15 +32,15 @@ def dense(value: Any, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
     flat = _flatten(value, max_depth)
     array = flat and _convert(flat[1], dtype)
     if flat is None or array is None:
-        _check(value, _leading_shape(value, max_depth), 0, dtype)
-        raise _invalid(f"JSON Value: {json_text.quote(value)} is no tensor of type {type_string(dtype)}")
+        _check_value(value, _leading_shape(value, max_depth), 0, dtype)
+        raise invalid_argument(f"JSON Value: {json_text.quote(value)} is not a tensor of type {type_string(dtype)}")
     return array.reshape(flat[0])
 
 
-def dense_rows(rows: list[Any], dtype: str, max_depth: int = MAX_DEPTH) -> Array:
-    """`rows` of one shape as an array with one dimension more, the first. The ServeError is that of the first fault.
+def rows_to_array(rows: list[Any], dtype: str, max_depth: int = MAX_DEPTH) -> Array:
+    """Returns `rows`, which have the same shape, as an array `[rows, ...]`.
 
-    Raises as `dense` does; see `RowError`.
+    Raises the errors of `to_array` as a RowError of the first row with a fault.
     """
     flat = _flatten(rows, max_depth + 1)
     array = flat and _convert(flat[1], dtype)
@@ -48,16 +48,16 @@ def dense_rows(rows: list[Any], dtype: str, max_depth: int = MAX_DEPTH) -> Array
         for index, row in enumerate(rows):
             try:
                 shape = _leading_shape(row, max_depth)
-                _check(row, shape, 0, dtype)
-                _check_alike(_leading_shape(rows[0], max_depth), shape)
+                _check_value(row, shape, 0, dtype)
+                _check_same_shape(_leading_shape(rows[0], max_depth), shape)
             except ServeError as error:
                 raise RowError(index, error) from None
-        raise _invalid(f"JSON Value: {json_text.quote(rows)} is no tensor of type {type_string(dtype)}")
+        raise invalid_argument(f"JSON Value: {json_text.quote(rows)} is not a tensor of type {type_string(dtype)}")
     return array.reshape(flat[0])
 
 
 class RowError(ServeError):
-    """A fault in one row: `index` says which."""
+    """A fault in the row `index`."""
 
     def __init__(self, index: int, error: ServeError) -> None:
         super().__init__(error.code, error.message)
@@ -65,34 +65,34 @@ class RowError(ServeError):
 
 
 def is_base64(value: Any) -> bool:
-    """Whether `value` is an object that stands for bytes: `{"b64": "..."}`."""
+    """Whether `value` is an object that represents bytes: `{"b64": "..."}`."""
     return type(value) is dict and len(value) == 1 and type(value.get("b64")) is str
 
 
 def decode_base64(value: dict[str, str]) -> bytes:
-    """The bytes of a `{"b64": "..."}`; padding may be missing, white space is ignored."""
+    """Returns the bytes of a `{"b64": "..."}`. Padding may be missing; white space is ignored."""
     text = value["b64"]
     try:
         return base64.b64decode(text, validate=True)
     except ValueError:
-        bare = re.sub(r"\s", "", text)
-        stripped = bare.rstrip("=.")
+        unspaced = re.sub(r"\s", "", text)
+        stripped = unspaced.rstrip("=.")
         padding = -len(stripped) % 4
-        if len(bare) - len(stripped) in (0, padding):
+        if len(unspaced) - len(stripped) in (0, padding):
             try:
                 return base64.b64decode(stripped + "=" * padding, validate=True)
             except (ValueError, binascii.Error):
                 pass
-    raise _invalid("Unable to base64 decode")
+    raise invalid_argument("Unable to base64 decode")
 
 
 def type_string(dtype: str) -> str:
-    """`DT_FLOAT` -> `float`, as messages name it."""
+    """Returns the name of a dtype in messages: `DT_FLOAT` -> `float`."""
     return dtype.removeprefix("DT_").lower()
 
 
 def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
-    """The shape and the leaves; None if the lists are ragged."""
+    """Returns the shape and the values; None if the lists are ragged."""
     shape: list[int] = []
     level = [value]
     while level:
@@ -108,41 +108,41 @@ def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
     return shape, level
 
 
-def _convert(leaves: list[Any], dtype: str) -> Array | None:
-    """The leaves as an array; None if one is not of the type."""
-    types = set(map(type, leaves))
+def _convert(values: list[Any], dtype: str) -> Array | None:
+    """Returns the values as an array; None if a value has another type."""
+    types = set(map(type, values))
     if dtype in _FLOATS:
         if not types <= {float, int}:
             return None
         with np.errstate(over="ignore"):
-            return np.array(leaves, np.float64).astype(numpy_dtype(dtype))
+            return np.array(values, np.float64).astype(numpy_dtype(dtype))
     if dtype in _INTEGERS:
         try:
-            return np.array(leaves, _INTEGERS[dtype]).astype(numpy_dtype(dtype)) if types <= {int} else None
+            return np.array(values, _INTEGERS[dtype]).astype(numpy_dtype(dtype)) if types <= {int} else None
         except OverflowError:
             return None
     if dtype == "DT_BOOL":
-        return np.array(leaves, np.bool_) if types <= {bool} else None
+        return np.array(values, np.bool_) if types <= {bool} else None
     if dtype == "DT_STRING" and types <= {str, dict}:
-        return _strings(leaves, types)
-    return None if leaves else np.empty(0, numpy_dtype(dtype))
+        return _strings(values, types)
+    return None if values else np.empty(0, numpy_dtype(dtype))
 
 
-def _strings(leaves: list[Any], types: set[type]) -> Array | None:
-    strings = np.empty(len(leaves), np.object_)
+def _strings(values: list[Any], types: set[type]) -> Array | None:
+    strings = np.empty(len(values), np.object_)
     if dict not in types:
-        strings[:] = [text.encode("utf-8", "surrogateescape") for text in leaves]
+        strings[:] = [text.encode("utf-8", "surrogateescape") for text in values]
         return strings
-    if not all(type(leaf) is str or is_base64(leaf) for leaf in leaves):
+    if not all(type(value) is str or is_base64(value) for value in values):
         return None
     strings[:] = [
-        leaf.encode("utf-8", "surrogateescape") if type(leaf) is str else decode_base64(leaf) for leaf in leaves
+        value.encode("utf-8", "surrogateescape") if type(value) is str else decode_base64(value) for value in values
     ]
     return strings
 
 
 def _leading_shape(value: Any, max_depth: int) -> list[int]:
-    """The shape as the first elements show it."""
+    """Returns the shape that the first element of each level has."""
     shape: list[int] = []
     while type(value) is list:
         shape.append(len(value))
@@ -153,37 +153,37 @@ def _leading_shape(value: Any, max_depth: int) -> list[int]:
     return shape
 
 
-def _check(value: Any, shape: list[int], level: int, dtype: str) -> None:
-    """Raise the error of the first fault in `value`. Recurses no deeper than `shape` is long."""
+def _check_value(value: Any, shape: list[int], level: int, dtype: str) -> None:
+    """Raises the error of the first fault in `value`. Recurses at most `len(shape)` levels deep."""
     if type(value) is not list:
         if level != len(shape):
-            raise _invalid(
+            raise invalid_argument(
                 f"JSON Value: {json_text.quote(value)} found at incorrect level: {level + 1} in the JSON DOM. "
                 f"Expected at level: {len(shape)}"
             )
-        _check_leaf(value, dtype)
+        _check_scalar(value, dtype)
         return
     if level >= len(shape):
-        raise _invalid(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
+        raise invalid_argument(f"Encountered list at unexpected level: {level} expected < {len(shape)}")
     if len(value) != shape[level]:
-        raise _invalid(
+        raise invalid_argument(
             f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
         )
     for element in value:
-        _check(element, shape, level + 1, dtype)
+        _check_value(element, shape, level + 1, dtype)
 
 
-def _check_leaf(value: Any, dtype: str) -> None:
+def _check_scalar(value: Any, dtype: str) -> None:
     if type(value) is dict and dtype == "DT_STRING":
         if not is_base64(value):
-            raise _invalid(f"JSON Value: {json_text.quote(value)} not formatted correctly for base64 data")
+            raise invalid_argument(f"JSON Value: {json_text.quote(value)} not formatted correctly for base64 data")
         decode_base64(value)
     elif type(value) is not dict and dtype not in (*_FLOATS, *_INTEGERS, "DT_BOOL", "DT_STRING"):
         raise ServeError(
             Code.UNIMPLEMENTED, f"Conversion of JSON Value: {json_text.quote(value)} to type: {type_string(dtype)}"
         )
     elif _convert([value], dtype) is None:
-        raise _invalid(
+        raise invalid_argument(
             f"JSON Value: {json_text.quote(value)} Type: {json_text.type_name(value)} "
             f"is not of expected type: {type_string(dtype)}"
         )
@@ -191,20 +191,16 @@ def _check_leaf(value: Any, dtype: str) -> None:
 
 def _check_depth(shape: list[int], max_depth: int) -> None:
     if len(shape) > max_depth:
-        raise _invalid(f"JSON Value is nested more than {max_depth} levels deep")
+        raise invalid_argument(f"JSON Value is nested more than {max_depth} levels deep")
 
 
-def _check_alike(expected: list[int], shape: list[int]) -> None:
+def _check_same_shape(expected: list[int], shape: list[int]) -> None:
     expected_size, size = int(np.prod(expected)), int(np.prod(shape))
     if expected_size != size:
-        raise _invalid(f"Expecting tensor size: {expected_size} but got: {size}")
+        raise invalid_argument(f"Expecting tensor size: {expected_size} but got: {size}")
     if expected != shape:
-        raise _invalid(f"Expecting shape {_bracketed(expected)} but got: {_bracketed(shape)}")
+        raise invalid_argument(f"Expecting shape {_shape_text(expected)} but got: {_shape_text(shape)}")
 
 
-def _bracketed(shape: list[int]) -> str:
+def _shape_text(shape: list[int]) -> str:
     return "[" + ",".join(map(str, shape)) + "]"
-
-
-def _invalid(message: str) -> ServeError:
-    return ServeError(Code.INVALID_ARGUMENT, message)

@@ -1,4 +1,4 @@
-"""The JSON of classify and regress requests: `examples`, and a `context` they share -> serialized tf.Examples."""
+"""Reads the JSON of classify and regress requests: `examples` and their shared `context` -> serialized tf.Examples."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from serve.codec.json import text as json_text
 from serve.codec.json.arrays import decode_base64, is_base64
 from serve.codec.json.parse import as_python
 from serve.codec.json.predict_request import JsonRequest
-from serve.errors import Code, ServeError
+from serve.errors import invalid_argument
 from tfx_export import wire
 
 _KINDS: dict[type, str] = {str: "bytes", dict: "bytes", float: "float", int: "int64", bool: "int64"}
 
 
 def read_examples(request: JsonRequest) -> NDArray[np.object_]:
-    """Serialized examples, [examples]; of a feature that the context has too, the example's counts.
+    """Returns serialized examples, `[examples]`. A feature of an example replaces that of the context.
 
     A number is a float feature if it is written with a point or an exponent, else an int64 feature. Raises ServeError
-    INVALID_ARGUMENT with upstream's text.
+    INVALID_ARGUMENT with TensorFlow Serving's text.
     """
     context = b""
     if "context" in request:
@@ -32,14 +32,14 @@ def read_examples(request: JsonRequest) -> NDArray[np.object_]:
     if not examples:
         request.fail("'examples' value is an empty array")
     serialized = np.empty(len(examples), np.object_)
-    # Protobuf merges what is written one after the other.
+    # Protobuf merges messages whose bytes are concatenated.
     serialized[:] = [context + _example(example) for example in examples]
     return serialized
 
 
 def _example(value: Any) -> bytes:
     if type(value) is not dict:
-        raise _invalid(f"Example must be JSON object but got JSON {json_text.type_name(value)}")
+        raise invalid_argument(f"Example must be JSON object but got JSON {json_text.type_name(value)}")
     example = wire.Example()
     features = example.features.feature
     for name, content in value.items():
@@ -60,9 +60,9 @@ def _fill(feature: wire.Feature, name: str, values: list[Any]) -> None:
             feature.float_list.value.extend(values)
             return
         try:
-            feature.int64_list.value.extend(map(int, values))  # protobuf takes no bool
+            feature.int64_list.value.extend(map(int, values))  # protobuf does not accept bool
         except ValueError:
-            raise _invalid(f"Feature: {name} has uint64_t element. Only int64_t is supported.") from None
+            raise invalid_argument(f"Feature: {name} has uint64_t element. Only int64_t is supported.") from None
         return
     _refuse(name, values)
 
@@ -71,21 +71,19 @@ def _bytes(name: str, value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if not is_base64(value):
-        raise _invalid(f"Feature: {name} has element with unexpected JSON type: Object")
+        raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: Object")
     return decode_base64(value)
 
 
 def _refuse(name: str, values: list[Any]) -> None:
-    """Raise the error of the first value that does not fit; an empty list is a feature without values."""
+    """Raises the error of the first value that does not fit. An empty list is a feature without values."""
     expected = None
     for value in values:
         kind = _KINDS.get(type(value))
         if kind is None or (type(value) is dict and not is_base64(value)):
-            raise _invalid(f"Feature: {name} has element with unexpected JSON type: {json_text.type_name(value)}")
+            raise invalid_argument(
+                f"Feature: {name} has element with unexpected JSON type: {json_text.type_name(value)}"
+            )
         expected = expected or kind
         if kind != expected:
-            raise _invalid(f"Unexpected element type in feature: {name} expecting type: {expected}")
-
-
-def _invalid(message: str) -> ServeError:
-    return ServeError(Code.INVALID_ARGUMENT, message)
+            raise invalid_argument(f"Unexpected element type in feature: {name} expecting type: {expected}")

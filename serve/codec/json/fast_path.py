@@ -1,8 +1,8 @@
-"""Numeric arrays straight from simdjson's tape, which flattens nested lists without asking whether they are ragged.
+"""Reads arrays of numbers from simdjson's tape, which flattens nested lists without checking whether they are ragged.
 
-Whether they are is told by the skeleton of the body, what is left of it without numbers and white space: it must be
-that of lists of the shape the first elements show. Both sides of the comparison are made at memory speed. A single row
-of numbers needs none: its only list of them has been looked at.
+The structure of the body shows whether they are. The structure is the text without numbers and white space; it must be
+equal to the structure of an array whose shape is that of the first elements. Building and comparing both runs at memory
+speed. A body with a single row of numbers needs no comparison, because its only list of numbers has been read.
 """
 
 import contextvars
@@ -14,18 +14,19 @@ import numpy as np
 import orjson
 import simdjson
 
-from serve.codec.json.arrays import dense
+from serve.codec.json.arrays import to_array
 from serve.codec.json.parse import as_python
+from serve.codec.layout_cache import UnsupportedLayoutError
 from serve.errors import ServeError
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import TensorSpec
 from tfx_export.savedmodel.tensor import MAX_RANK, Array
 
 _NUMBERS_AND_SPACE = b"0123456789.eE+- \t\n\r"
-# Below this many bytes a row, rows of objects are quicker as Python values.
+# Rows of objects that are smaller than this, in bytes per row, are read faster as Python values.
 _LARGE_ROW = 2048
 
-# dtype -> simdjson's name of the type on the tape, and the integers that fit.
+# dtype -> simdjson's name of the type on the tape, and the range of integers that fit (None: all).
 _TAPE: dict[str, tuple[Literal["d", "i", "u"], range | None]] = {
     **dict.fromkeys(("DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"), ("d", None)),
     **dict.fromkeys(("DT_INT32", "DT_INT16", "DT_INT8", "DT_UINT8", "DT_UINT16"), ("i", range(-(2**31), 2**31))),
@@ -35,90 +36,107 @@ _TAPE: dict[str, tuple[Literal["d", "i", "u"], range | None]] = {
 }
 _STORED = {"d": np.dtype("f8"), "i": np.dtype("i8"), "u": np.dtype("u8")}
 
-# In which a number too large for its dtype becomes infinite without a word; a copy of it costs less than `np.errstate`.
-# (numpy 1 keeps this by thread, and may warn once.)
-_QUIET = contextvars.copy_context()
-_QUIET.run(np.seterr, over="ignore")
+# In this context a number that is too large for its dtype becomes infinite without a warning. Running in a copy of it
+# costs less than `np.errstate`. (numpy 1 keeps this setting per thread and may warn once.)
+_IGNORE_OVERFLOW = contextvars.copy_context()
+_IGNORE_OVERFLOW.run(np.seterr, over="ignore")
 
 
-class UnusualError(Exception):
-    """Not for this road: let the thorough one decide what is to be said about it."""
+def read_numbers(body: bytes, document: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Array]:
+    """Returns the inputs of a predict request that holds only the inputs in `specs`, in row or columnar format.
 
-
-def read_numbers(body: bytes, document: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Array] | None:
-    """The inputs of a predict request that holds only what `specs` ask for, in row or columnar format.
-
-    None if it is not that simple, or not worth the effort.
+    Raises UnsupportedLayoutError for any other request, and for one that is read faster as Python values.
     """
-    if not isinstance(document, simdjson.Object) or not any(spec.dtype in _TAPE for spec in specs.values()):
-        return None
+    if not isinstance(document, simdjson.Object) or _TAPE.keys().isdisjoint([spec.dtype for spec in specs.values()]):
+        raise UnsupportedLayoutError
     arrays: dict[str, Array] = {}
     members = []
     try:
         for name in document.keys():  # noqa: SIM118
             value = document[name]
             if name == "signature_name" and isinstance(value, str):
-                skeleton = _squeeze(orjson.dumps(value))
+                structure = _structure_of(orjson.dumps(value))
             elif name == "instances" and isinstance(value, simdjson.Array) and isinstance(value[0], simdjson.Object):
                 if len(body) < _LARGE_ROW * len(value):
-                    return None
-                skeleton = _read_rows(value, specs, arrays)
+                    raise UnsupportedLayoutError
+                structure = _read_rows(value, specs, arrays)
             elif name == "inputs" and isinstance(value, simdjson.Object):
-                skeleton = _read_object(value, specs, arrays)
+                structure = _read_object(value, specs, arrays)
             elif name in ("instances", "inputs") and isinstance(value, simdjson.Array) and len(specs) == 1:
                 (input_name, spec), *_ = specs.items()
-                arrays[input_name], skeleton = _read(value, spec.dtype)
+                arrays[input_name], structure = _read_value(value, spec.dtype)
             else:
-                return None
-            members.append(_squeeze(orjson.dumps(name)) + b":" + skeleton)
-    except (UnusualError, TypeError, ValueError, IndexError, ServeError):
-        return None
-    if arrays.keys() != specs.keys():
-        return None
-    return arrays if is_one_row(body, arrays) or b"{" + b",".join(members) + b"}" == _squeeze(body) else None
+                raise UnsupportedLayoutError
+            members.append(_structure_of(orjson.dumps(name)) + b":" + structure)
+    except (TypeError, ValueError, IndexError, ServeError):
+        raise UnsupportedLayoutError from None
+    if arrays.keys() != specs.keys() or not (
+        is_single_row(body, arrays) or b"{" + b",".join(members) + b"}" == _structure_of(body)
+    ):
+        raise UnsupportedLayoutError
+    return arrays
 
 
-def is_one_row(body: bytes, arrays: Mapping[str, Array]) -> bool:
-    """Whether the body holds no list but one of numbers and those around it, each with one element."""
+def is_single_row(body: bytes, arrays: Mapping[str, Array]) -> bool:
+    """Whether the body holds one list of numbers and the lists around it, each with one element, and no other list."""
     if len(arrays) > 1:
         return False
     (array,) = arrays.values()
-    # Counted as far as the last one, found from the end at memory speed: not through all the numbers behind it.
+    # Brackets are counted up to the last one, which is searched from the end at memory speed: the numbers after it are
+    # not scanned twice.
     return array.ndim > 0 and array.size == array.shape[-1] and body.count(b"[", 0, body.rfind(b"[") + 1) == array.ndim
 
 
+def read_list(value: simdjson.Array, dtype: str) -> Array:
+    """Returns all numbers of a list and of the lists inside it, in order, as an array of rank 1.
+
+    Raises TypeError or ValueError for an element that is not a number, UnsupportedLayoutError for a number that the
+    dtype cannot hold.
+    """
+    if dtype not in _TAPE:
+        raise UnsupportedLayoutError
+    tape_type, fitting = _TAPE[dtype]
+    stored = np.frombuffer(value.as_buffer(of_type=tape_type), _STORED[tape_type])
+    if fitting and stored.size and not (int(stored.min()) in fitting and int(stored.max()) in fitting):
+        raise UnsupportedLayoutError
+    array: Array = _IGNORE_OVERFLOW.copy().run(stored.astype, numpy_dtype(dtype), copy=False)
+    return array
+
+
 def _read_rows(rows: simdjson.Array, specs: Mapping[str, TensorSpec], arrays: dict[str, Array]) -> bytes:
+    """Reads rows of objects into `arrays`. Returns the structure that their text must have."""
     columns: dict[str, list[Array]] = {name: [] for name in specs}
-    skeletons = []
+    structures = []
     for row in rows:
         if not isinstance(row, simdjson.Object):
-            raise UnusualError
+            raise UnsupportedLayoutError
         values: dict[str, Array] = {}
-        skeletons.append(_read_object(row, specs, values))
+        structures.append(_read_object(row, specs, values))
         for name, column in columns.items():
             if name not in values:
-                raise UnusualError
+                raise UnsupportedLayoutError
             column.append(values[name])
     for name, column in columns.items():
         arrays[name] = np.stack(column)  # ValueError if shapes differ
-    return b"[" + b",".join(skeletons) + b"]"
+    return b"[" + b",".join(structures) + b"]"
 
 
 def _read_object(value: simdjson.Object, specs: Mapping[str, TensorSpec], arrays: dict[str, Array]) -> bytes:
+    """Reads the inputs in an object into `arrays`. Returns the structure that its text must have."""
     members = []
     for name in value.keys():  # noqa: SIM118
         if name not in specs or name in arrays:
-            raise UnusualError
-        arrays[name], skeleton = _read(value[name], specs[name].dtype)
-        members.append(_squeeze(orjson.dumps(name)) + b":" + skeleton)
+            raise UnsupportedLayoutError
+        arrays[name], structure = _read_value(value[name], specs[name].dtype)
+        members.append(_structure_of(orjson.dumps(name)) + b":" + structure)
     return b"{" + b",".join(members) + b"}"
 
 
-def _read(value: Any, dtype: str) -> tuple[Array, bytes]:
-    """The array and the skeleton its text must have."""
+def _read_value(value: Any, dtype: str) -> tuple[Array, bytes]:
+    """Returns the array, and the structure that its text must have."""
     if dtype not in _TAPE or not isinstance(value, simdjson.Array):
         plain = as_python(value)
-        return dense(plain, dtype), _squeeze(orjson.dumps(plain))
+        return to_array(plain, dtype), _structure_of(orjson.dumps(plain))
     numbers = read_list(value, dtype)
     shape = []
     level = value
@@ -126,31 +144,16 @@ def _read(value: Any, dtype: str) -> tuple[Array, bytes]:
         shape.append(len(level))
         level = level[0]
     if math.prod(shape) != numbers.size or len(shape) > MAX_RANK:
-        raise UnusualError
-    return numbers.reshape(shape), _skeleton(shape)
+        raise UnsupportedLayoutError
+    return numbers.reshape(shape), _structure_of_shape(shape)
 
 
-def read_list(value: simdjson.Array, dtype: str) -> Array:
-    """All numbers in a list and the lists in it, one after the other.
-
-    TypeError or ValueError for what is no number, UnusualError for one that the dtype cannot hold.
-    """
-    if dtype not in _TAPE:
-        raise UnusualError
-    tape_type, fitting = _TAPE[dtype]
-    stored = np.frombuffer(value.as_buffer(of_type=tape_type), _STORED[tape_type])
-    if fitting and stored.size and not (int(stored.min()) in fitting and int(stored.max()) in fitting):
-        raise UnusualError
-    array: Array = _QUIET.copy().run(stored.astype, numpy_dtype(dtype), copy=False)
-    return array
-
-
-def _skeleton(shape: list[int]) -> bytes:
-    skeleton = b""
+def _structure_of_shape(shape: list[int]) -> bytes:
+    structure = b""
     for size in reversed(shape):
-        skeleton = b"[" + (skeleton + b",") * (size - 1) + skeleton + b"]"
-    return skeleton
+        structure = b"[" + (structure + b",") * (size - 1) + structure + b"]"
+    return structure
 
 
-def _squeeze(text: bytes) -> bytes:
+def _structure_of(text: bytes) -> bytes:
     return text.translate(None, _NUMBERS_AND_SPACE)

@@ -1,15 +1,15 @@
-"""A JSON reader for what the quick ones refuse: any nesting, bare NaN and Inf, bytes that are no UTF-8.
+"""A JSON parser for documents that the fast ones refuse: any nesting depth, bare NaN and Inf, invalid UTF-8.
 
-It accepts what TensorFlow Serving accepts and refuses the rest with the same words and offset. It reads about a million
-values a second, so it comes last.
+It accepts the documents that TensorFlow Serving accepts, and refuses others with the same text and offset. It reads
+about a million values per second, so it is tried last.
 """
 
 import re
 from typing import Any, NoReturn
 
-from serve.errors import Code, ServeError
+from serve.errors import invalid_argument
 
-# More than this is too slow to read here, and nothing a quick reader refuses needs it.
+# Larger documents would take too long here; no correct document that the fast parsers refuse is that large.
 MAX_VALUES = 1_000_000
 
 _SPACE = re.compile(rb"[ \t\n\r]*")
@@ -31,14 +31,14 @@ _INVALID = "Invalid value."
 
 
 def parse(body: bytes) -> Any:
-    """The first JSON value of `body`; whatever follows it is ignored. Strings carry invalid bytes as surrogates.
+    """Returns the first JSON value of `body`. Ignores anything after it. Invalid bytes in strings become surrogates.
 
     Raises ServeError INVALID_ARGUMENT with the offset of the fault.
     """
-    return _Reader(body).document()
+    return _Parser(body).document()
 
 
-class _Reader:
+class _Parser:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._position = 3 if body.startswith(b"\xef\xbb\xbf") else 0
@@ -46,7 +46,7 @@ class _Reader:
         self._names: list[str] = []
 
     def document(self) -> Any:
-        """Nesting is kept on a list, not on the call stack: its depth is bounded by memory alone."""
+        """Open containers are kept in a list, not on the call stack: only memory limits the nesting depth."""
         values = 0
         while True:
             values += 1
@@ -55,14 +55,14 @@ class _Reader:
             value = self._value()
             if value is _OPENED:
                 continue
-            # The value is complete; it may complete the containers around it, too.
-            while self._open and self._put(value):
+            # A complete value may complete the containers around it, too.
+            while self._open and self._add_to_container(value):
                 value = self._open.pop()
             if not self._open:
                 return value
 
     def _value(self) -> Any:
-        """A scalar or an empty container; or _OPENED, and a container more is open."""
+        """Returns a scalar or an empty container, or _OPENED after opening a container that is not empty."""
         self._skip_space()
         byte = self._body[self._position : self._position + 1]
         if byte not in (b"{", b"["):
@@ -76,8 +76,8 @@ class _Reader:
             self._names.append(self._name())
         return _OPENED
 
-    def _put(self, value: Any) -> bool:
-        """Put `value` into the innermost container; whether that is complete now."""
+    def _add_to_container(self, value: Any) -> bool:
+        """Adds `value` to the innermost container. Returns whether that container is complete now."""
         container = self._open[-1]
         if isinstance(container, dict):
             container.setdefault(self._names.pop(), value)
@@ -138,7 +138,7 @@ class _Reader:
         self._position = number.end()
         if fraction is None and exponent is None and number.end() - start < 25:
             integer = int(number.group())
-            # Beyond 64 bits a number has no exact type: it is a double.
+            # A number beyond 64 bits has no exact type: it becomes a double.
             if -(2**63) <= integer < 2**64:
                 return integer
         value = float(number.group())
@@ -194,4 +194,4 @@ class _Reader:
 
     def _fail(self, reason: str, offset: int | None = None) -> NoReturn:
         offset = self._position if offset is None else offset
-        raise ServeError(Code.INVALID_ARGUMENT, f"JSON Parse error: {reason} at offset: {offset}")
+        raise invalid_argument(f"JSON Parse error: {reason} at offset: {offset}")

@@ -1,4 +1,4 @@
-"""The JSON of an answer: arrays written by orjson, which makes no Python number of a numpy one."""
+"""Writes the JSON of responses with orjson, which writes numpy arrays without converting them to Python numbers."""
 
 import base64
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from serve.codec.json import text as json_text
 from serve.codec.json.arrays import type_string
-from serve.errors import Code, ServeError
+from serve.errors import invalid_argument
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.tensor import Array
 
@@ -19,13 +19,14 @@ _NUMERIC = "biuf"
 
 
 def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
-    """The body of an answer to predict: `predictions`, a list with one item a row, or `outputs`, one value an output.
+    """Returns the body of a predict response: `predictions`, one item for each row, or `outputs`, the whole batch.
 
-    One output is bare, several are objects by name. Outputs named `*_bytes` are `{"b64": ...}`. Raises ServeError
-    INVALID_ARGUMENT for outputs that have no rows, or not the same number, and for dtypes without a JSON form.
+    A single output is written without its name, several outputs as objects with their names. Outputs named `*_bytes`
+    are written as `{"b64": ...}`. Raises ServeError INVALID_ARGUMENT for outputs without rows, outputs with different
+    numbers of rows, and dtypes without a JSON form.
     """
     if not outputs:
-        raise _invalid("Cannot convert empty tensor map to JSON")
+        raise invalid_argument("Cannot convert empty tensor map to JSON")
     key = b"predictions" if row_format else b"outputs"
     if row_format:
         _check_rows(outputs)
@@ -40,7 +41,10 @@ def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
 
 
 def classification(labels: NDArray[np.object_] | None, scores: NDArray[np.float32] | None) -> bytes:
-    """The body of an answer to classify, from arrays [examples, classes]: for each example a list of [label, score]."""
+    """Returns the body of a classify response: for each example a list of [label, score].
+
+    The arrays have the shape `[examples, classes]`.
+    """
     if scores is None:
         assert labels is not None
         scores = np.zeros(labels.shape, np.float32)
@@ -54,7 +58,7 @@ def classification(labels: NDArray[np.object_] | None, scores: NDArray[np.float3
 
 
 def regression(values: NDArray[np.float32]) -> bytes:
-    """The body of an answer to regress: one number for each example."""
+    """Returns the body of a regress response: one number for each example."""
     return _body(b"results", _json("", values))
 
 
@@ -70,22 +74,24 @@ def _check_rows(outputs: Mapping[str, Array]) -> None:
     sizes: dict[str, int] = {}
     for name, array in outputs.items():
         if not array.ndim:
-            raise _invalid(f"Tensor name: {name} has no shape information ")
+            raise invalid_argument(f"Tensor name: {name} has no shape information ")
         sizes[name] = len(array)
         expected = next(iter(sizes.values()))
         if len(array) != expected:
-            raise _invalid(f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {expected}")
+            raise invalid_argument(
+                f"Tensor name: {name} has inconsistent batch size: {len(array)} expecting: {expected}"
+            )
 
 
 def _rows(name: str, array: Array) -> list[Any]:
-    """The rows of an output, each as something orjson writes."""
+    """Returns the rows of an output as values that orjson writes."""
     if array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.isfinite(array).all()):
         return list(_native(array))
     return [_json(name, row) for row in array]
 
 
 def _json(name: str, value: Any) -> Any:
-    """An array, or a row of one that is a scalar, as something orjson writes."""
+    """Returns an array, or a scalar that is a row of an array, as a value that orjson writes."""
     array = np.asarray(value) if not isinstance(value, bytes) else _scalar(value)
     kind = array.dtype.kind
     if kind in "OSU":
@@ -95,20 +101,20 @@ def _json(name: str, value: Any) -> Any:
         array = array.astype(np.float32)
         kind = "f"
     if kind not in _NUMERIC:
-        raise _invalid(f"Failed to write JSON value for tensor type: {type_string(from_numpy(array.dtype))}")
+        raise invalid_argument(f"Failed to write JSON value for tensor type: {type_string(from_numpy(array.dtype))}")
     if not array.ndim:
         return array[()] if kind != "f" or np.isfinite(array) else orjson.Fragment(json_text.number(array.item()))
     return orjson.Fragment(_numbers(array))
 
 
 def _numbers(array: Array) -> bytes:
-    """The JSON of an array of numbers or truth values that has dimensions."""
+    """Returns the JSON of an array of numbers or booleans of rank 1 or more."""
     try:
         written = orjson.dumps(array, option=_OPTIONS)
-    except TypeError:  # of another byte order, or not in one piece
+    except TypeError:  # another byte order, or not contiguous
         written = orjson.dumps(_native(array), option=_OPTIONS)
-    # orjson writes NaN and the infinities of an array, and nothing else, as null.
-    return _with_bare_words(written, array) if b"null" in written else written
+    # In an array of numbers, orjson writes NaN and the infinities as null, and nothing else.
+    return _replace_nulls(written, array) if b"null" in written else written
 
 
 def _native(array: Array) -> Array:
@@ -121,10 +127,10 @@ def _scalar(value: bytes) -> Array:
     return array
 
 
-def _with_bare_words(written: bytes, array: Any) -> bytes:
-    """`written` with the words for what of `array` is not finite in place of each null."""
-    odd = array[~np.isfinite(array)]
-    words = np.where(np.isnan(odd), b"NaN", np.where(odd > 0, b"Infinity", b"-Infinity")).tolist()
+def _replace_nulls(written: bytes, array: Any) -> bytes:
+    """Replaces each null in `written` by NaN, Infinity or -Infinity, as `array` has it."""
+    values = array[~np.isfinite(array)]
+    words = np.where(np.isnan(values), b"NaN", np.where(values > 0, b"Infinity", b"-Infinity")).tolist()
     return b"".join(part for pair in zip(written.split(b"null"), [*words, b""], strict=True) for part in pair)
 
 
@@ -145,7 +151,3 @@ def _text(value: bytes | str) -> str | orjson.Fragment:
 
 def _base64(value: bytes) -> dict[str, str]:
     return {"b64": base64.b64encode(value).decode()}
-
-
-def _invalid(message: str) -> ServeError:
-    return ServeError(Code.INVALID_ARGUMENT, message)

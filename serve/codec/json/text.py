@@ -1,4 +1,4 @@
-"""Pieces of JSON text that orjson does not write: bare NaN, strings that are no UTF-8, values quoted in messages."""
+"""JSON text that orjson does not write: bare NaN, strings that are not valid UTF-8, values quoted in messages."""
 
 import json
 from collections.abc import Iterator
@@ -7,29 +7,29 @@ from typing import Any
 import numpy as np
 import orjson
 
-# How much of a value a message quotes.
-QUOTED = 256
+# The number of characters of a value that a message quotes.
+MAX_QUOTED = 256
 
 
 def string(text: str) -> bytes:
-    """A JSON string; lone surrogates become the bytes they stand for (`surrogateescape`)."""
+    """Returns a JSON string. Lone surrogates become the bytes that they represent (`surrogateescape`)."""
     return json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogateescape")
 
 
 def number(value: float | np.floating) -> bytes:
-    """A JSON number, shortest for its type; NaN, Infinity and -Infinity are bare words."""
+    """Returns the shortest JSON number for the type of `value`; NaN, Infinity and -Infinity are bare words."""
     if np.isfinite(value):
         return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
     return b"NaN" if np.isnan(value) else b"Infinity" if value > 0 else b"-Infinity"
 
 
 def error(message: str) -> bytes:
-    """The body of every failed request."""
+    """Returns the response body of a failed request."""
     return b'{\n    "error": ' + string(message) + b"\n}"
 
 
-def quote(value: Any, limit: int = QUOTED) -> str:
-    """`value` for a message, laid out as upstream does, cut soon after `limit` characters."""
+def quote(value: Any, limit: int = MAX_QUOTED) -> str:
+    """Returns `value` for a message, in TensorFlow Serving's layout, cut soon after `limit` characters."""
     quoted = ""
     for piece in _pieces(value, 0):
         if len(quoted) >= limit:
@@ -59,7 +59,7 @@ def _pieces(value: Any, level: int) -> Iterator[str]:
 
 
 def type_name(value: Any) -> str:
-    """The JSON type of a Python value, as messages name it."""
+    """Returns the name of the JSON type of a Python value in messages."""
     if value is None or isinstance(value, bool):
         return "Null" if value is None else str(value)
     names: dict[type, str] = {list: "Array", dict: "Object", str: "String"}

@@ -93,7 +93,7 @@ def parse_request(method: AnyMethod, message: bytes) -> Any:
     try:
         return method.read(message) if isinstance(method, Method) and method.read else kind.FromString(message)
     except DecodeError as error:
-        raise ServeError(Code.INTERNAL, f"The message is no {kind.DESCRIPTOR.full_name}: {error}") from None
+        raise ServeError(Code.INTERNAL, f"The message is not a valid {kind.DESCRIPTOR.full_name}: {error}") from None
 
 
 MAX_MESSAGE = 1024

@@ -8,10 +8,9 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from serve.api import Api, predict_signature
-from serve.codec.json import response as json_answer
+from serve.codec.json import response as json_response
 from serve.codec.json.example_request import read_examples
-from serve.codec.json.predict_request import JsonRequest
-from serve.codec.json.single_row import RowReader
+from serve.codec.json.predict_request import JsonPredictReader, JsonRequest
 from serve.codec.npy import read_npy, write_npy
 from serve.codec.predict_response import predict_response
 from serve.codec.tensor import decode_all
@@ -35,7 +34,7 @@ _LONG = 1 << 20
 class Inference:
     def __init__(self, api: Api, config: Config) -> None:
         self._api = api
-        self._rows = RowReader()
+        self._reader = JsonPredictReader()
         self._depth = config.max_json_depth or MAX_RANK
         self._max_elements = config.max_tensor_elements
         self._as_content = config.enable_serialization_as_tensor_content
@@ -53,7 +52,7 @@ class Inference:
     async def _predict_json(self, route: Route, body: bytes) -> Response:
         began = time.time_ns()
         is_long = len(body) >= _LONG
-        document = await asyncio.to_thread(JsonRequest, body) if is_long else self._rows.read(body)
+        document = await asyncio.to_thread(JsonRequest, body) if is_long else self._reader.read(body)
         with self._api.lease(route.ref) as lease:
             signature = lease.model.signatures.get(document.signature_name or DEFAULT_SIGNATURE)
             if signature is None:
@@ -70,9 +69,9 @@ class Inference:
         for array in outputs.values():
             size += array.nbytes
         if size >= _LONG:
-            written = await asyncio.to_thread(json_answer.predictions, outputs, document.is_row_format)
+            written = await asyncio.to_thread(json_response.predictions, outputs, document.is_row_format)
         else:
-            written = json_answer.predictions(outputs, document.is_row_format)
+            written = json_response.predictions(outputs, document.is_row_format)
         if tracing.tracer:
             tracing.part("encode", began)
         return Response(written)
@@ -83,7 +82,9 @@ class Inference:
         try:
             message = wire.PredictRequest.FromString(body)
         except DecodeError:
-            raise ServeError(Code.INVALID_ARGUMENT, "The body is no tensorflow.serving.PredictRequest") from None
+            raise ServeError(
+                Code.INVALID_ARGUMENT, "The body is not a valid tensorflow.serving.PredictRequest"
+            ) from None
         with self._api.lease(route.ref) as lease:
             signature = predict_signature(lease, message.model_spec.signature_name)
             inputs = decode_all({**signature.defaults, **message.inputs}, max_elements=self._max_elements)
@@ -129,10 +130,10 @@ class Inference:
             if route.verb == "classify":
                 found = await self._api.classify(lease, name, examples)
                 with tracing.span("encode"):
-                    return Response(json_answer.classification(found.labels, found.scores))
+                    return Response(json_response.classification(found.labels, found.scores))
             values = (await self._api.regress(lease, name, examples)).values
             with tracing.span("encode"):
-                return Response(json_answer.regression(values))
+                return Response(json_response.regression(values))
 
 
 def _no_signature(lease: Lease, name: str) -> ServeError:

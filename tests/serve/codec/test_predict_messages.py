@@ -9,7 +9,7 @@ import pytest
 from google.protobuf.message import DecodeError
 
 from serve.codec import tensor
-from serve.codec.predict_request import MAX_ALIKE, PredictReader, PredictRequest
+from serve.codec.predict_request import MAX_LAYOUTS_PER_KEY, PredictReader, PredictRequest
 from serve.codec.predict_response import predict_response
 from serve.errors import ServeError
 from tfx_export import wire
@@ -163,7 +163,7 @@ def test_damaged_requests_are_read_as_without_a_memory(name: str) -> None:
 
 def test_requests_that_look_alike_so_far_are_told_apart() -> None:
     reader = PredictReader(LIMIT)
-    for version in [*range(2 * MAX_ALIKE), *range(2 * MAX_ALIKE)]:
+    for version in [*range(2 * MAX_LAYOUTS_PER_KEY), *range(2 * MAX_LAYOUTS_PER_KEY)]:
         message = request(x=FLOATS * version)
         message.model_spec.version.value = version + 1
         found, arrays = read(reader, message.SerializeToString(deterministic=True))

@@ -261,7 +261,7 @@ def test_a_predict_request_as_protobuf(any_server: Server) -> None:
     assert (response.model_spec.name, response.model_spec.version.value) == ("half_plus_two", 1)
     reply = any_server.request("POST", f"{VECTOR}:predict", b"\xff\xff", **headers)
     assert reply.status == 400
-    assert "no tensorflow.serving.PredictRequest" in reply.error
+    assert "not a valid tensorflow.serving.PredictRequest" in reply.error
 
 
 def npy(array: np.ndarray, **options: Any) -> bytes:
@@ -293,10 +293,10 @@ HUGE = npy(np.zeros(1)).replace(b"(1,)", b"(9" + b"0" * 30 + b",)")
 @pytest.mark.parametrize(
     ("path", "body", "text"),
     [
-        (PLUS, b"", "The body is no npy array"),
+        (PLUS, b"", "The body is not a valid npy array"),
         (PLUS, npy(np.array([{}]), allow_pickle=True), "it holds Python objects"),
         (PLUS, npy(np.zeros(3))[:-1], "needs 24 bytes, not 23"),
-        (PLUS, HUGE, "The body is no npy array"),
+        (PLUS, HUGE, "The body is not a valid npy array"),
         (PLUS, npy(np.array([1j])), "The input is DT_FLOAT, the array is complex128"),
         (PLUS, npy(np.array(["a"])), "The input is DT_FLOAT"),
         ("/v1/models/defaulted", npy(np.zeros(1)), "has the inputs scale, x"),

@@ -77,7 +77,12 @@ def test_failure_is_a_status_and_the_server_lives_on(
 @pytest.mark.parametrize(
     ("path", "message", "code", "details"),
     [
-        (PREDICT, b"\xff\xff", grpc.StatusCode.INTERNAL, "The message is no tensorflow.serving.PredictRequest"),
+        (
+            PREDICT,
+            b"\xff\xff",
+            grpc.StatusCode.INTERNAL,
+            "The message is not a valid tensorflow.serving.PredictRequest",
+        ),
         (PREDICT + "s", b"", grpc.StatusCode.UNIMPLEMENTED, "which has ['Predict']"),
         ("/no.Service/Call", b"", grpc.StatusCode.UNIMPLEMENTED, "tensorflow.serving.PredictionService"),
         (PREDICT, bytes(65 << 20), grpc.StatusCode.RESOURCE_EXHAUSTED, "larger than max"),

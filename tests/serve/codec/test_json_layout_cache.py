@@ -1,15 +1,16 @@
-"""A row of numbers in known surroundings is read as if the whole request were new."""
+"""A request with a cached layout gives the same result as one that is parsed."""
 
 from typing import Any
 
 import pytest
 
-from serve.codec.json.predict_request import JsonRequest
-from serve.codec.json.single_row import MAX_AROUND_BYTES, MAX_KNOWN, JsonRow, RowReader
+from serve.codec.json.predict_request import MAX_LAYOUT_BYTES, CachedLayoutRequest, JsonPredictReader, JsonRequest
+from serve.codec.layout_cache import MAX_LAYOUTS
 from serve.errors import ServeError
 from tfx_export.savedmodel.signature import PREDICT, Signature, TensorSpec
 
-AROUND = [
+# The text before and after a row.
+LAYOUTS = [
     ('{"instances": [', "]}"),
     ('{"instances": ', "}"),
     ('{"inputs": [[', "]]}"),
@@ -53,33 +54,33 @@ def outcome(make: Any, body: bytes, wanted: Signature, depth: int = 254) -> obje
     [*map(signature, DTYPES), signature("DT_FLOAT", "DT_FLOAT")],
     ids=lambda s: "-".join(i.dtype for i in s.inputs.values()),
 )
-@pytest.mark.parametrize(("before", "behind"), AROUND)
-def test_it_is_read_as_if_it_were_new(before: str, behind: str, wanted: Signature) -> None:
-    reader = RowReader()
-    bodies = [f"{before}{row}{behind}".encode() for row in [*ROWS, *ROWS]]
+@pytest.mark.parametrize(("before", "after"), LAYOUTS)
+def test_cached_layout_gives_the_same_result_as_parsing(before: str, after: str, wanted: Signature) -> None:
+    reader = JsonPredictReader()
+    bodies = [f"{before}{row}{after}".encode() for row in [*ROWS, *ROWS]]
     for body in bodies:
         assert outcome(reader.read, body, wanted) == outcome(JsonRequest, body, wanted), body
         assert outcome(reader.read, body, wanted, 1) == outcome(JsonRequest, body, wanted, 1), body
 
 
-@pytest.mark.parametrize(("before", "behind"), AROUND[:6])
-def test_known_surroundings_are_not_parsed_again(before: str, behind: str) -> None:
-    reader = RowReader()
-    numbers = ", 1" * 1000  # rows of objects are read at once from some size on
-    outcome(reader.read, f"{before}[2{numbers}]{behind}".encode(), signature("DT_FLOAT"))
-    request = reader.read(f"{before}[3{numbers}]{behind}".encode())
-    assert isinstance(request, JsonRow)
+@pytest.mark.parametrize(("before", "after"), LAYOUTS[:6])
+def test_cached_layout_is_not_parsed_again(before: str, after: str) -> None:
+    reader = JsonPredictReader()
+    numbers = ", 1" * 1000  # smaller rows of objects are read as Python values
+    outcome(reader.read, f"{before}[2{numbers}]{after}".encode(), signature("DT_FLOAT"))
+    request = reader.read(f"{before}[3{numbers}]{after}".encode())
+    assert isinstance(request, CachedLayoutRequest)
     assert request.inputs(signature("DT_FLOAT"))["x"].ravel()[0] == 3.0
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    reader = RowReader()
+def test_size_of_the_cache_is_bounded() -> None:
+    reader = JsonPredictReader()
 
-    def known(body: bytes) -> bool:
+    def is_cached(body: bytes) -> bool:
         outcome(reader.read, body, signature("DT_FLOAT"))
-        return isinstance(reader.read(body), JsonRow)
+        return isinstance(reader.read(body), CachedLayoutRequest)
 
-    bodies = [b'{"instances": [[1]], "unread": %d}' % number for number in range(MAX_KNOWN + 1)]
-    assert all(known(body) for body in bodies)
-    assert not isinstance(reader.read(bodies[0]), JsonRow)
-    assert not known(b'{"instances": [[1]], "unread": "%s"}' % (b"a" * MAX_AROUND_BYTES))
+    bodies = [b'{"instances": [[1]], "unread": %d}' % number for number in range(MAX_LAYOUTS + 1)]
+    assert all(is_cached(body) for body in bodies)
+    assert not isinstance(reader.read(bodies[0]), CachedLayoutRequest)
+    assert not is_cached(b'{"instances": [[1]], "unread": "%s"}' % (b"a" * MAX_LAYOUT_BYTES))
