@@ -87,7 +87,7 @@ def main(args: list[str] | None = None) -> Any:
     try:
         return cli.main(args=args, prog_name="tfx-export", standalone_mode=True)
     except TfxExportError as error:
-        from tfx_export.cli.panels import error_panel
+        from tfx_export.cli.feedback import print_error
 
-        error_panel(error)
+        print_error(error)
         sys.exit(error.exit_code)

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,8 +11,8 @@ import click
 
 from tfx_export.cli.extras import extras_from, extras_options
 from tfx_export.cli.feedback import feedback_options, steps
-from tfx_export.cli.pairs import read_pairs
 from tfx_export.cli.summary import as_dict, print_summary
+from tfx_export.errors import SpecError
 from tfx_export.exporting.spec.from_flags import SignatureFlags, combine
 from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.exporting.target import Exported
@@ -96,7 +96,23 @@ def _spec(options: dict[str, Any]) -> ExportSpec:
         spec,
         assets=spec.assets + options["assets"],
         as_text=spec.as_text or options["as_text"],
-        input_names=read_pairs("--input-name", options["input_name"], "dense_input=pixels"),
-        output_names=read_pairs("--output-name", options["output_name"], "dense_1=scores"),
+        input_names=parse_assignments("--input-name", options["input_name"], "dense_input=pixels"),
+        output_names=parse_assignments("--output-name", options["output_name"], "dense_1=scores"),
         **changes,
     )
+
+
+def parse_assignments(option: str, texts: Iterable[str], example: str) -> dict[str, str]:
+    """Parse the values of a repeatable option: `["a=b"]` becomes `{"a": "b"}`.
+
+    Raises SpecError if a text is not NAME=VALUE, or if a name is given twice.
+    """
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise SpecError(f"{option} takes NAME=VALUE, and got {text!r}.", hint=f"For example: {option} {example}")
+        if name in values:
+            raise SpecError(f"{option} names {name!r} twice: {values[name]!r} and {value!r}.")
+        values[name] = value
+    return values

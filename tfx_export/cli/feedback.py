@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.panel import Panel
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +22,9 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.text import Text
+
+from tfx_export.errors import TfxExportError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -58,6 +62,18 @@ def steps(*, quiet: bool, verbose: bool, total: int | None = None) -> Iterator[C
         with Progress(*_columns(total), console=console, transient=True) as progress:
             task = progress.add_task("", total=total, completed=-1, visible=False)
             yield lambda step: progress.update(task, description=step, advance=1, visible=True)
+
+
+def print_error(error: TfxExportError) -> None:
+    """Print `error` on stderr: in a box on a terminal, else as plain lines."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)
+        return
+    body = Text(error.message)
+    if error.hint:
+        body.append(f"\n\n{error.hint}", style="dim")
+    console.print(Panel(body, title="Error", title_align="left", border_style="red"))
 
 
 def _columns(total: int | None) -> list[ProgressColumn]:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from tfx_export.cli.pairs import read_pairs
+from tfx_export.cli.export_options import parse_assignments
 from tfx_export.exporting.sources.keras_options import KerasOptions
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -44,6 +44,6 @@ def options_from(options: dict[str, Any]) -> KerasOptions:
     return KerasOptions(
         architecture=options.pop("architecture"),
         custom_objects=options.pop("custom_objects"),
-        replace_layers=read_pairs("--replace-layer", options.pop("replace_layer"), "lambda_1=my_layers:Scale"),
+        replace_layers=parse_assignments("--replace-layer", options.pop("replace_layer"), "lambda_1=my_layers:Scale"),
         trust_lambda=options.pop("trust_lambda"),
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from tfx_export.cli.ends import ends_options, take_ends
 from tfx_export.cli.export_options import export_options, run_export
+from tfx_export.cli.input_output_options import input_output_options, take_inputs_and_outputs
 from tfx_export.exporting.api import export_savedmodel
 
 
@@ -22,7 +22,7 @@ from tfx_export.exporting.api import export_savedmodel
     show_default=True,
     help="Tags of the meta graph to read.",
 )
-@ends_options
+@input_output_options
 @export_options
 def command(folder: Path, signature_def: str | None, source_tags: str, **options: Any) -> None:
     """Export an existing SavedModel again, with other signatures.
@@ -31,5 +31,5 @@ def command(folder: Path, signature_def: str | None, source_tags: str, **options
     begins or ends there.
     """
     tags = tuple(filter(None, (tag.strip() for tag in source_tags.split(","))))
-    ends = take_ends(options)
-    run_export(partial(export_savedmodel, folder, signature=signature_def, source_tags=tags, **ends), options)
+    tensors = take_inputs_and_outputs(options)
+    run_export(partial(export_savedmodel, folder, signature=signature_def, source_tags=tags, **tensors), options)

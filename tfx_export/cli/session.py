@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from tfx_export.cli.ends import ends_options, take_ends
 from tfx_export.cli.export_options import export_options, run_export
+from tfx_export.cli.input_output_options import input_output_options, take_inputs_and_outputs
 from tfx_export.exporting.api import export_session
 
 
 @click.command("session")
 @click.argument("path", type=click.Path(path_type=Path))
-@ends_options
+@input_output_options
 @export_options
 def command(path: Path, **options: Any) -> None:
     """Export a TF1 checkpoint or frozen graph as a SavedModel.
@@ -24,4 +24,4 @@ def command(path: Path, **options: Any) -> None:
     \b
     Example: tfx-export session model.ckpt.meta --out models/m --input images=x:0 --output scores=softmax:0
     """
-    run_export(partial(export_session, path, **take_ends(options)), options)
+    run_export(partial(export_session, path, **take_inputs_and_outputs(options)), options)
