@@ -61,7 +61,7 @@ def steps(*, quiet: bool, verbose: bool, total: int | None = None) -> Iterator[C
             return
         with Progress(*_columns(total), console=console, transient=True) as progress:
             task = progress.add_task("", total=total, completed=-1, visible=False)
-            yield lambda step: progress.update(task, description=step, advance=1, visible=True)
+            yield lambda step: progress.update(task, description=step, advance=1, visible=True, refresh=True)
 
 
 def print_error(error: TfxExportError) -> None:
