@@ -22,7 +22,7 @@ from serve.classify_regress import (
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.execution.runner import Runner
-from serve.lifecycle.cluster_status import one_view
+from serve.lifecycle.cluster_status import cluster_status
 from serve.lifecycle.harness import Lease
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.source import ServedModel
@@ -55,7 +55,7 @@ class Api:
     async def status(self, ref: ModelRef) -> list[VersionStatus]:
         """The state of every version, the largest first. Labels are ignored. NOT_FOUND for an unknown model."""
         others = await self._peers.call("statuses", ref)
-        return one_view([self._manager.status(ref), *others])
+        return cluster_status([self._manager.status(ref), *others])
 
     def models(self) -> list[ServedModel]:
         """The models the operator wants served, available or not."""
@@ -93,7 +93,7 @@ class Api:
         if self._check_method:
             check_method_name(signature)
         if inputs.keys() != signature.inputs.keys():
-            raise misfit(signature, inputs)
+            raise inputs_mismatch(signature, inputs)
         limit = self._max_elements
         for name, array in inputs.items():
             if limit and array.size > limit:
@@ -157,7 +157,7 @@ def check_method_name(signature: Signature) -> None:
         )
 
 
-def misfit(signature: Signature, inputs: Mapping[str, object]) -> ServeError:
+def inputs_mismatch(signature: Signature, inputs: Mapping[str, object]) -> ServeError:
     """What is wrong with inputs that are not exactly those of `signature`."""
     sent, required = sorted(inputs), sorted(signature.inputs)
     if len(sent) == len(required):

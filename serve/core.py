@@ -17,7 +17,7 @@ from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.models.catalog import Catalog
 from serve.models.file_ops import refuse_file_ops
-from serve.models.metrics import measured, record_state
+from serve.models.model_metrics import load_measured, record_state
 from serve.models.peers import NoPeers, PeerHandler, Peers
 from serve.request import tracing
 from serve.request.admission import Admission
@@ -64,14 +64,14 @@ class Core:
             self.manager, self.catalog, self._runner, config, peers or NoPeers(), self._request_log
         )
 
-    def start(self, in_force: bytes | None = None) -> None:
+    def start(self, reloaded_config: bytes | None = None) -> None:
         """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can.
 
-        `in_force`: a ModelServerConfig that took the place of what the flags say, in a process before this one.
+        `reloaded_config`: a ModelServerConfig that took the place of what the flags say, in a process before this one.
         """
         engines.check_settings(self.config)
         self.manager.start()
-        self.catalog.start(in_force)
+        self.catalog.start(reloaded_config)
         self.manager.wait_loaded()
 
     def stop(self) -> None:
@@ -109,7 +109,7 @@ class Core:
         return tuple(found)
 
     def _load(self, path: Path) -> LoadedModel:
-        return measured(self._load_checked, path)
+        return load_measured(self._load_checked, path)
 
     def _load_checked(self, path: Path) -> LoadedModel:
         if not self.config.allow_file_ops:

@@ -39,7 +39,7 @@ class MeasuredRunner:
             metrics.request_example_count_total.add(lease.name, amount=len(inputs[INPUTS]))
         started = time.perf_counter()
         work = self._runner.run(lease, signature, inputs, outputs)
-        answer = await (tracing.within("run", work) if tracing.tracer else work)
+        answer = await (tracing.traced("run", work) if tracing.tracer else work)
         micros = (time.perf_counter() - started) * 1e6
         engine = lease.model.engine
         # REST's names of the APIs are in lower case; here upstream uses one for both.

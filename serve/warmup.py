@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf.message import DecodeError
 
 from serve import metrics
-from serve.api import check_outputs, misfit
+from serve.api import check_outputs, inputs_mismatch
 from serve.classify_regress import (
     INPUTS,
     classification,
@@ -81,7 +81,7 @@ def _predict(model: LoadedModel, request: wire.PredictRequest) -> None:
     signature = find_signature(model, request.model_spec.signature_name)
     inputs = decode_all({**signature.defaults, **request.inputs}, max_elements=sys.maxsize)
     if inputs.keys() != signature.inputs.keys():
-        raise misfit(signature, inputs)
+        raise inputs_mismatch(signature, inputs)
     model.run(signature.name, inputs, check_outputs(signature, request.output_filter or tuple(signature.outputs)))
 
 

@@ -111,7 +111,7 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 def require_front(name: str) -> str:
     """Returns `name`; skips the test if this machine cannot run that front."""
-    if name == "native" and (reason := embedded_python.missing()):
+    if name == "native" and (reason := embedded_python.why_unavailable()):
         pytest.skip(reason)
     return name
 

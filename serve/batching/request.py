@@ -26,7 +26,7 @@ class Request(Task):
         self.lease = lease
         self.inputs = inputs
         self.answer = answer
-        self.waiting = tracing.begin("queue") if tracing.tracer else None
+        self.waiting = tracing.start_span("queue") if tracing.tracer else None
         self.arrived = time.monotonic()
         self._missing = size
         self._pieces: dict[int, dict[str, np.ndarray]] = {}

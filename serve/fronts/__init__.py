@@ -44,9 +44,9 @@ def make_front(config: Config) -> Front:
     """The front that `config` asks for: with `auto` the native one, where it can run."""
     name = config.front
     if name == "auto":
-        from serve.fronts.native.embedded_python import missing
+        from serve.fronts.native.embedded_python import why_unavailable
 
-        reason = missing()
+        reason = why_unavailable()
         name = "python" if reason else "native"
         logger.info("Front: %s (%s)", name, reason or "Envoy with Python inside; --front=python for plain Python")
     if name == "native" and config.grpc_channel_arguments:

@@ -7,7 +7,7 @@ from serve.lifecycle.state import State, VersionStatus
 _LEAVING = frozenset({State.UNLOADING, State.END})
 
 
-def one_view(views: Sequence[Sequence[VersionStatus]]) -> list[VersionStatus]:
+def cluster_status(views: Sequence[Sequence[VersionStatus]]) -> list[VersionStatus]:
     """What all processes together say of each version, the largest first.
 
     An error anywhere is shown. "Available" is said when it is true everywhere, "unloading" when it has begun anywhere.

@@ -36,7 +36,7 @@ class Harness:
             return VersionStatus(self.version, self.state)
         return VersionStatus(self.version, self.state, self.error.code, self.error.message)
 
-    def wants_another_life(self) -> bool:
+    def should_reload(self) -> bool:
         """An aspired version at its END is loaded anew; if it was broken, only once its files have changed."""
         if self.state is not State.END:
             return False

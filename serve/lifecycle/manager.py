@@ -11,7 +11,7 @@ from serve.errors import Code, ServeError
 from serve.lifecycle.harness import Harness, Lease
 from serve.lifecycle.source import ServedModel, versions_on_disk
 from serve.lifecycle.state import ModelRef, State, VersionStatus
-from serve.lifecycle.swap_policy import Snapshot, Verb, next_action
+from serve.lifecycle.swap_policy import Verb, VersionSnapshot, next_action
 from serve.lifecycle.table import ServingTable
 from serve.lifecycle.version_policy import aspired_versions
 from serve.loaded_model import LoadedModel
@@ -181,13 +181,13 @@ class Manager:
         aspired = aspired_versions(model.policy, on_disk, broken) if model else set()
         for version in aspired:
             harness = harnesses.get(version)
-            if harness is None or harness.wants_another_life():
+            if harness is None or harness.should_reload():
                 harnesses[version] = Harness(name, version, on_disk[version], self._unload)
                 self._announce(harnesses[version])
             elif harness.retry_at is not None and now >= harness.retry_at:
                 self._submit(harness)
         while action := next_action(
-            [Snapshot(version, version in aspired, harness.state) for version, harness in harnesses.items()]
+            [VersionSnapshot(version, version in aspired, harness.state) for version, harness in harnesses.items()]
         ):
             harness = harnesses[action.version]
             if action.verb is Verb.LOAD:

@@ -19,7 +19,7 @@ class Action:
 
 
 @dataclass(frozen=True)
-class Snapshot:
+class VersionSnapshot:
     """One version as the policy sees it."""
 
     version: int
@@ -27,7 +27,7 @@ class Snapshot:
     state: State
 
 
-def next_action(versions: Iterable[Snapshot]) -> Action | None:
+def next_action(versions: Iterable[VersionSnapshot]) -> Action | None:
     """Never leave a model without a version that serves, if there is a choice.
 
     Unload what is not aspired only once an aspired version serves (or none is aspired, or several old ones serve);

@@ -13,8 +13,8 @@ from serve.errors import Code, ServeError
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import ModelRef, State
-from serve.models.model_config import models_of, read_config
-from serve.request_log.log import RequestLog, Rule, rules
+from serve.models.model_config import listed_models, read_config
+from serve.request_log.log import RequestLog, Rule, logging_rules
 from tfx_export import wire
 from tfx_export.savedmodel.version_folders import list_versions
 
@@ -32,15 +32,15 @@ class Catalog:
         self._stopping = threading.Event()
         self._complaint = ""
 
-    def start(self, in_force: bytes | None = None) -> None:
-        """Serve what the flags name, or the ModelServerConfig `in_force`; keep looking where the flags say so.
+    def start(self, reloaded_config: bytes | None = None) -> None:
+        """Serve what the flags name, or the ModelServerConfig `reloaded_config`; keep looking where the flags say so.
 
         Raises ServeError: INVALID_ARGUMENT for a bad config file, FAILED_PRECONDITION for labels of versions that are
         not available (at the start none is).
         """
         config = self._config
-        if in_force is not None:
-            self.reload(wire.ModelServerConfig.FromString(in_force), trusted=True)
+        if reloaded_config is not None:
+            self.reload(wire.ModelServerConfig.FromString(reloaded_config), trusted=True)
         elif config.model_config_file:
             self.reload(read_config(Path(config.model_config_file)))
         elif not config.watch:
@@ -84,7 +84,7 @@ class Catalog:
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported",
             )
-        return models_of(config), rules(config)
+        return listed_models(config), logging_rules(config)
 
     def _check_labels(self, model: ServedModel) -> None:
         """A label names a version that is available, or (if allowed) is new or unchanged."""
@@ -126,13 +126,13 @@ class Catalog:
                 logger.error("The config in force stays: %s", error)
 
     def _look_at_folder(self) -> None:
-        models = models_in(Path(self._config.model_base_path).absolute())
+        models = models_in_folder(Path(self._config.model_base_path).absolute())
         with self._lock:
             if models != self._manager.models():
                 self._manager.serve(models)
 
 
-def models_in(folder: Path) -> list[ServedModel]:
+def models_in_folder(folder: Path) -> list[ServedModel]:
     """The subfolders of `folder` that have versions, by name. A hidden one is somebody's work in progress."""
     if not folder.is_dir():
         return []
@@ -142,5 +142,5 @@ def models_in(folder: Path) -> list[ServedModel]:
 
 def _models_at(base_path: Path, name: str) -> list[ServedModel]:
     """One model, or every model of a folder of models: a folder without versions whose subfolders have some."""
-    models = [] if list_versions(base_path) else models_in(base_path)
+    models = [] if list_versions(base_path) else models_in_folder(base_path)
     return models or [ServedModel(name, base_path)]

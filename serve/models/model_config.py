@@ -24,7 +24,7 @@ def read_config(file: Path) -> wire.ModelServerConfig:
         ) from None
 
 
-def models_of(config: wire.ModelServerConfig) -> list[ServedModel]:
+def listed_models(config: wire.ModelServerConfig) -> list[ServedModel]:
     """What `config` asks for. INVALID_ARGUMENT with upstream's text if the list makes no sense."""
     models: dict[str, ServedModel] = {}
     for each in config.model_config_list.config:

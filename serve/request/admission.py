@@ -103,7 +103,7 @@ class RequestContext:
             if self._log or self._call.code in _OURS:
                 _log(self._call)
             if self._span is not None:
-                tracing.describe(self._call)
+                tracing.record_outcome(self._call)
                 self._span.__exit__(None, None, None)
             CURRENT.reset(self._token)
 

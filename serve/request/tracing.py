@@ -47,17 +47,17 @@ def span(name: str) -> AbstractContextManager[Any]:
     return _OFF if tracer is None else tracer.start_as_current_span(name)
 
 
-def part(name: str, began: int) -> None:
+def record_span(name: str, began: int) -> None:
     """The same of what is done already, if tracing is on; in fewer steps. `began`: by time.time_ns."""
     tracer.start_span(name, start_time=began).end()
 
 
-def begin(name: str) -> Any:
+def start_span(name: str) -> Any:
     """A part of the current request that ends elsewhere: by `end()`, once, on what this returns."""
     return tracer.start_span(name)
 
 
-async def within(name: str, work: Awaitable[T]) -> T:
+async def traced(name: str, work: Awaitable[T]) -> T:
     """`await work`, as a part of the current request that has parts of its own."""
     with tracer.start_as_current_span(name):
         return await work
@@ -75,7 +75,7 @@ def request_span(call: CallRecord, traceparent: str | None) -> AbstractContextMa
     return found
 
 
-def describe(call: CallRecord) -> None:
+def record_outcome(call: CallRecord) -> None:
     """Write on the span of the current request, which is the current span, what became of it."""
     from opentelemetry.trace import StatusCode, get_current_span
 

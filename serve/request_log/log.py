@@ -47,7 +47,7 @@ class _Entry:
     seconds: int
 
 
-def rule(model: str, config: wire.LoggingConfig) -> Rule | None:
+def logging_rule(model: str, config: wire.LoggingConfig) -> Rule | None:
     """The rule a LoggingConfig means; None if it logs nothing. INVALID_ARGUMENT if it cannot be followed."""
     collector = config.log_collector_config
     if collector.type not in COLLECTORS:
@@ -75,9 +75,9 @@ def rule(model: str, config: wire.LoggingConfig) -> Rule | None:
     return Rule(collector.filename_prefix, rate, config.sampling_config)
 
 
-def rules(config: wire.ModelServerConfig) -> dict[str, Rule]:
+def logging_rules(config: wire.ModelServerConfig) -> dict[str, Rule]:
     """The rules of a ModelServerConfig, by model. INVALID_ARGUMENT if one cannot be followed."""
-    found = {model.name: rule(model.name, model.logging_config) for model in config.model_config_list.config}
+    found = {model.name: logging_rule(model.name, model.logging_config) for model in config.model_config_list.config}
     return {name: each for name, each in found.items() if each is not None}
 
 

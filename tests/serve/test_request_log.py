@@ -7,7 +7,7 @@ import pytest
 
 from serve import metrics
 from serve.errors import Code, ServeError
-from serve.request_log.log import MAX_PENDING_BYTES, RequestLog, Rule, rule
+from serve.request_log.log import MAX_PENDING_BYTES, RequestLog, Rule, logging_rule
 from tfx_export import wire
 from tfx_export.wire.tfrecord import read_records
 
@@ -18,7 +18,7 @@ def logging_config(text: str) -> wire.LoggingConfig:
 
 def log_to(prefix: Path, rate: float = 1.0) -> Rule:
     text = f'log_collector_config {{ filename_prefix: "{prefix}" }} sampling_config {{ sampling_rate: {rate} }}'
-    found = rule("mnist", logging_config(text))
+    found = logging_rule("mnist", logging_config(text))
     assert found is not None
     return found
 
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written_is_logged_and_counted(
     ],
 )
 def test_logging_config(text: str, rate: float | None) -> None:
-    found = rule("mnist", logging_config(text))
+    found = logging_rule("mnist", logging_config(text))
     assert (found.rate if found else None) == rate
 
 
@@ -175,5 +175,5 @@ def test_logging_config(text: str, rate: float | None) -> None:
 )
 def test_a_logging_config_that_cannot_be_followed_is_refused(text: str, message: str) -> None:
     with pytest.raises(ServeError, match=message) as caught:
-        rule("mnist", logging_config(text))
+        logging_rule("mnist", logging_config(text))
     assert caught.value.code is Code.INVALID_ARGUMENT

@@ -3,7 +3,7 @@
 import pytest
 
 from serve.lifecycle.state import State
-from serve.lifecycle.swap_policy import Action, Snapshot, Verb, next_action
+from serve.lifecycle.swap_policy import Action, Verb, VersionSnapshot, next_action
 from serve.lifecycle.version_policy import All, Latest, Specific, VersionPolicy, aspired_versions
 
 
@@ -58,6 +58,6 @@ def unload(version: int) -> Action:
     ],
 )
 def test_next_action(aspired: dict[int, State], surplus: dict[int, State], action: Action | None) -> None:
-    versions = [Snapshot(version, True, state) for version, state in aspired.items()]
-    versions += [Snapshot(version, False, state) for version, state in surplus.items()]
+    versions = [VersionSnapshot(version, True, state) for version, state in aspired.items()]
+    versions += [VersionSnapshot(version, False, state) for version, state in surplus.items()]
     assert next_action(versions) == action

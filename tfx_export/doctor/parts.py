@@ -18,7 +18,7 @@ EXTRAS = {
 }
 
 # The server knows whether Envoy can run here; nothing of it is imported into this process.
-_NATIVE = "from serve.fronts.native.embedded_python import missing; print(missing() or '')"
+_NATIVE = "from serve.fronts.native.embedded_python import why_unavailable; print(why_unavailable() or '')"
 _TENSORFLOW = """
 import time
 began = time.perf_counter()

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 def make(config: Config) -> "NativeFront":
     # Not above: the worker is a module of this package too, and has no use for them.
-    from serve.fronts.native import embedded_python as interpreter
+    from serve.fronts.native import embedded_python
     from serve.fronts.native.front import NativeFront
 
-    if reason := interpreter.missing():
+    if reason := embedded_python.why_unavailable():
         raise ServeError(Code.UNAVAILABLE, f"The native front cannot run here: {reason}. Choose --front=python.")
     return NativeFront(config)

@@ -13,7 +13,7 @@ EXTRA = "pip install 'tfx-export[native]'"
 VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES")
 
 
-def missing() -> str | None:
+def why_unavailable() -> str | None:
     """Why the native front cannot run here; None if it can."""
     if sys.platform not in ("linux", "darwin"):
         return f"Envoy runs on Linux and macOS, this is {sys.platform}"
@@ -26,7 +26,7 @@ def missing() -> str | None:
     return None
 
 
-def module() -> str:
+def envoy_module() -> str:
     """The file of the dynamic module that Envoy loads."""
     package = importlib.util.find_spec("pyvoy")
     assert package is not None

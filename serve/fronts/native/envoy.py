@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from serve.errors import Code, ServeError
-from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native import embedded_python
 from serve.fronts.native.envoy_config import ADMIN_SOCKET
 from serve.fronts.native.worker_messages import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, PROCESSOR_VARIABLE
 
@@ -44,7 +44,7 @@ class Envoy:
         file.write_text(json.dumps(configuration), encoding="utf-8")
         environment = {
             **os.environ,
-            **interpreter.environment(),
+            **embedded_python.environment(),
             DESCRIPTOR_VARIABLE: str(channel.fileno()),
             FOLDER_VARIABLE: str(Path.cwd()),
         }

@@ -61,7 +61,7 @@ class Listener:
         return next(address[1] for address in self.addresses if isinstance(address, tuple))
 
 
-def bootstrap(listeners: Sequence[Listener], *, config: Config, app: str, module: str, runtime: Path) -> Json:
+def bootstrap_config(listeners: Sequence[Listener], *, config: Config, app: str, module: str, runtime: Path) -> Json:
     """The configuration for `app` (`module:attribute`) behind `listeners`.
 
     One TLS setting for all: one Envoy listener with all addresses. Several: a listener each, in front of an inner

@@ -24,7 +24,7 @@ class MessageRouter:
 
     def __init__(self) -> None:
         # The ModelServerConfig of the last reload: what a worker that is started later serves.
-        self.in_force: bytes | None = None
+        self.reloaded_config: bytes | None = None
         self._channels: set[Connection] = set()
         self._open: dict[int, _Open] = {}
         self._numbers = count()
@@ -52,7 +52,7 @@ class MessageRouter:
 
     def _pass_on(self, asker: Connection, asked: PeerRequest) -> None:
         if asked.method == "reload":
-            (self.in_force,) = asked.arguments
+            (self.reloaded_config,) = asked.arguments
         number = next(self._numbers)
         question = self._open[number] = _Open(asker, asked.number, self._channels - {asker})
         for channel in tuple(question.waiting):

@@ -19,7 +19,7 @@ from serve.config import Config
 from serve.core import Core
 from serve.errors import Code, ServeError
 from serve.execution.affinity import keep_to
-from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native import embedded_python
 from serve.fronts.native.loop import Loop, Policy
 from serve.fronts.native.worker_messages import (
     DESCRIPTOR_VARIABLE,
@@ -76,7 +76,7 @@ class Worker:
             core = Core(config, self._peers)
             threading.Thread(target=self._listen, args=(core,), name="channel", daemon=True).start()
             self._open(core, config)
-            await asyncio.to_thread(core.start, start.in_force)
+            await asyncio.to_thread(core.start, start.reloaded_config)
         except ServeError as error:
             self._send(Failed(error))
             # Envoy would only add that it could not start.
@@ -142,7 +142,7 @@ def _started_by_pyvoy() -> Worker:
     # pyvoy's own entry: the working folder, which was a private one until here.
     sys.path.remove(".")
     os.chdir(os.environ.pop(FOLDER_VARIABLE))
-    for variable in interpreter.VARIABLES:
+    for variable in embedded_python.VARIABLES:
         os.environ.pop(variable, None)
     processor = os.environ.pop(PROCESSOR_VARIABLE, None)
     if processor:

@@ -18,10 +18,10 @@ PROCESSOR_VARIABLE = "TFX_EXPORT_PROCESSOR"
 
 @dataclass(frozen=True)
 class Start:
-    """The first word to a worker: what to serve. `in_force` is the ModelServerConfig of the last reload, if any."""
+    """The first word to a worker: what to serve. `reloaded_config` is the ModelServerConfig of the last reload, if any."""
 
     config: Config
-    in_force: bytes | None
+    reloaded_config: bytes | None
 
 
 @dataclass(frozen=True)

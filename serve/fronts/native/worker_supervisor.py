@@ -14,9 +14,9 @@ from typing import Any
 
 from serve.config import Config
 from serve.errors import Code, ServeError
-from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native import embedded_python
 from serve.fronts.native.envoy import Envoy
-from serve.fronts.native.envoy_config import Listener, bootstrap
+from serve.fronts.native.envoy_config import Listener, bootstrap_config
 from serve.fronts.native.message_router import MessageRouter
 from serve.fronts.native.worker_messages import Drain, Failed, Loaded, Start
 from serve.startup.overview import ServedVersion
@@ -38,8 +38,8 @@ class WorkerSupervisor:
         self._router = router
         self._processor = processor
         self._runtime = Path(tempfile.mkdtemp(prefix="tfx-export-front-"))
-        self._configuration = bootstrap(
-            listeners, config=config, app=APP, module=interpreter.module(), runtime=self._runtime
+        self._configuration = bootstrap_config(
+            listeners, config=config, app=APP, module=embedded_python.envoy_module(), runtime=self._runtime
         )
         self._envoy: Envoy | None = None
         self._channel: Connection | None = None
@@ -82,7 +82,7 @@ class WorkerSupervisor:
         with theirs:
             self._envoy = await Envoy.start(self._configuration, theirs, self._runtime, self._processor)
         try:
-            ours.send(Start(self._config, self._router.in_force))
+            ours.send(Start(self._config, self._router.reloaded_config))
             message = await _receive(ours)
         except (EOFError, OSError):
             raise ServeError(Code.UNAVAILABLE, await self._envoy.end()) from None

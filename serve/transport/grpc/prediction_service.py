@@ -61,12 +61,12 @@ class PredictionService:
                 if name not in inputs:
                     inputs[name] = decode(proto)
             if tracing.tracer:
-                tracing.part("decode", began)
+                tracing.record_span("decode", began)
             outputs = await self._api.predict(lease, signature, inputs, request.head.output_filter)
             began = time.time_ns()
             response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
             if tracing.tracer:
-                tracing.part("encode", began)
+                tracing.record_span("encode", began)
             return Serialized(response)
 
     async def classify(self, request: wire.ClassificationRequest, context: CallContext) -> wire.ClassificationResponse:

@@ -62,7 +62,7 @@ class Inference:
             else:
                 inputs = document.inputs(signature, self._depth)
             if tracing.tracer:
-                tracing.part("decode", began)
+                tracing.record_span("decode", began)
             outputs = await self._api.predict(lease, signature, inputs)
         began = time.time_ns()
         size = 0
@@ -73,7 +73,7 @@ class Inference:
         else:
             written = json_response.predictions(outputs, document.is_row_format)
         if tracing.tracer:
-            tracing.part("encode", began)
+            tracing.record_span("encode", began)
         return Response(written)
 
     async def _predict_protobuf(self, route: Route, body: bytes) -> Response:
@@ -89,7 +89,7 @@ class Inference:
             signature = predict_signature(lease, message.model_spec.signature_name)
             inputs = decode_all({**signature.defaults, **message.inputs}, max_elements=self._max_elements)
             if tracing.tracer:
-                tracing.part("decode", began)
+                tracing.record_span("decode", began)
             outputs = await self._api.predict(lease, signature, inputs, message.output_filter)
             with tracing.span("encode"):
                 response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)

@@ -15,13 +15,15 @@ import numpy as np
 import pytest
 import trustme
 
-from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native import embedded_python
 from serve.fronts.native.loop import REQUESTS_PER_LOOK
 from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.tls import ssl_config
 from tfx_export.client import Client, ServerError
 
-pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
+pytestmark = pytest.mark.skipif(
+    embedded_python.why_unavailable() is not None, reason=str(embedded_python.why_unavailable())
+)
 
 X = {"x": np.array([1.0], np.float32)}
 

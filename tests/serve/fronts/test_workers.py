@@ -9,11 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from serve.fronts.native import embedded_python as interpreter
+from serve.fronts.native import embedded_python
 from tests.serve.test_model_config import config_of, entry, reload
 from tests.support.server import PATIENCE, RunningServer, cpu_ticks, publish, running, starting, wait_until
 
-pytestmark = pytest.mark.skipif(interpreter.missing() is not None, reason=str(interpreter.missing()))
+pytestmark = pytest.mark.skipif(
+    embedded_python.why_unavailable() is not None, reason=str(embedded_python.why_unavailable())
+)
 
 # Connections: the kernel gives each to one of the workers, so that it is certain enough that both get some.
 MANY = 40

@@ -34,12 +34,12 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
     """Two Envoys: one with a single TLS setting, served directly, one with several, served through the inner door."""
     if sys.version_info < (3, 11):
         pytest.skip("pyvoy needs Python 3.11")
-    from serve.fronts.native import embedded_python as interpreter
+    from serve.fronts.native import embedded_python
     from serve.fronts.native.envoy import Envoy
-    from serve.fronts.native.envoy_config import Listener, bootstrap
+    from serve.fronts.native.envoy_config import Listener, bootstrap_config
     from serve.fronts.native.ports import Ports
 
-    if reason := interpreter.missing():
+    if reason := embedded_python.why_unavailable():
         pytest.skip(reason)
     ports = Ports()
 
@@ -56,11 +56,11 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
     with asyncio.Runner() as runner:
         running = []
         for runtime, ways in doors.items():
-            configuration = bootstrap(
+            configuration = bootstrap_config(
                 ways,
                 config=Config(),
                 app="tests.serve.transport.echo_app:app",
-                module=interpreter.module(),
+                module=embedded_python.envoy_module(),
                 runtime=runtime,
             )
             running.append(runner.run(Envoy.start(configuration, Pipe()[1], runtime)))

@@ -40,7 +40,7 @@ def _mlmd_map() -> dict[Labels, float]:
 metrics.mlmd_map.read_from(_mlmd_map)
 
 
-def measured(load: Callable[[Path], Model], path: Path) -> Model:
+def load_measured(load: Callable[[Path], Model], path: Path) -> Model:
     """`load(path)`, with its outcome, time and memory recorded."""
     before = resident_bytes()
     started = time.perf_counter()
