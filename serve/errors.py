@@ -1,4 +1,4 @@
-"""Errors of a request in neutral terms; each protocol translates the codes into its own statuses."""
+"""ServeError and its codes, independent of the protocol: gRPC and REST each translate a code into their own status."""
 
 import enum
 
@@ -40,3 +40,8 @@ class ServeError(Exception):
 def invalid_argument(message: str) -> ServeError:
     """Returns an INVALID_ARGUMENT error, to be raised."""
     return ServeError(Code.INVALID_ARGUMENT, message)
+
+
+def internal_error(error: BaseException) -> ServeError:
+    """Returns the ServeError for an unexpected exception. The caller logs it; the client learns only its type."""
+    return ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")

@@ -15,10 +15,10 @@ import uvicorn
 
 from serve.config import ANY_PORT, Config
 from serve.core import Core
-from serve.errors import Code, ServeError
+from serve.errors import Code, ServeError, internal_error
 from serve.fronts.http_protocol import bounded_protocol
 from serve.request.auth import Tls
-from serve.startup.overview import Overview
+from serve.startup.overview import Overview, join_host_port
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.method import Response, status_message
 from serve.transport.rest.app import RestApp
@@ -92,8 +92,10 @@ class PythonFront:
             _bind(server, f"unix:{self._config.grpc_socket_path}")
             addresses["grpc_socket"] = self._config.grpc_socket_path
         if self._config.port:
-            port = _bind(server, _join(self._config.host, max(self._config.port, 0)), self._config.ssl_config_file)
-            addresses["grpc"] = _join(self._config.host, port)
+            port = _bind(
+                server, join_host_port(self._config.host, max(self._config.port, 0)), self._config.ssl_config_file
+            )
+            addresses["grpc"] = join_host_port(self._config.host, port)
             self._config = replace(self._config, port=port)  # what the page tells its readers
         await server.start()
         self._grpc = server
@@ -106,7 +108,7 @@ class PythonFront:
         self._rest = _RestServer(app, listener, self._config)
         await self._rest.start()
         scheme = "https" if self._config.rest_ssl_config_file else "http"
-        addresses["rest"] = f"{scheme}://{_join(self._config.host, listener.getsockname()[1])}"
+        addresses["rest"] = f"{scheme}://{join_host_port(self._config.host, listener.getsockname()[1])}"
 
 
 class _RestServer(uvicorn.Server):
@@ -213,12 +215,12 @@ def _guarded_stream_handler(
 
 
 async def _abort(context: Any, name: str, error: Exception) -> None:
-    if isinstance(error, ServeError):
-        await context.abort(_STATUS[error.code], status_message(error))
     if isinstance(error, grpc.aio.AbortError):
         raise error
-    logger.error("%s failed unexpectedly", name, exc_info=error)
-    await context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log")
+    if not isinstance(error, ServeError):
+        logger.error("%s failed unexpectedly", name, exc_info=error)
+        error = internal_error(error)
+    await context.abort(_STATUS[error.code], status_message(error))
 
 
 def _bind(server: grpc.aio.Server, address: str, ssl_config_file: str = "") -> int:
@@ -245,12 +247,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, 0 if port == ANY_PORT else port))
     except OSError as error:
-        raise ServeError(
-            Code.UNAVAILABLE,
-            f"Cannot listen for REST on {_join(host, port)}: {error.strerror}. Choose another --rest_api_port.",
-        ) from None
+        address = join_host_port(host, port)
+        message = f"Cannot listen for REST on {address}: {error.strerror}. Choose another --rest_api_port."
+        raise ServeError(Code.UNAVAILABLE, message) from None
     return listener
-
-
-def _join(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

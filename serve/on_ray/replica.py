@@ -9,7 +9,7 @@ from starlette.types import ASGIApp
 from serve import logs
 from serve.config import Config
 from serve.core import Core
-from serve.errors import Code, ServeError
+from serve.errors import Code, ServeError, internal_error
 from serve.on_ray.call import RayCall
 from serve.startup.overview import ServedVersion
 from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
@@ -101,7 +101,7 @@ class Replica:
             call.fail(error)
         except Exception as error:
             logger.exception("%s failed unexpectedly", path)
-            call.fail(ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log"))
+            call.fail(internal_error(error))
         return wire.PredictResponse()
 
     async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[Response]:

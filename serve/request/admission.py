@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from serve import metrics
 from serve.config import Config
-from serve.errors import Code, ServeError
+from serve.errors import Code, ServeError, internal_error
 from serve.request import tracing
 from serve.request.auth import Tokens
 from serve.request.call_record import CURRENT, CallRecord
@@ -117,7 +117,7 @@ def _outcome(error: BaseException) -> ServeError:
         case MemoryError():
             return ServeError(Code.RESOURCE_EXHAUSTED, "Out of memory")
         case _:
-            return ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
+            return internal_error(error)
 
 
 def _log(call: CallRecord) -> None:

@@ -51,3 +51,8 @@ class Overview:
         if version.example:
             return f"curl -d '{version.example}' {model}:{version.verb}"
         return f"curl {model}/metadata"
+
+
+def join_host_port(host: str, port: int) -> str:
+    """Returns `127.0.0.1:8500` or `[::1]:8500`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

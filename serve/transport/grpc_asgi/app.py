@@ -9,7 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
-from serve.errors import Code, ServeError
+from serve.errors import Code, ServeError, internal_error
 from serve.request.deadline import next_turn, with_context_if_suspended
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
 from serve.transport.grpc.method import Response, status_message
@@ -110,7 +110,8 @@ class GrpcApp:
             return
         except Exception as error:
             logger.exception("%s failed unexpectedly", scope["path"])
-            await answer.end(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
+            failure = internal_error(error)
+            await answer.end(failure.code, failure.message)
 
     async def _requests(self, method: BidiMethod, receive: Receive, encoding: str) -> AsyncIterator[Message]:
         async for message in read_messages(receive, encoding, self._limit):
