@@ -3,14 +3,13 @@
 import contextlib
 import logging
 import os
-import signal
 import socket
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import ray
 from ray import serve as ray_serve
@@ -21,6 +20,7 @@ import serve
 from serve.config import ANY_PORT, Config
 from serve.errors import Code, ServeError
 from serve.on_ray.application import absolute, application, grpc_options, http_options
+from serve.signals import on_stop_signal
 from serve.startup.config_files import check_config_files
 from serve.startup.overview import Overview
 
@@ -78,7 +78,7 @@ def _on_cluster(config: Config) -> Iterator[None]:
         ray.init(address=config.ray_address or None, include_dashboard=None if config.ray_address else False)
     except (ConnectionError, ValueError) as error:
         raise ServeError(Code.UNAVAILABLE, f"There is no Ray cluster at {config.ray_address}: {error}") from None
-    _on_signals()
+    on_stop_signal(_stop)
     try:
         yield
     finally:
@@ -102,16 +102,8 @@ def _check_address(address: str) -> None:
         raise ServeError(Code.UNAVAILABLE, f"There is no Ray cluster at {address}: {error}") from None
 
 
-def _on_signals() -> None:
-    """The first signal raises _Stopped, the second ends the process at once."""
-
-    def stop(number: int, frame: object) -> NoReturn:
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, lambda number, frame: os._exit(128 + number))
-        raise _Stopped
-
-    for each in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(each, stop)
+def _stop() -> None:
+    raise _Stopped
 
 
 def _with_ports(config: Config) -> Config:
