@@ -11,7 +11,7 @@ the test named last fails if the decision stops working.
 2. Which processor? (affinity.py, fronts/native/loop.py)
    Inside Envoy, pyvoy's dispatcher thread hands each request to the event loop's thread, and both need Python's global
    interpreter lock. Waking a thread on another processor takes about 50 us, so the dispatcher thread follows the event
-   loop to its processor; `loop.REQUESTS_PER_LOOK` is how often it looks. LiteRT over gRPC: 3,880 -> 4,600 requests/s.
+   loop to its processor; `loop.REQUESTS_PER_CHECK` is how often it looks. LiteRT over gRPC: 3,880 -> 4,600 requests/s.
    If there are as many workers as processors, each worker is pinned to one of them. That is not done if
    `--tensorflow_intra_op_parallelism` allows several threads per run, which would then share a processor.
    Tests: serve/fronts/test_native.py and test_workers.py, the tests with "processor" or "thread" in their names.

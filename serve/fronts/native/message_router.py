@@ -1,4 +1,4 @@
-"""MessageRouter: in the server's process, carries a worker's questions to all others and their answers back."""
+"""MessageRouter: sends a worker's requests to all other workers and their replies back. Runs in the server process."""
 
 import contextlib
 from dataclasses import dataclass, field, replace
@@ -10,60 +10,60 @@ from serve.fronts.native.worker_messages import PeerReplies, PeerReply, PeerRequ
 
 
 @dataclass
-class _Open:
-    """A question that is being answered: who asked, under which number, and who has not answered yet."""
+class _Pending:
+    """A request that waits for replies: its sender, the sender's number for it, and the workers yet to reply."""
 
-    asker: Connection
+    sender: Connection
     number: int
     waiting: set[Connection]
     values: list[Any] = field(default_factory=list)
 
 
 class MessageRouter:
-    """Knows the channels of the workers that live. Used in the server's event loop only."""
+    """Knows the channels of the running workers. Used only in the server's event loop."""
 
     def __init__(self) -> None:
-        # The ModelServerConfig of the last reload: what a worker that is started later serves.
+        # The serialized ModelServerConfig of the last reload: a worker started later serves this one.
         self.reloaded_config: bytes | None = None
         self._channels: set[Connection] = set()
-        self._open: dict[int, _Open] = {}
+        self._pending: dict[int, _Pending] = {}
         self._numbers = count()
 
-    def join(self, channel: Connection) -> None:
-        """A worker that can be asked."""
+    def add(self, channel: Connection) -> None:
+        """Adds a worker, which from now on receives the requests of the others."""
         self._channels.add(channel)
 
-    def leave(self, channel: Connection) -> None:
-        """A worker that has gone: nobody waits for it, and nobody answers it."""
+    def remove(self, channel: Connection) -> None:
+        """Removes a worker that has ended: its requests are dropped, and nothing waits for its replies any more."""
         self._channels.discard(channel)
-        for number, question in list(self._open.items()):
-            if question.asker is channel:
-                del self._open[number]
+        for number, pending in list(self._pending.items()):
+            if pending.sender is channel:
+                del self._pending[number]
             else:
-                self._close_if_answered(number, question, channel)
+                self._reply_if_complete(number, pending, channel)
 
-    def take(self, channel: Connection, message: PeerRequest | PeerReply) -> None:
-        """What a worker sends."""
+    def handle(self, channel: Connection, message: PeerRequest | PeerReply) -> None:
+        """Forwards a request, or collects a reply, that came from a worker."""
         if isinstance(message, PeerRequest):
-            self._pass_on(channel, message)
-        elif question := self._open.get(message.number):
-            question.values.append(message.value)
-            self._close_if_answered(message.number, question, channel)
+            self._forward(channel, message)
+        elif pending := self._pending.get(message.number):
+            pending.values.append(message.value)
+            self._reply_if_complete(message.number, pending, channel)
 
-    def _pass_on(self, asker: Connection, asked: PeerRequest) -> None:
-        if asked.method == "reload":
-            (self.reloaded_config,) = asked.arguments
+    def _forward(self, sender: Connection, request: PeerRequest) -> None:
+        if request.method == "reload":
+            (self.reloaded_config,) = request.arguments
         number = next(self._numbers)
-        question = self._open[number] = _Open(asker, asked.number, self._channels - {asker})
-        for channel in tuple(question.waiting):
-            with contextlib.suppress(OSError):  # it has just ended; who reads its channel will say so
-                channel.send(replace(asked, number=number))
-        self._close_if_answered(number, question)
+        pending = self._pending[number] = _Pending(sender, request.number, self._channels - {sender})
+        for channel in tuple(pending.waiting):
+            with contextlib.suppress(OSError):  # that worker has just ended; its supervisor will call `remove`
+                channel.send(replace(request, number=number))
+        self._reply_if_complete(number, pending)
 
-    def _close_if_answered(self, number: int, question: _Open, by: Connection | None = None) -> None:
-        if by is not None:
-            question.waiting.discard(by)
-        if not question.waiting:
-            del self._open[number]
+    def _reply_if_complete(self, number: int, pending: _Pending, replied: Connection | None = None) -> None:
+        if replied is not None:
+            pending.waiting.discard(replied)
+        if not pending.waiting:
+            del self._pending[number]
             with contextlib.suppress(OSError):
-                question.asker.send(PeerReplies(question.number, tuple(question.values)))
+                pending.sender.send(PeerReplies(pending.number, tuple(pending.values)))

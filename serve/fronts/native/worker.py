@@ -1,4 +1,4 @@
-"""The program inside Envoy: pyvoy imports this module, and calls `app` for every request."""
+"""The worker: the models and both protocols in the Python inside Envoy. pyvoy calls it for every request."""
 
 import asyncio
 import logging
@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve import logs
 from serve.config import Config
 from serve.core import Core
-from serve.errors import Code, ServeError
+from serve.errors import ServeError, internal_error
 from serve.execution.affinity import keep_to
 from serve.fronts.native import embedded_python
-from serve.fronts.native.loop import Loop, Policy
+from serve.fronts.native.loop import Loop, LoopPolicy
 from serve.fronts.native.worker_messages import (
     DESCRIPTOR_VARIABLE,
     FOLDER_VARIABLE,
@@ -43,12 +43,13 @@ logger = logging.getLogger("serve")
 
 
 class Worker:
-    """The models and both protocols over them, in the event loop that pyvoy runs."""
+    """An ASGI application: the models and both protocols over them, in the event loop that pyvoy runs."""
 
-    # What pyvoy looks for before it calls an object that is no coroutine function itself.
+    # pyvoy requires this of an application that is not itself a coroutine function.
     _asgi_single_callable = True
 
     def __init__(self, channel: Connection, runtime: Path) -> None:
+        """`channel` leads to the server process; `runtime` is the private folder of this Envoy."""
         self._channel = channel
         self._runtime = runtime
         self._methods: Mapping[str, AnyMethod] = {}
@@ -58,7 +59,7 @@ class Worker:
         self._peers = ChannelPeers(self._send)
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
-        """Not a coroutine function, but what it returns is one's: a step less on every request."""
+        """Returns the coroutine that answers. Not a coroutine function itself: that saves a step on every request."""
         if scope["type"] == "lifespan":
             return self._lifespan(receive, send)
         self._loop.count_request()
@@ -74,57 +75,78 @@ class Worker:
         logs.setup(config.log_format, config.log_level)
         try:
             core = Core(config, self._peers)
-            threading.Thread(target=self._listen, args=(core,), name="channel", daemon=True).start()
-            self._open(core, config)
+            threading.Thread(target=self._read_messages, args=(core,), name="channel", daemon=True).start()
+            self._build_applications(core, config)
             await asyncio.to_thread(core.start, start.reloaded_config)
         except ServeError as error:
             self._send(Failed(error))
-            # Envoy would only add that it could not start.
+            # An ordinary return would only make Envoy log that it could not start.
             os._exit(1)
         self._send(Loaded(core.served_versions()))
         await send({"type": "lifespan.startup.complete"})
         await receive()
         await asyncio.to_thread(core.stop)
         logging.shutdown()
-        # Libraries that count on the interpreter's own end complain about Envoy's; nothing is left to do.
+        # Nothing is left to do, and libraries that expect an interpreter shutdown complain about Envoy's exit.
         os._exit(0)
 
-    def _open(self, core: Core, config: Config) -> None:
+    def _build_applications(self, core: Core, config: Config) -> None:
         if config.port or config.grpc_socket_path:
             self._methods = method_table(core.api, config, core.admission)
             self._grpc = GrpcApp(self._methods, max_message_bytes=config.max_body_bytes or 2**32)
         if config.rest_api_port or config.one_port:
             self._rest = Guard(RestApp(core.api, config), core.admission, config)
 
-    def _listen(self, core: Core) -> None:
+    def _read_messages(self, core: Core) -> None:
+        """Handles the messages of the server process, in a thread, until that process ends."""
         try:
             while True:
                 match self._channel.recv():
                     case Drain():
                         core.api.health.drain()
-                    case PeerReplies() as answers:
-                        self._peers.answered(answers)
-                    case PeerRequest() as question:
-                        # It may take as long as a model takes to load.
-                        threading.Thread(target=self._answer, args=(core, question), daemon=True).start()
+                    case PeerReplies() as replies:
+                        self._peers.resolve(replies)
+                    case PeerRequest() as request:
+                        # In its own thread: it may take as long as loading a model.
+                        threading.Thread(target=self._answer_peer, args=(core, request), daemon=True).start()
         except (EOFError, OSError):
-            # The server's process is gone, however it went: nobody else would end this one.
+            # The server process has ended, perhaps killed: nothing else would end this worker.
             shutil.rmtree(self._runtime, ignore_errors=True)
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _answer(self, core: Core, question: PeerRequest) -> None:
+    def _answer_peer(self, core: Core, request: PeerRequest) -> None:
         try:
-            value = getattr(core.peer_handler, question.method)(*question.arguments)
+            value = getattr(core.peer_handler, request.method)(*request.arguments)
         except ServeError as error:
             value = error
         except Exception as error:
-            logger.exception("%s, asked by another worker, failed", question.method)
-            value = ServeError(Code.INTERNAL, f"{type(error).__name__} in a worker; see the log")
-        self._send(PeerReply(question.number, value))
+            logger.exception("%s, called by another worker, failed", request.method)
+            value = internal_error(error)
+        self._send(PeerReply(request.number, value))
 
     def _send(self, message: Any) -> None:
         with self._sending:
             self._channel.send(message)
+
+
+def start_in_envoy() -> Worker:
+    """Returns the worker of this process. Call it once, in the Python inside Envoy (see `pyvoy_app`).
+
+    It undoes what the start of Envoy needed, so that models and the programs they start see an ordinary Python: it
+    changes the working folder, the module path, the environment, the event loop policy and the processor affinity.
+    """
+    runtime = Path.cwd()
+    # pyvoy's own entry: the working folder, which is a private one until here.
+    sys.path.remove(".")
+    os.chdir(os.environ.pop(FOLDER_VARIABLE))
+    for variable in embedded_python.VARIABLES:
+        os.environ.pop(variable, None)
+    processor = os.environ.pop(PROCESSOR_VARIABLE, None)
+    if processor:
+        # This is Envoy's main thread. The threads it starts from here on inherit the affinity; they carry the requests.
+        keep_to(int(processor))
+    asyncio.set_event_loop_policy(LoopPolicy())
+    return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
 
 
 def _is_grpc(scope: Scope) -> bool:
@@ -134,22 +156,3 @@ def _is_grpc(scope: Scope) -> bool:
 async def _no_rest(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": b'{"error": "This server answers gRPC only."}'})
-
-
-def _started_by_pyvoy() -> Worker:
-    """Undo what the start of Envoy needed, so that models and the programs they start meet an ordinary Python."""
-    runtime = Path.cwd()
-    # pyvoy's own entry: the working folder, which was a private one until here.
-    sys.path.remove(".")
-    os.chdir(os.environ.pop(FOLDER_VARIABLE))
-    for variable in embedded_python.VARIABLES:
-        os.environ.pop(variable, None)
-    processor = os.environ.pop(PROCESSOR_VARIABLE, None)
-    if processor:
-        # Envoy's main thread, which starts all threads that matter.
-        keep_to(int(processor))
-    asyncio.set_event_loop_policy(Policy())
-    return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
-
-
-app = _started_by_pyvoy()

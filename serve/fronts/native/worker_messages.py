@@ -1,4 +1,4 @@
-"""What the server's process and a worker inside Envoy tell each other, over a pipe that both inherit."""
+"""The messages between the server process and a worker inside Envoy, over a pipe that both inherit."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from serve.config import Config
 from serve.errors import ServeError
 from serve.startup.overview import ServedVersion
 
-# In a worker's environment: the pipe's file descriptor, the working folder to go to, and the one processor to run on.
+# In a worker's environment: the file descriptor of the pipe, the working folder, and the one processor to run on.
 DESCRIPTOR_VARIABLE = "TFX_EXPORT_CHANNEL"
 FOLDER_VARIABLE = "TFX_EXPORT_FOLDER"
 PROCESSOR_VARIABLE = "TFX_EXPORT_PROCESSOR"
@@ -18,7 +18,7 @@ PROCESSOR_VARIABLE = "TFX_EXPORT_PROCESSOR"
 
 @dataclass(frozen=True)
 class Start:
-    """The first word to a worker: what to serve. `reloaded_config` is the ModelServerConfig of the last reload, if any."""
+    """The first message to a worker. `reloaded_config` is the ModelServerConfig of the last reload, if any."""
 
     config: Config
     reloaded_config: bytes | None
@@ -26,28 +26,28 @@ class Start:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A worker has its models; its ports open now."""
+    """From a worker: its models are loaded, and Envoy opens its ports now."""
 
     versions: tuple[ServedVersion, ...]
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A worker will never have anything to serve."""
+    """From a worker: it cannot load its models, and ends."""
 
     error: ServeError
 
 
 @dataclass(frozen=True)
 class Drain:
-    """To a worker: the end is near, say so to whoever asks for its health."""
+    """To a worker: the server shuts down, so its health checks must fail from now on."""
 
 
 @dataclass(frozen=True)
 class PeerRequest:
-    """From a worker: to be asked of all others. To a worker: to be answered under the same number.
+    """A call of a method of `serve.models.peers.PeerHandler`.
 
-    A method of `serve.models.peers.PeerHandler`, and what it takes.
+    From a worker: to be sent to all others. To a worker: to be answered with a PeerReply of the same number.
     """
 
     number: int
@@ -57,7 +57,7 @@ class PeerRequest:
 
 @dataclass(frozen=True)
 class PeerReply:
-    """From a worker: what it says, or the ServeError it raised."""
+    """From a worker: the value that the method returned, or the ServeError that it raised."""
 
     number: int
     value: Any
@@ -65,14 +65,14 @@ class PeerReply:
 
 @dataclass(frozen=True)
 class PeerReplies:
-    """To the worker that asked: what all others said."""
+    """To the worker that sent the request: the values of all others."""
 
     number: int
     values: tuple[Any, ...]
 
 
 class ChannelPeers:
-    """The `serve.models.peers.Peers` of a worker."""
+    """The `serve.models.peers.Peers` of a worker: reaches the others through the server process."""
 
     def __init__(self, send: Callable[[Any], None]) -> None:
         self._send = send
@@ -92,12 +92,12 @@ class ChannelPeers:
                 raise value
         return list(values)
 
-    def answered(self, answers: PeerReplies) -> None:
-        """The answers have come. May be called from any thread."""
-        if waiting := self._waiting.get(answers.number):
-            waiting.get_loop().call_soon_threadsafe(_resolve, waiting, answers.values)
+    def resolve(self, replies: PeerReplies) -> None:
+        """Ends the call that these replies belong to. May be called from any thread."""
+        if waiting := self._waiting.get(replies.number):
+            waiting.get_loop().call_soon_threadsafe(_set_result, waiting, replies.values)
 
 
-def _resolve(waiting: "asyncio.Future[tuple[Any, ...]]", values: tuple[Any, ...]) -> None:
+def _set_result(waiting: "asyncio.Future[tuple[Any, ...]]", values: tuple[Any, ...]) -> None:
     if not waiting.done():
         waiting.set_result(values)

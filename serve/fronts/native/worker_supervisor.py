@@ -1,4 +1,4 @@
-"""WorkerSupervisor: starts Envoy with a worker inside, watches it, replaces it when it ends, and stops it."""
+"""WorkerSupervisor: starts Envoy with a worker inside, watches it, replaces it if it ends, and stops it."""
 
 import asyncio
 import contextlib
@@ -23,13 +23,16 @@ from serve.startup.overview import ServedVersion
 
 logger = logging.getLogger("serve")
 
-APP = "serve.fronts.native.worker:app"
-# A worker that dies sooner than this after its start is not replaced before as much time has passed.
-SHORT_LIFE_SECONDS = 5.0
+APP = "serve.fronts.native.pyvoy_app:app"
+# The shortest time between two starts of a worker: one that ends sooner is replaced only when this has passed.
+MIN_SECONDS_BETWEEN_STARTS = 5.0
 
 
 class WorkerSupervisor:
-    """One worker at a time behind `listeners`, which it may share with others; on `processor` only, if one is given."""
+    """Keeps one worker running behind `listeners`, whose ports other workers may share.
+
+    The worker runs only on `processor`, if one is given.
+    """
 
     def __init__(
         self, config: Config, listeners: Sequence[Listener], router: MessageRouter, processor: int | None = None
@@ -46,13 +49,13 @@ class WorkerSupervisor:
         self._supervision: asyncio.Task[None] | None = None
 
     async def start(self) -> tuple[ServedVersion, ...]:
-        """Start a worker and go on keeping one. Raises ServeError if it ends at once, or has nothing to serve."""
+        """Starts the worker and its supervision. Raises ServeError if the worker ends at once or has no model."""
         versions = await self._start_worker()
         self._supervision = asyncio.create_task(self._supervise())
         return versions
 
     async def stop_accepting(self) -> None:
-        """Close the listeners; requests in flight go on."""
+        """Closes the listeners; requests in flight continue."""
         if self._supervision:
             self._supervision.cancel()
         if self._channel:
@@ -62,21 +65,21 @@ class WorkerSupervisor:
             await self._envoy.stop_accepting()
 
     async def wait_idle(self) -> None:
-        """Return once no request is in flight."""
+        """Returns once no request is in flight."""
         if self._envoy:
             await self._envoy.wait_idle()
 
     async def stop(self) -> None:
-        """End the worker, whatever is in flight."""
+        """Ends the worker, even if requests are in flight."""
         if self._supervision:
             self._supervision.cancel()
         if self._envoy:
             await self._envoy.stop()
-        self._hang_up()
+        self._close_channel()
         shutil.rmtree(self._runtime, ignore_errors=True)
 
     async def _start_worker(self) -> tuple[ServedVersion, ...]:
-        self._hang_up()
+        self._close_channel()
         ours, theirs = Pipe()
         self._channel = ours
         with theirs:
@@ -85,22 +88,22 @@ class WorkerSupervisor:
             ours.send(Start(self._config, self._router.reloaded_config))
             message = await _receive(ours)
         except (EOFError, OSError):
-            raise ServeError(Code.UNAVAILABLE, await self._envoy.end()) from None
+            raise ServeError(Code.UNAVAILABLE, await self._envoy.wait_end()) from None
         if isinstance(message, Failed):
             raise message.error
         assert isinstance(message, Loaded)
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._listen, ours)
-        self._router.join(ours)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._read_message, ours)
+        self._router.add(ours)
         await self._envoy.wait_open()
         return message.versions
 
     async def _supervise(self) -> None:
-        """Replace a worker that dies, for as long as the server is wanted."""
+        """Replaces the worker whenever it ends, until this task is cancelled."""
         started = time.monotonic()
         while True:
             if self._envoy:
-                logger.error("%s Starting another.", await self._envoy.end())
-            await asyncio.sleep(max(0.0, started + SHORT_LIFE_SECONDS - time.monotonic()))
+                logger.error("%s Starting another.", await self._envoy.wait_end())
+            await asyncio.sleep(max(0.0, started + MIN_SECONDS_BETWEEN_STARTS - time.monotonic()))
             started = time.monotonic()
             try:
                 await self._start_worker()
@@ -110,23 +113,23 @@ class WorkerSupervisor:
                 if self._envoy:
                     await self._envoy.stop()
 
-    def _listen(self, channel: Connection) -> None:
-        """Take one message of the worker's; the loop calls again for the next."""
+    def _read_message(self, channel: Connection) -> None:
+        """Handles one message of the worker; the loop calls this again for the next."""
         try:
-            self._router.take(channel, channel.recv())
+            self._router.handle(channel, channel.recv())
         except (EOFError, OSError):
-            self._hang_up()
+            self._close_channel()
 
-    def _hang_up(self) -> None:
+    def _close_channel(self) -> None:
         if self._channel:
-            self._router.leave(self._channel)
+            self._router.remove(self._channel)
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self._channel.close()
             self._channel = None
 
 
 async def _receive(channel: Connection) -> Any:
-    """The next message. Raises EOFError when the other side has gone."""
+    """Returns the next message. Raises EOFError if the other process has ended."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
     loop.add_reader(channel.fileno(), readable.set)

@@ -16,7 +16,7 @@ import pytest
 import trustme
 
 from serve.fronts.native import embedded_python
-from serve.fronts.native.loop import REQUESTS_PER_LOOK
+from serve.fronts.native.loop import REQUESTS_PER_CHECK
 from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.tls import ssl_config
 from tfx_export.client import Client, ServerError
@@ -153,7 +153,7 @@ def test_the_thread_that_hands_requests_over_follows_the_event_loop(server: Runn
 
     def ask_enough() -> None:
         with Client(server.grpc) as client:
-            for _ in range(REQUESTS_PER_LOOK):
+            for _ in range(REQUESTS_PER_CHECK):
                 client.predict("plus", X)
 
     ask_enough()

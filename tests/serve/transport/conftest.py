@@ -44,7 +44,7 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
     ports = Ports()
 
     def take() -> tuple[tuple[str, int], ...]:
-        return ports.take("gRPC", "127.0.0.1", ANY_PORT, "--port")
+        return ports.reserve("gRPC", "127.0.0.1", ANY_PORT, "--port")
 
     direct, mixed = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("mixed")
     tcp, secured = take(), take()
