@@ -25,6 +25,7 @@ from serve.request_log.log import RequestLog
 from serve.startup.overview import ServedVersion
 from serve.startup.request_example import request_example
 from serve.startup.string_uses import string_uses
+from tfx_export.savedmodel.dtypes import type_string
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
 
 logger = logging.getLogger("serve")
@@ -138,7 +139,7 @@ def _batcher(batching: BatchingConfig) -> BatchingRunner:
 
 def _spoken(spec: TensorSpec) -> str:
     """`float[?,784]`."""
-    dtype = spec.dtype.removeprefix("DT_").lower()
+    dtype = type_string(spec.dtype)
     if spec.shape is None:
         return f"{dtype}[...]"
     return f"{dtype}[{','.join('?' if size is None else str(size) for size in spec.shape)}]"

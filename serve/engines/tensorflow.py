@@ -29,7 +29,7 @@ from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import from_numpy
+from tfx_export.savedmodel.dtypes import from_numpy, type_string
 from tfx_export.savedmodel.signature import Signature
 
 logger = logging.getLogger("serve")
@@ -147,7 +147,7 @@ class TensorFlowModel:
             if sent != spec.dtype:
                 raise ServeError(
                     Code.INVALID_ARGUMENT,
-                    f"Expects arg[{position}] to be {_spoken(spec.dtype)} but {_spoken(sent)} is provided "
+                    f"Expects arg[{position}] to be {type_string(spec.dtype)} but {type_string(sent)} is provided "
                     f"(input {alias})",
                 )
         ranks = [(spec, array.ndim) for array, spec in zip(arrays, specs.values(), strict=True)]
@@ -306,11 +306,6 @@ def _hint(message: str) -> str:
     """The flags to add if an operator is missing; otherwise empty."""
     missing = "not registered" in message
     return " Load the library or module that defines it: --op_library=FILE.so, or --import=MODULE" if missing else ""
-
-
-def _spoken(dtype: str) -> str:
-    """Return the name of a dtype in TensorFlow's own messages: `DT_FLOAT` -> `float`."""
-    return dtype.removeprefix("DT_").lower()
 
 
 def _serve_error(error: Any) -> ServeError:

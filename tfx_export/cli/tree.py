@@ -7,6 +7,7 @@ from rich.filesize import decimal
 from rich.text import Text
 from rich.tree import Tree
 
+from tfx_export.savedmodel.dtypes import type_string
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec, shape_text
 from tfx_export.savedmodel.summary import SavedModelSummary
 
@@ -56,6 +57,5 @@ def _add_signature(graph: Tree, signature: Signature) -> None:
 
 
 def _type(spec: TensorSpec) -> Text:
-    dtype = spec.dtype.removeprefix("DT_").lower()
     kind = "" if spec.encoding == "dense" else f" {spec.encoding}"
-    return Text.assemble(f"{dtype} {shape_text(spec.shape)}{kind}", (f"  {spec.tensor}", "dim"))
+    return Text.assemble(f"{type_string(spec.dtype)} {shape_text(spec.shape)}{kind}", (f"  {spec.tensor}", "dim"))

@@ -1,6 +1,7 @@
-"""TensorFlow's dtypes: number on the wire, name in saved_model_cli (`DT_FLOAT`), numpy dtype.
+"""TensorFlow's dtypes: the number on the wire (1), the name here and in saved_model_cli (`DT_FLOAT`), the name in
+messages (`float`), and the numpy dtype (`float32`).
 
-numpy is imported by the functions that need it: reading signatures waits for nothing.
+numpy is imported by the functions that need it, because reading signatures does not.
 """
 
 from functools import cache
@@ -50,22 +51,30 @@ def _names() -> "dict[np.dtype, str]":
 
 
 def dtype_name(number: int) -> str:
-    """`1` -> `DT_FLOAT`; a number this table does not know -> `DT_INVALID`."""
+    """Returns `DT_FLOAT` for 1, and `DT_INVALID` for an unknown number."""
     value = _ENUM.values_by_number.get(number)
     return value.name if value else "DT_INVALID"
 
 
 def dtype_number(name: str) -> int:
-    """`DT_FLOAT` -> `1`. KeyError if there is no such dtype."""
+    """Returns 1 for `DT_FLOAT`. Raises KeyError if there is no such dtype."""
     return int(_ENUM.values_by_name[name].number)
+
+
+def type_string(name: str) -> str:
+    """Returns `float` for `DT_FLOAT`, as DataTypeString of TensorFlow does; messages and listings name dtypes so."""
+    return name.removeprefix("DT_").lower()
 
 
 @cache
 def numpy_dtype(name: str) -> "np.dtype":
-    """`DT_FLOAT` -> `float32`; strings are `object` (bytes). KeyError for resources and variants."""
+    """Returns `float32` for `DT_FLOAT`; strings are `object` (bytes). Raises KeyError for resources and variants."""
     return _numpy_dtypes()[name.removesuffix("_REF")]
 
 
 def from_numpy(dtype: "np.dtype") -> str:
-    """`float32` -> `DT_FLOAT`; numpy's own byte and text strings are strings. KeyError for what TensorFlow has not."""
+    """Returns `DT_FLOAT` for `float32`. Arrays of objects, bytes or text are strings.
+
+    Raises KeyError for a dtype that TensorFlow does not have.
+    """
     return "DT_STRING" if dtype.kind in "OSU" else _names()[dtype]

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import ml_dtypes
 import numpy as np
 
 from tfx_export import wire
@@ -17,11 +16,11 @@ from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.checkpoint import Variable, read_variables
 from tfx_export.savedmodel.denied_ops import nodes, reason
+from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.graph import parse_graph
 from tfx_export.savedmodel.reader import choose_meta_graph, read_index
 
 _BLOCK = 1 << 20
-_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _variable_problem(variable: Variable) -> str:
 
 def _count(values: np.ndarray) -> tuple[int, int]:
     """How many values are NaN and how many infinite, a block at a time: a large variable is never copied whole."""
-    if values.dtype.kind not in "fc" and values.dtype != _BFLOAT16:
+    if values.dtype.kind not in "fc" and values.dtype != numpy_dtype("DT_BFLOAT16"):
         return 0, 0
     flat = values.ravel()
     nan = infinite = 0

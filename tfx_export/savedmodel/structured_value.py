@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name
+from tfx_export.savedmodel.dtypes import dtype_name, type_string
 from tfx_export.savedmodel.signature import Shape, shape_from_proto
 
 
@@ -17,8 +17,8 @@ class DType:
     number: int
 
     def __repr__(self) -> str:
-        # The only names that differ from the enumeration's by more than case.
-        name = dtype_name(self.number).removeprefix("DT_").lower()
+        name = type_string(dtype_name(self.number))
+        # Only these three have another name in Python.
         return "tf." + {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 
 

@@ -10,14 +10,14 @@ import numpy as np
 
 from serve.codec.json import text as json_text
 from serve.errors import Code, ServeError, invalid_argument
-from tfx_export.savedmodel.dtypes import numpy_dtype
+from tfx_export.savedmodel.dtypes import numpy_dtype, type_string
 from tfx_export.savedmodel.tensor import Array
 
 MAX_DEPTH = 128
 
-_FLOATS = {"DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"}
-# As TensorFlow Serving does, small integers are read as 32 bits and then truncated as C does.
-_INTEGERS = {
+# The dtypes of JSON numbers. TensorFlow Serving reads small integers as 32 bits and then truncates them as C does.
+FLOATS = {"DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"}
+INTEGERS: dict[str, type[np.integer[Any]]] = {
     "DT_INT32": np.int32, "DT_INT16": np.int32, "DT_INT8": np.int32, "DT_UINT8": np.int32, "DT_UINT16": np.int32,
     "DT_INT64": np.int64, "DT_UINT32": np.uint32, "DT_UINT64": np.uint64,
 }  # fmt: skip
@@ -86,11 +86,6 @@ def decode_base64(value: dict[str, str]) -> bytes:
     raise invalid_argument("Unable to base64 decode")
 
 
-def type_string(dtype: str) -> str:
-    """Returns the name of a dtype in messages: `DT_FLOAT` -> `float`."""
-    return dtype.removeprefix("DT_").lower()
-
-
 def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
     """Returns the shape and the values; None if the lists are ragged."""
     shape: list[int] = []
@@ -111,14 +106,14 @@ def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
 def _convert(values: list[Any], dtype: str) -> Array | None:
     """Returns the values as an array; None if a value has another type."""
     types = set(map(type, values))
-    if dtype in _FLOATS:
+    if dtype in FLOATS:
         if not types <= {float, int}:
             return None
         with np.errstate(over="ignore"):
             return np.array(values, np.float64).astype(numpy_dtype(dtype))
-    if dtype in _INTEGERS:
+    if dtype in INTEGERS:
         try:
-            return np.array(values, _INTEGERS[dtype]).astype(numpy_dtype(dtype)) if types <= {int} else None
+            return np.array(values, INTEGERS[dtype]).astype(numpy_dtype(dtype)) if types <= {int} else None
         except OverflowError:
             return None
     if dtype == "DT_BOOL":
@@ -178,7 +173,7 @@ def _check_scalar(value: Any, dtype: str) -> None:
         if not is_base64(value):
             raise invalid_argument(f"JSON Value: {json_text.quote(value)} not formatted correctly for base64 data")
         decode_base64(value)
-    elif type(value) is not dict and dtype not in (*_FLOATS, *_INTEGERS, "DT_BOOL", "DT_STRING"):
+    elif type(value) is not dict and dtype not in (*FLOATS, *INTEGERS, "DT_BOOL", "DT_STRING"):
         raise ServeError(
             Code.UNIMPLEMENTED, f"Conversion of JSON Value: {json_text.quote(value)} to type: {type_string(dtype)}"
         )

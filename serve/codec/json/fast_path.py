@@ -8,13 +8,13 @@ speed. A body with a single row of numbers needs no comparison, because its only
 import contextvars
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import orjson
 import simdjson
 
-from serve.codec.json.arrays import to_array
+from serve.codec.json.arrays import FLOATS, INTEGERS, to_array
 from serve.codec.json.parse import as_python
 from serve.codec.layout_cache import UnsupportedLayoutError
 from serve.errors import ServeError
@@ -26,13 +26,20 @@ _NUMBERS_AND_SPACE = b"0123456789.eE+- \t\n\r"
 # Rows of objects that are smaller than this, in bytes per row, are read faster as Python values.
 _LARGE_ROW = 2048
 
-# dtype -> simdjson's name of the type on the tape, and the range of integers that fit (None: all).
-_TAPE: dict[str, tuple[Literal["d", "i", "u"], range | None]] = {
-    **dict.fromkeys(("DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"), ("d", None)),
-    **dict.fromkeys(("DT_INT32", "DT_INT16", "DT_INT8", "DT_UINT8", "DT_UINT16"), ("i", range(-(2**31), 2**31))),
-    "DT_INT64": ("i", None),
-    "DT_UINT32": ("i", range(2**32)),
-    "DT_UINT64": ("u", None),
+# simdjson's name of a type on its tape, and the range of integers that fit (None: all).
+_TapeType: TypeAlias = tuple[Literal["d", "i", "u"], range | None]
+
+
+def _integer_type(read_as: type[np.integer[Any]]) -> _TapeType:
+    limits = np.iinfo(read_as)
+    if limits.bits == 64:
+        return ("i" if limits.min else "u"), None
+    return "i", range(limits.min, limits.max + 1)
+
+
+_TAPE: dict[str, _TapeType] = {
+    **dict.fromkeys(FLOATS, ("d", None)),
+    **{dtype: _integer_type(read_as) for dtype, read_as in INTEGERS.items()},
 }
 _STORED = {"d": np.dtype("f8"), "i": np.dtype("i8"), "u": np.dtype("u8")}
 

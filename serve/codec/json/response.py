@@ -9,9 +9,8 @@ import orjson
 from numpy.typing import NDArray
 
 from serve.codec.json import text as json_text
-from serve.codec.json.arrays import type_string
 from serve.errors import invalid_argument
-from tfx_export.savedmodel.dtypes import from_numpy
+from tfx_export.savedmodel.dtypes import from_numpy, type_string
 from tfx_export.savedmodel.tensor import Array
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY
