@@ -36,7 +36,7 @@ NOT_IN_STOCK = {
 MESSAGES = sorted(
     name
     for name, value in vars(wire).items()
-    if hasattr(value, "DESCRIPTOR")
+    if getattr(value, "DESCRIPTOR", None)
     and value.DESCRIPTOR.full_name.startswith("tensorflow.")
     and name not in NOT_IN_STOCK
 )

@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
-from tfx_export.wire.tfrecord import masked
+from tfx_export.wire.tfrecord import mask_crc
 from tfx_export.wire.varint import read_varints
 
 _MAGIC = 0xDB4775248B80FB57
@@ -58,7 +58,7 @@ class Variable:
                 block = file.read(min(left, 1 << 24))
                 crc = google_crc32c.extend(crc, block)
                 left -= len(block)
-        return masked(crc) != self.checksum
+        return mask_crc(crc) != self.checksum
 
     def _require_whole(self) -> None:
         if (
@@ -118,7 +118,7 @@ def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     block = data[offset : offset + size]
     kind, crc = struct.unpack_from("<BI", data, offset + size)
-    if masked(google_crc32c.value(data[offset : offset + size + 1])) != crc:
+    if mask_crc(google_crc32c.value(data[offset : offset + size + 1])) != crc:
         raise ValueError(f"the block at byte {offset} does not match its checksum")
     if kind != 0:
         raise ValueError("it is compressed")

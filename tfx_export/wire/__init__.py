@@ -1,4 +1,4 @@
-"""The wire formats: message classes of TensorFlow and TensorFlow Serving, and the services a client calls."""
+"""The message classes of TensorFlow and TensorFlow Serving, and the services that clients call."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -105,13 +105,13 @@ from tfx_export.wire.messages import (
 )
 from tfx_export.wire.pool import POOL as POOL, message_class, parse_text as parse_text
 
-# A request that a PredictionLog holds, streams apart.
+# The request in a PredictionLog, except for streamed ones.
 LoggedRequest: TypeAlias = PredictRequest | ClassificationRequest | RegressionRequest | MultiInferenceRequest
 
 
 @dataclass(frozen=True)
 class Rpc:
-    """One method of a gRPC service: its name and the classes of its messages."""
+    """A method of a gRPC service: its name and the classes of its messages."""
 
     name: str
     request: type[Message]
@@ -131,7 +131,7 @@ def _rpcs(service: str) -> tuple[Rpc, ...]:
     )
 
 
-# Full service name -> its methods.
+# The methods of each service, by the full name of the service.
 SERVICES: dict[str, tuple[Rpc, ...]] = {
     name: _rpcs(name)
     for name in (

@@ -1,4 +1,7 @@
-"""TFRecord files without TensorFlow: length, masked CRC32C of the length, data, masked CRC32C of the data."""
+"""Reads and writes TFRecord files without TensorFlow.
+
+A record is the length of its data, the masked CRC32C of the length, the data, and the masked CRC32C of the data.
+"""
 
 import struct
 from collections.abc import Iterable, Iterator
@@ -13,24 +16,24 @@ _MASK_DELTA = 0xA282EAD8
 
 
 class RecordError(ValueError):
-    """A TFRecord file is cut off or damaged; the message says at which byte."""
+    """A TFRecord file is cut off or damaged. The message says at which byte."""
 
 
 def frame(data: bytes) -> bytes:
-    """`data` as one record, ready to be appended to a TFRecord file."""
+    """Returns `data` as one record, which can be appended to a TFRecord file."""
     length = struct.pack("<Q", len(data))
     return b"".join((length, _FOOTER.pack(_masked_crc(length)), data, _FOOTER.pack(_masked_crc(data))))
 
 
 def write_records(path: Path, records: Iterable[bytes]) -> None:
-    """Write `records` to `path`, which is replaced."""
+    """Writes `records` to the file `path`; an existing file is replaced."""
     with path.open("wb") as file:
         for record in records:
             file.write(frame(record))
 
 
 def read_records(path: Path) -> Iterator[bytes]:
-    """The records of `path`, one at a time. Raises RecordError at the first one that is cut off or damaged."""
+    """Yields the records of the file `path`. Raises RecordError at the first record that is cut off or damaged."""
     with path.open("rb") as file:
         while header := file.read(_HEADER.size):
             start = file.tell() - len(header)
@@ -52,9 +55,12 @@ def _read_data(file: BinaryIO, length: int, path: Path, start: int) -> bytes:
 
 
 def _masked_crc(data: bytes) -> int:
-    return masked(google_crc32c.value(data))
+    return mask_crc(google_crc32c.value(data))
 
 
-def masked(crc: int) -> int:
-    """A CRC32C as TensorFlow's files hold it: turned, so that a checksum of data with checksums in it stays one."""
+def mask_crc(crc: int) -> int:
+    """Returns a CRC32C as TensorFlow stores it: rotated and offset.
+
+    A plain CRC of data that contains its own CRC would detect fewer errors.
+    """
     return (((crc >> 15) | (crc << 17)) + _MASK_DELTA) & 0xFFFFFFFF

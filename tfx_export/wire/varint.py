@@ -1,11 +1,11 @@
-"""Protobuf's variable-length integers, many at a time."""
+"""Protobuf's variable-length integers (varints), one or many at a time."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 
 def encode_varints(values: NDArray[np.generic]) -> bytes:
-    """Integers one after the other as varints; negative ones take ten bytes, as in protobuf."""
+    """Returns the integers as consecutive varints; a negative integer takes ten bytes, as in protobuf."""
     if not values.size:
         return b""
     rest: NDArray[np.generic] = values.astype(np.int64, copy=False).view(np.uint64)
@@ -14,7 +14,7 @@ def encode_varints(values: NDArray[np.generic]) -> bytes:
         return rest.astype(np.uint8).tobytes()
     if highest < 1 << 32:
         rest = rest.astype(np.uint32)
-    # One row of bytes a value, all as long as the longest; the mask then drops what a value does not need.
+    # One row of bytes for each value, as long as the longest value needs. `used` marks the bytes that each value needs.
     length = -(-highest.bit_length() // 7)
     groups = np.empty((rest.size, length), np.uint8)
     used = np.empty((rest.size, length), np.bool_)
@@ -28,23 +28,23 @@ def encode_varints(values: NDArray[np.generic]) -> bytes:
     return groups[used].tobytes()
 
 
-_ONE_BYTE = [bytes((length,)) for length in range(0x80)]
+_ONE_BYTE = [bytes((value,)) for value in range(0x80)]
 
 
-def encode_varint(length: int) -> bytes:
-    """One varint, without an array."""
-    if length < 0x80:
-        return _ONE_BYTE[length]
-    prefix = bytearray()
-    while length > 0x7F:
-        prefix.append(length & 0x7F | 0x80)
-        length >>= 7
-    prefix.append(length)
-    return bytes(prefix)
+def encode_varint(value: int) -> bytes:
+    """Returns a non-negative integer as a varint."""
+    if value < 0x80:
+        return _ONE_BYTE[value]
+    encoded = bytearray()
+    while value > 0x7F:
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
 
 
 def read_varints(data: bytes, count: int) -> tuple[list[int], int]:
-    """The first `count` varints of `data` (fewer where it ends early) and the position behind them."""
+    """Returns the first `count` varints of `data`, fewer if it ends early, and the position after them."""
     values: list[int] = []
     position = value = shift = 0
     while len(values) < count and position < len(data):
