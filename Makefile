@@ -28,7 +28,7 @@ docs: $(STAMP)  ## the documentation's site, into build/docs; a warning is an er
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet -f docs/site/mkdocs.yml
 
 bench: $(STAMP) $(PEERS)/installed  ## the promised speeds, and other servers for comparison: a table, and build/bench.json
-	$(BIN)/python -m tfx_export.bench $(BENCH)
+	$(BIN)/python -m tests.benchmark $(BENCH)
 
 fix: $(STAMP)  ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .

@@ -17,7 +17,7 @@ from importlib import import_module
 import tfx_export
 
 for module in pkgutil.walk_packages(tfx_export.__path__, "tfx_export."):
-    if not module.name.endswith("__main__") and ".peers." not in module.name:
+    if not module.name.endswith("__main__"):
         import_module(module.name)
 
 def print_errors(parent):

@@ -10,9 +10,9 @@ import pytest
 
 from tests.support.command_line import tfx_export
 from tests.support.server import RunningServer
-from tfx_export.bench.compare import Comparison, in_turn
-from tfx_export.bench.load import PREDICT, Load, LoadError, measure
+from tfx_export.bench.comparison import Comparison, in_turn
 from tfx_export.client import Model, calls
+from tfx_export.load.generator import PREDICT, Load, LoadError, measure
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_model_of_the_users_own_is_measured(served_models: Path) -> None:
 def test_make_bench_measures_its_bars(tmp_path: Path) -> None:
     options = ["--seconds=0.2", "--rounds=1", f"--folder={tmp_path}/work", f"--output={tmp_path}/bench.json"]
     chosen = ["--only=grpc_rate", "--only=start", "--only=swap"]
-    subprocess.run([sys.executable, "-m", "tfx_export.bench", *options, *chosen], check=True)
+    subprocess.run([sys.executable, "-m", "tests.benchmark", *options, *chosen], check=True)
     comparisons = json.loads((tmp_path / "bench.json").read_text())["comparisons"]
     assert len(comparisons) == 6
     assert all(each["ratio"] > 0 and each["bar"] for each in comparisons)

@@ -17,7 +17,7 @@ SLOW_MODULES = (
     *("subprocess", "multiprocessing", "playwright", "ray"),
     *("tensorflow", "keras", "tf_keras", "tests.support.lean_tensorflow", "tests.support.keras_models"),
     "tests.support.terminal",
-    *("serve.fronts.native.envoy", "tfx_export.exporting", "tfx_export.api", "tfx_export.bench", "tfx_export.doctor"),
+    *("serve.fronts.native.envoy", "tfx_export.exporting", "tfx_export.api", "tfx_export.load", "tfx_export.doctor"),
     *("tfx_export.tuning.server", "tfx_export.cli.main"),
 )
 # Exceptions: what these names stand for does nothing slow, at least not as the tests use it.

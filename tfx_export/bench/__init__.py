@@ -1,1 +1,1 @@
-"""Benchmarks: what the server does in a second, side by side with what it is measured against."""
+"""`tfx-export bench`: how fast a model is served, compared with an echo server and with the signature in process."""

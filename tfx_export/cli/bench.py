@@ -46,12 +46,13 @@ def command(
     turn with a server that only echoes and with the plain signature in process: the ratios hold on a busy machine too.
     """
     with steps(quiet=quiet or as_json, verbose=verbose) as step:
-        from tfx_export.bench import compare, own
+        from tfx_export.bench.comparison import as_json as comparisons_as_json, print_table
+        from tfx_export.bench.measure_model import measure_model
         from tfx_export.tuning.tune import engines_for, find_version
 
         version = find_version(directory, number)
         comparisons = list(
-            own.compare(
+            measure_model(
                 version,
                 engines or engines_for(version),
                 signature=signature,
@@ -63,6 +64,6 @@ def command(
             )
         )
     if as_json:
-        click.echo(compare.as_json(comparisons), nl=False)
+        click.echo(comparisons_as_json(comparisons), nl=False)
     elif not quiet:
-        compare.print_table(comparisons)
+        print_table(comparisons)

@@ -23,7 +23,9 @@ def input_output_options(function: Function) -> Function:
     """Add --input, --output and --bind; read their values with `take_inputs_and_outputs`."""
     for option in (
         click.option("--bind", multiple=True, metavar="TENSOR=VALUE", help="Fix a tensor to a value (repeatable)."),
-        click.option("--output", "output_tensors", multiple=True, metavar="NAME=TENSOR", help="An output (repeatable)."),
+        click.option(
+            "--output", "output_tensors", multiple=True, metavar="NAME=TENSOR", help="An output (repeatable)."
+        ),
         click.option("--input", "input_tensors", multiple=True, metavar="NAME=TENSOR", help="An input (repeatable)."),
     ):
         function = option(function)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tfx_export.bench.http1 import Http1Connection
-from tfx_export.bench.http2 import Http2Connection
 from tfx_export.errors import TfxExportError
+from tfx_export.load.http1 import Http1Connection
+from tfx_export.load.http2 import Http2Connection
 
 # How long the first answer may take.
 FIRST_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Measured:
 
 def measure(load: Load) -> Measured:
     """Put `load` on a server. Raises LoadError if it cannot be reached, or answers nothing."""
-    command = [sys.executable, "-m", "tfx_export.bench.load", json.dumps(asdict(load))]
+    command = [sys.executable, "-m", "tfx_export.load.generator", json.dumps(asdict(load))]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise LoadError(f"No load on {load.address}: {done.stderr.strip().splitlines()[-1]}")

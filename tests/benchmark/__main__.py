@@ -1,4 +1,4 @@
-"""`python -m tfx_export.bench`: every bar, as a table and as JSON. `make bench` runs it."""
+"""`python -m tests.benchmark`: every target, as a table and as JSON. `make bench` runs it."""
 
 import os
 import subprocess
@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from tfx_export.bench.bars import BARS, PEER_BARS
-from tfx_export.bench.compare import Comparison, as_json, print_table
-from tfx_export.bench.peer import environment
-from tfx_export.bench.workshop import Workshop
+from tests.benchmark.peer import peer_environment
+from tests.benchmark.targets import BARS, PEER_BARS
+from tests.benchmark.testbed import Testbed
+from tfx_export.bench.comparison import Comparison, as_json, print_table
 from tfx_export.errors import TfxExportError
 
 NAMES = [*BARS, *PEER_BARS]
@@ -27,9 +27,9 @@ def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, outpu
     console = Console(stderr=True)
     folder.mkdir(parents=True, exist_ok=True)
     _keep_bytecode(folder.absolute())
-    shop = Workshop(folder.absolute(), seconds=seconds, rounds=rounds, say=console.print)
+    testbed = Testbed(folder.absolute(), seconds=seconds, rounds=rounds, report=console.print)
     chosen = {name: measure for name, measure in {**BARS, **PEER_BARS}.items() if not only or name in only}
-    if environment() is None:
+    if peer_environment() is None:
         for name in [name for name in chosen if name in PEER_BARS]:
             console.print(f"Left out: {name}, the peers are not installed (make bench installs them)")
             del chosen[name]
@@ -37,7 +37,7 @@ def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, outpu
     for name, measure in chosen.items():
         console.print(f"Measuring {name}")
         try:
-            comparisons.extend(measure(shop))
+            comparisons.extend(measure(testbed))
         except (TfxExportError, subprocess.CalledProcessError) as error:
             console.print(f"Not measured: {name}: {error}", markup=False)
         # After each: who stops it half-way keeps what there is.

@@ -1,4 +1,4 @@
-"""Bars: what is promised about speed, each as a function that measures it. `python -m tfx_export.bench` runs them."""
+"""Bars: what is promised about speed, each as a function that measures it. `python -m tests.benchmark` runs them."""
 
 import json
 import sys
@@ -11,16 +11,17 @@ from shutil import copytree, rmtree
 import numpy as np
 import psutil
 
-from tfx_export.bench.compare import Comparison, in_turn
-from tfx_export.bench.peer import PATH, running_peer
-from tfx_export.bench.workshop import Workshop, echo_server, run
+from tests.benchmark.peer import PATH, running_peer
+from tests.benchmark.testbed import Testbed, run_program
+from tfx_export.bench.comparison import Comparison, in_turn
+from tfx_export.bench.echo_server import echo_server
 
 RATE = "requests/s"
 TENSORFLOW, LITERT = "--engine=tensorflow", "--engine=litert"
-Bar = Callable[[Workshop], Iterator[Comparison]]
+Bar = Callable[[Testbed], Iterator[Comparison]]
 
 
-def grpc_rate(shop: Workshop) -> Iterator[Comparison]:
+def grpc_rate(testbed: Testbed) -> Iterator[Comparison]:
     """gRPC Predict of a small model, 32 in flight, against a server that only echoes."""
     contenders = {
         "native, TensorFlow": (("--front=native", TENSORFLOW), 0.90),
@@ -28,138 +29,140 @@ def grpc_rate(shop: Workshop) -> Iterator[Comparison]:
         "python, TensorFlow": (("--front=python", TENSORFLOW), 0.50),
     }
     for name, (flags, bar) in contenders.items():
-        with echo_server() as echo, shop.server("mlp", *flags) as server:
+        with echo_server() as echo, testbed.server("mlp", *flags) as server:
             ours, theirs = in_turn(
-                shop.rounds, lambda: shop.grpc(server.grpc, "mlp").rate, lambda: shop.grpc(echo, "mlp").rate
+                testbed.rounds, lambda: testbed.grpc(server.grpc, "mlp").rate, lambda: testbed.grpc(echo, "mlp").rate
             )
         yield Comparison(f"gRPC Predict, MLP, {name}", "grpc.aio echo", RATE, ours, theirs, bar)
 
 
-def latency(shop: Workshop) -> Iterator[Comparison]:
+def latency(testbed: Testbed) -> Iterator[Comparison]:
     """One client's time for MobileNetV2 over gRPC, against the plain signature in process."""
-    yield latency_of(shop, 1, TENSORFLOW, 0.80)
-    yield latency_of(shop, 1, LITERT, 0.25)
-    yield latency_of(shop, 8, TENSORFLOW, 0.60)
-    yield latency_of(shop, 8, LITERT, 0.35)
+    yield latency_of(testbed, 1, TENSORFLOW, 0.80)
+    yield latency_of(testbed, 1, LITERT, 0.25)
+    yield latency_of(testbed, 8, TENSORFLOW, 0.60)
+    yield latency_of(testbed, 8, LITERT, 0.35)
 
 
-def latency_of(shop: Workshop, rows: int, engine: str, bar: float) -> Comparison:
+def latency_of(testbed: Testbed, rows: int, engine: str, bar: float) -> Comparison:
     """For a batch of `rows` images."""
-    with shop.server("mobilenet", engine) as server:
+    with testbed.server("mobilenet", engine) as server:
         ours, theirs = in_turn(
-            shop.rounds,
-            lambda: shop.grpc(server.grpc, "mobilenet", rows, clients=1).median_ms,
-            lambda: shop.plain_ms("mobilenet", rows),
+            testbed.rounds,
+            lambda: testbed.grpc(server.grpc, "mobilenet", rows, clients=1).median_ms,
+            lambda: testbed.plain_ms("mobilenet", rows),
         )
     what = f"MobileNetV2, batch {rows}, {engine.partition('=')[2]}"
     return Comparison(what, "plain signature", "ms", ours, theirs, bar, at_least=False)
 
 
-def large_json(shop: Workshop) -> Iterator[Comparison]:
+def large_json(testbed: Testbed) -> Iterator[Comparison]:
     """What JSON adds to a request of 3 MB, against json.loads and numpy."""
-    body = shop.json_body("mobilenet").read_bytes()
+    body = testbed.json_file("mobilenet").read_bytes()
 
     def parsed() -> float:
         began = time.perf_counter()
         np.array(json.loads(body)["instances"], np.float32)
         return 1e3 * (time.perf_counter() - began)
 
-    with shop.server("mobilenet", LITERT) as server:
+    with testbed.server("mobilenet", LITERT) as server:
 
         def added() -> float:
-            over_rest = shop.rest(server.rest, "mobilenet", clients=1).median_ms
-            return over_rest - shop.grpc(server.grpc, "mobilenet", clients=1).median_ms
+            over_rest = testbed.rest(server.rest, "mobilenet", clients=1).median_ms
+            return over_rest - testbed.grpc(server.grpc, "mobilenet", clients=1).median_ms
 
-        ours, theirs = in_turn(shop.rounds, added, parsed)
+        ours, theirs = in_turn(testbed.rounds, added, parsed)
     yield Comparison("REST beyond gRPC, 1x224x224x3", "json.loads + numpy", "ms", ours, theirs, 0.30, at_least=False)
 
 
-def batching(shop: Workshop) -> Iterator[Comparison]:
+def batching(testbed: Testbed) -> Iterator[Comparison]:
     """32 clients with single images, with batching and without: what gains from it depends on the model."""
-    yield batching_of(shop, "mobilenet", "MobileNetV2")
-    yield batching_of(shop, "dense", "784-4096-4096-10")
+    yield batching_of(testbed, "mobilenet", "MobileNetV2")
+    yield batching_of(testbed, "dense", "784-4096-4096-10")
 
 
-def batching_of(shop: Workshop, model: str, title: str) -> Comparison:
+def batching_of(testbed: Testbed, model: str, title: str) -> Comparison:
     """For one model of `models.py`."""
-    parameters = shop.folder / "batching.txt"
+    parameters = testbed.folder / "batching.txt"
     parameters.write_text("max_batch_size { value: 32 } batch_timeout_micros { value: 1000 }")
     flags = "--enable_batching", f"--batching_parameters_file={parameters}"
-    with shop.server(model, TENSORFLOW, *flags) as merged, shop.server(model, TENSORFLOW) as single:
+    with testbed.server(model, TENSORFLOW, *flags) as merged, testbed.server(model, TENSORFLOW) as single:
         ours, theirs = in_turn(
-            shop.rounds,
-            lambda: shop.grpc(merged.grpc, model).rate,
-            lambda: shop.grpc(single.grpc, model).rate,
+            testbed.rounds,
+            lambda: testbed.grpc(merged.grpc, model).rate,
+            lambda: testbed.grpc(single.grpc, model).rate,
         )
     return Comparison(f"{title}, 32 clients, batching", "without batching", RATE, ours, theirs, 1.5)
 
 
-def workers(shop: Workshop) -> Iterator[Comparison]:
+def workers(testbed: Testbed) -> Iterator[Comparison]:
     """The same load on two workers and on one. A connection has one worker: 16, so that both get their share."""
     with (
-        shop.server("mlp", TENSORFLOW, "--front=native", "--workers=2") as several,
-        shop.server("mlp", TENSORFLOW, "--front=native") as single,
+        testbed.server("mlp", TENSORFLOW, "--front=native", "--workers=2") as several,
+        testbed.server("mlp", TENSORFLOW, "--front=native") as single,
     ):
         grpc_two, grpc_one, rest_two, rest_one = in_turn(
-            shop.rounds,
-            lambda: shop.grpc(several.grpc, "mlp", connections=16).rate,
-            lambda: shop.grpc(single.grpc, "mlp", connections=16).rate,
-            lambda: shop.rest(several.rest, "mlp").rate,
-            lambda: shop.rest(single.rest, "mlp").rate,
+            testbed.rounds,
+            lambda: testbed.grpc(several.grpc, "mlp", connections=16).rate,
+            lambda: testbed.grpc(single.grpc, "mlp", connections=16).rate,
+            lambda: testbed.rest(several.rest, "mlp").rate,
+            lambda: testbed.rest(single.rest, "mlp").rate,
         )
     yield Comparison("gRPC Predict, MLP, two workers", "one worker", RATE, grpc_two, grpc_one, 1.3)
     yield Comparison("REST predict, MLP, two workers", "one worker", RATE, rest_two, rest_one, 1.3)
 
 
-def start(shop: Workshop) -> Iterator[Comparison]:
+def start(testbed: Testbed) -> Iterator[Comparison]:
     """From the command to AVAILABLE."""
-    shop.version("mlp")
+    testbed.version("mlp")
 
     def seconds(*flags: str) -> float:
-        with shop.server("mlp", *flags) as server:
+        with testbed.server("mlp", *flags) as server:
             return server.start_seconds
 
-    ours, theirs = in_turn(shop.rounds, lambda: seconds(LITERT), lambda: seconds(TENSORFLOW))
+    ours, theirs = in_turn(testbed.rounds, lambda: seconds(LITERT), lambda: seconds(TENSORFLOW))
     yield Comparison("server start, LiteRT", "server start, TensorFlow", "s", ours, theirs, 0.20, at_least=False)
     yield Comparison("server start, LiteRT", "a second", "s", ours, (1.0,), 0.8, at_least=False)
 
 
-def show(shop: Workshop) -> Iterator[Comparison]:
+def show(testbed: Testbed) -> Iterator[Comparison]:
     """`show --all` of ResNet50."""
-    folder = str(shop.version("resnet"))
+    folder = str(testbed.version("resnet"))
 
     def seconds(*command: str) -> float:
         began = time.perf_counter()
-        run(*command)
+        run_program(*command)
         return time.perf_counter() - began
 
     cli = sys.executable, "-m", "tensorflow.python.tools.saved_model_cli"
     theirs, ours = in_turn(
-        shop.rounds,
+        testbed.rounds,
         lambda: seconds(*cli, "show", "--dir", folder, "--all"),
         lambda: seconds(sys.executable, "-m", "tfx_export", "show", folder, "--all"),
     )
     yield Comparison("saved_model_cli show --all, ResNet50", "tfx-export show --all", "s", theirs, ours, 15)
 
 
-def swap(shop: Workshop) -> Iterator[Comparison]:
+def swap(testbed: Testbed) -> Iterator[Comparison]:
     """The slowest answers while a version is exchanged under load."""
-    base = shop.folder / "swapped"
+    base = testbed.folder / "swapped"
     rmtree(base, ignore_errors=True)
-    copytree(shop.version("mlp"), base / "1")
-    with shop.server("mlp", TENSORFLOW, f"--model_base_path={base}", "--file_system_poll_wait_seconds=0.2") as server:
+    copytree(testbed.version("mlp"), base / "1")
+    with testbed.server(
+        "mlp", TENSORFLOW, f"--model_base_path={base}", "--file_system_poll_wait_seconds=0.2"
+    ) as server:
         version = 1
 
         def swapping() -> float:
             nonlocal version
             version += 1
-            thread = threading.Timer(shop.seconds / 3, publish, (base, version))
+            thread = threading.Timer(testbed.seconds / 3, publish, (base, version))
             thread.start()
-            p99 = shop.grpc(server.grpc, "mlp", clients=8).p99_ms
+            p99 = testbed.grpc(server.grpc, "mlp", clients=8).p99_ms
             thread.join()
             return p99
 
-        ours, theirs = in_turn(shop.rounds, swapping, lambda: shop.grpc(server.grpc, "mlp", clients=8).p99_ms)
+        ours, theirs = in_turn(testbed.rounds, swapping, lambda: testbed.grpc(server.grpc, "mlp", clients=8).p99_ms)
     yield Comparison("p99 while a version is swapped", "p99 without", "ms", ours, theirs, 3.0, at_least=False)
 
 
@@ -170,30 +173,30 @@ def publish(base: Path, version: int) -> None:
     partial.rename(base / str(version))
 
 
-def rest_rate(shop: Workshop) -> Iterator[Comparison]:
+def rest_rate(testbed: Testbed) -> Iterator[Comparison]:
     """REST predict of a small model, 16 connections, against the peers."""
-    body = shop.json_body("mlp").read_bytes()
+    body = testbed.json_file("mlp").read_bytes()
     for name, bar in (("bentoml", 18.0), ("ray", 45.0)):
         with (
-            shop.server("mlp", TENSORFLOW) as server,
-            running_peer(name, shop.version("mlp"), body, shop.folder) as peer,
+            testbed.server("mlp", TENSORFLOW) as server,
+            running_peer(name, testbed.version("mlp"), body, testbed.folder) as peer,
         ):
             ours, theirs = in_turn(
-                shop.rounds,
-                lambda: shop.rest(server.rest, "mlp").rate,
-                lambda: shop.rest(peer.address, "mlp", path=PATH).rate,
+                testbed.rounds,
+                lambda: testbed.rest(server.rest, "mlp").rate,
+                lambda: testbed.rest(peer.address, "mlp", path=PATH).rate,
             )
         yield Comparison("REST predict, MLP, 16 connections", name, RATE, ours, theirs, bar)
 
 
-def memory(shop: Workshop) -> Iterator[Comparison]:
+def memory(testbed: Testbed) -> Iterator[Comparison]:
     """The most memory that serving MobileNetV2 takes."""
-    body = shop.json_body("mobilenet").read_bytes()
-    with shop.server("mobilenet", LITERT) as server:
-        shop.rest(server.rest, "mobilenet", clients=4)
+    body = testbed.json_file("mobilenet").read_bytes()
+    with testbed.server("mobilenet", LITERT) as server:
+        testbed.rest(server.rest, "mobilenet", clients=4)
         ours = peak_megabytes(server.pid)
-    with running_peer("bentoml", shop.version("mobilenet"), body, shop.folder) as peer:
-        shop.rest(peer.address, "mobilenet", clients=4, path=PATH)
+    with running_peer("bentoml", testbed.version("mobilenet"), body, testbed.folder) as peer:
+        testbed.rest(peer.address, "mobilenet", clients=4, path=PATH)
         theirs = peak_megabytes(peer.group)
     yield Comparison("peak memory, MobileNetV2, LiteRT", "bentoml", "MB", (ours,), (theirs,), 1 / 3, at_least=False)
 

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -12,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from tfx_export import wire
-from tfx_export.bench.compare import Comparison, in_turn
-from tfx_export.bench.load import PREDICT, Load, Measured, measure
-from tfx_export.bench.workshop import echo_server, run
+from tfx_export.bench.comparison import Comparison, in_turn
+from tfx_export.bench.echo_server import echo_server
+from tfx_export.bench.plain_signature import plain_signature_ms
 from tfx_export.client import Client
+from tfx_export.load.generator import PREDICT, Load, Measured, measure
 from tfx_export.savedmodel.tensor import decode
 from tfx_export.server_program import Server, running_server
 from tfx_export.tuning.requests import acceptable_requests
@@ -24,7 +24,7 @@ MODEL = "model"
 FRONTS = ("native", "python")
 
 
-def compare(
+def measure_model(
     version: Path,
     engines: Sequence[str],
     *,
@@ -95,6 +95,7 @@ def _rates(
 
 def _latency(server: Server, version: Path, request: Path, engine: str, seconds: float, rounds: int) -> Comparison:
     load = Load("grpc", server.grpc, PREDICT, str(request), 1, 1, seconds)
-    program = sys.executable, "-m", "tfx_export.bench.plain", str(version), str(request), str(seconds)
-    served, plain = in_turn(rounds, lambda: measure(load).median_ms, lambda: float(run(*program)))
+    served, plain = in_turn(
+        rounds, lambda: measure(load).median_ms, lambda: plain_signature_ms(version, request, seconds)
+    )
     return Comparison(f"gRPC, {engine}, one client", "plain signature in process", "ms", served, plain, at_least=False)

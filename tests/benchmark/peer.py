@@ -11,9 +11,9 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tfx_export.bench import peers
-from tfx_export.bench.load import LoadError
-from tfx_export.bench.workshop import quiet
+from tests.benchmark import peers
+from tests.benchmark.testbed import environment
+from tfx_export.load.generator import LoadError
 
 # A checkout's .venv-peers; elsewhere this variable names the environment.
 VARIABLE = "TFX_EXPORT_PEERS"
@@ -29,7 +29,7 @@ class Peer:
     group: int
 
 
-def environment() -> Path | None:
+def peer_environment() -> Path | None:
     """The folder of the peers' Python environment, if it has been made."""
     folder = Path(os.environ.get(VARIABLE, ".venv-peers")).absolute()
     return folder if (folder / "bin" / "python").exists() else None
@@ -38,7 +38,7 @@ def environment() -> Path | None:
 @contextmanager
 def running_peer(name: str, model: Path, body: bytes, folder: Path) -> Iterator[Peer]:
     """`bentoml` or `ray` serving the SavedModel `model`; `body` is a request it should answer. Raises LoadError."""
-    home = environment()
+    home = peer_environment()
     if home is None:
         raise LoadError("The peers are not installed.", hint="Run `make bench`.")
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -54,7 +54,7 @@ def running_peer(name: str, model: Path, body: bytes, folder: Path) -> Iterator[
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(home / "bin" / program), *arguments],
-            env={**quiet(), **settings, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"},
+            env={**environment(), **settings, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ['PATH']}"},
             cwd=programs,
             stdout=output,
             stderr=subprocess.STDOUT,

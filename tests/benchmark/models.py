@@ -1,6 +1,6 @@
 """A program: writes the Keras model NAME to FILE. Their weights are random: what is measured does not depend on them.
 
-python -m tfx_export.bench.models NAME FILE
+python -m tests.benchmark.models NAME FILE
 """
 
 import sys

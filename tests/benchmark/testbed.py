@@ -1,0 +1,108 @@
+"""Testbed: exports the models, writes the requests and starts the servers that the benchmark measures."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from tests.benchmark.models import SHAPES
+from tfx_export.bench.plain_signature import plain_signature_ms
+from tfx_export.client import Model, calls
+from tfx_export.load.generator import PREDICT, Load, Measured, measure
+from tfx_export.savedmodel.reader import read_signatures
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
+from tfx_export.server_program import Server, running_server
+
+
+class Testbed:
+    """Models and requests are made when first needed, and kept in `folder` for later runs.
+
+    `seconds`: the length of one measurement. `report`: called with each step.
+    """
+
+    __test__ = False  # its name would make pytest collect it
+
+    def __init__(self, folder: Path, *, seconds: float, rounds: int, report: Callable[[str], None]) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.rounds = rounds
+        self._report = report
+
+    def version(self, name: str) -> Path:
+        """The exported version of a model of `models.py`, with its LiteRT model."""
+        version = self.folder / name / "1"
+        if not version.exists():
+            self._report(f"Exporting {name}")
+            file = self.folder / f"{name}.keras"
+            run_program(sys.executable, "-m", "tests.benchmark.models", name, str(file))
+            run_program(
+                *(sys.executable, "-m", "tfx_export", "keras", str(file), "--out", str(version.parent), "--accelerate")
+            )
+        return version
+
+    def message_file(self, name: str, rows: int = 1) -> Path:
+        """A file with a serialized PredictRequest of `rows` random rows."""
+        file = self.folder / f"{name}_{rows}.request"
+        if not file.exists():
+            request = calls.predict(Model(name), {self._input(name): self._rows(name, rows)}).request
+            file.write_bytes(request.SerializeToString())
+        return file
+
+    def json_file(self, name: str, rows: int = 1) -> Path:
+        """A file with the JSON body of a REST request in row format."""
+        file = self.folder / f"{name}_{rows}.json"
+        if not file.exists():
+            file.write_text(json.dumps({"instances": self._rows(name, rows).tolist()}))
+        return file
+
+    @contextmanager
+    def server(self, name: str, *flags: str) -> Iterator[Server]:
+        """Run our server with one of the models."""
+        model = f"--model_base_path={self.version(name).parent}", f"--model_name={name}"
+        with (
+            TemporaryDirectory() as folder,
+            running_server(Path(folder), *model, "--port=auto", "--rest_api_port=auto", *flags) as server,
+        ):
+            yield server
+
+    def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4) -> Measured:
+        """Measure Predict over gRPC, with `clients` requests in flight on at most `connections` connections."""
+        connections = min(connections, clients)
+        body = str(self.message_file(name, rows))
+        return measure(Load("grpc", address, PREDICT, body, connections, max(1, clients // connections), self.seconds))
+
+    def rest(self, address: str, name: str, rows: int = 1, *, clients: int = 16, path: str = "") -> Measured:
+        """Measure predict over REST, with one connection per client."""
+        path = path or f"/v1/models/{name}:predict"
+        return measure(Load("rest", address, path, str(self.json_file(name, rows)), clients, 1, self.seconds))
+
+    def plain_ms(self, name: str, rows: int) -> float:
+        """Measure the signature in process. Returns the median in milliseconds."""
+        return plain_signature_ms(self.version(name), self.message_file(name, rows), self.seconds)
+
+    def _input(self, name: str) -> str:
+        return next(iter(read_signatures(self.version(name))[DEFAULT_SIGNATURE].inputs))
+
+    def _rows(self, name: str, rows: int) -> np.ndarray:
+        return self._random.random((rows, *SHAPES[name]), np.float32)
+
+    @cached_property
+    def _random(self) -> np.random.Generator:
+        return np.random.default_rng(1)
+
+
+def run_program(*command: str) -> str:
+    """Run a program without TensorFlow's log. Returns its standard output, or raises CalledProcessError."""
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
+
+
+def environment() -> dict[str, str]:
+    """The environment of a program that should not print TensorFlow's log."""
+    return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -1,0 +1,50 @@
+"""Measures a SavedModel's signature called in process, as TensorFlow Serving runs it: the baseline for latencies.
+
+As a program it prints the median in milliseconds:
+
+    python -m tfx_export.bench.plain_signature VERSION_FOLDER REQUEST SECONDS
+
+REQUEST is a file with a serialized PredictRequest.
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tfx_export import wire
+from tfx_export.savedmodel import tensor
+from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
+from tfx_export.tensorflow_import import import_tensorflow
+
+
+def plain_signature_ms(version: Path, request: Path, seconds: float) -> float:
+    """Measure for `seconds` in a new process. Returns the median in milliseconds, or raises CalledProcessError."""
+    command = [sys.executable, "-m", "tfx_export.bench.plain_signature", str(version), str(request), str(seconds)]
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+
+
+def main(folder: str, file: str, seconds: str) -> None:
+    import_tensorflow()
+    import tensorflow as tf
+
+    request = wire.PredictRequest.FromString(Path(file).read_bytes())
+    loaded: Any = tf.saved_model.load(folder)
+    signature = loaded.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
+    inputs = {name: tf.constant(tensor.decode(value)) for name, value in request.inputs.items()}
+    for _ in range(3):
+        signature(**inputs)
+    durations: list[float] = []
+    end = time.perf_counter() + float(seconds)
+    while not durations or time.perf_counter() < end:
+        started = time.perf_counter()
+        signature(**inputs)
+        durations.append(time.perf_counter() - started)
+    print(1e3 * sorted(durations)[len(durations) // 2])  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
