@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import uvicorn
+from starlette.types import ASGIApp
 
 from serve.config import ANY_PORT, Config
 from serve.core import Core
@@ -114,7 +115,7 @@ class PythonFront:
 class _RestServer(uvicorn.Server):
     """uvicorn without signal handlers, on a socket that is open already."""
 
-    def __init__(self, app: Any, listener: socket.socket, config: Config) -> None:
+    def __init__(self, app: ASGIApp, listener: socket.socket, config: Config) -> None:
         settings = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", http=bounded_protocol(config), ws="none"
         )

@@ -14,6 +14,7 @@ from tfx_export.cli.connection import Connection, chosen_model, connection_optio
 from tfx_export.errors import SourceError, VerificationError
 
 if TYPE_CHECKING:
+    from tfx_export import wire
     from tfx_export.client import Model
     from tfx_export.client.replay import ReplayedRequest
 
@@ -77,7 +78,7 @@ def command(
         sys.exit(VerificationError.exit_code)
 
 
-def _records(logs: tuple[Path, ...]) -> Iterator[Any]:
+def _records(logs: tuple[Path, ...]) -> Iterator["wire.PredictionLog"]:
     from google.protobuf.message import DecodeError
 
     from tfx_export import wire

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tfx_export.errors import SpecError
+
+if TYPE_CHECKING:
+    from tfx_export.savedmodel.signature_editor import SignatureEditor
 
 
 @click.group("sig")
@@ -58,7 +61,9 @@ def editing(edit: Edit) -> Edit:
 @click.option("--output", "outputs", multiple=True, metavar="KEY[=TENSOR]", help="An output; may be repeated.")
 @click.option("--method", default="predict", metavar="predict|classify|regress", help="Its method, without --like.")
 @editing
-def add(editor: Any, name: str, like: str, inputs: tuple[str, ...], outputs: tuple[str, ...], method: str) -> None:
+def add(
+    editor: "SignatureEditor", name: str, like: str, inputs: tuple[str, ...], outputs: tuple[str, ...], method: str
+) -> None:
     """Add a signature NAME, like an existing one or on tensors.
 
     \b
@@ -90,7 +95,7 @@ def _tensors(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
 @click.argument("old")
 @click.argument("new")
 @editing
-def rename(editor: Any, old: str, new: str) -> None:
+def rename(editor: "SignatureEditor", old: str, new: str) -> None:
     """Rename the signature OLD to NEW."""
     editor.rename(old, new)
 
@@ -98,7 +103,7 @@ def rename(editor: Any, old: str, new: str) -> None:
 @command.command("remove")
 @click.argument("name")
 @editing
-def remove(editor: Any, name: str) -> None:
+def remove(editor: "SignatureEditor", name: str) -> None:
     """Remove the signature NAME."""
     editor.remove(name)
 
@@ -107,7 +112,7 @@ def remove(editor: Any, name: str) -> None:
 @click.argument("name")
 @click.option("--keep-as", default="", metavar="NAME", help="Keep the serving_default of today under this name.")
 @editing
-def set_default(editor: Any, name: str, keep_as: str) -> None:
+def set_default(editor: "SignatureEditor", name: str, keep_as: str) -> None:
     """Let serving_default be a second name of the signature NAME."""
     editor.set_default(name, keep_as)
 
@@ -117,7 +122,7 @@ def set_default(editor: Any, name: str, keep_as: str) -> None:
 @click.argument("old")
 @click.argument("new")
 @editing
-def rename_input(editor: Any, signature: str, old: str, new: str) -> None:
+def rename_input(editor: "SignatureEditor", signature: str, old: str, new: str) -> None:
     """Rename the input OLD of SIGNATURE to NEW."""
     editor.rename_input(signature, old, new)
 
@@ -127,7 +132,7 @@ def rename_input(editor: Any, signature: str, old: str, new: str) -> None:
 @click.argument("old")
 @click.argument("new")
 @editing
-def rename_output(editor: Any, signature: str, old: str, new: str) -> None:
+def rename_output(editor: "SignatureEditor", signature: str, old: str, new: str) -> None:
     """Rename the output OLD of SIGNATURE to NEW.
 
     A TF2 model hands out its outputs by alphabetical order: a name that changes the order is refused.
@@ -139,6 +144,6 @@ def rename_output(editor: Any, signature: str, old: str, new: str) -> None:
 @click.argument("signature")
 @click.argument("method", metavar="predict|classify|regress")
 @editing
-def set_method(editor: Any, signature: str, method: str) -> None:
+def set_method(editor: "SignatureEditor", signature: str, method: str) -> None:
     """Set the method of SIGNATURE: which call of a server it answers."""
     editor.set_method(signature, method)

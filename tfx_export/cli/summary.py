@@ -1,5 +1,6 @@
 """What an export says when it is done."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +18,7 @@ from tfx_export.savedmodel.signature import Signature, TensorSpec
 def as_dict(exported: Exported) -> dict[str, Any]:
     """The result for machines. Dimensions of any size are null; a shape of any rank is null."""
 
-    def tensors(specs: Any) -> dict[str, Any]:
+    def tensors(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
         return {name: {"dtype": spec.dtype, "shape": spec.shape} for name, spec in specs.items()}
 
     return {

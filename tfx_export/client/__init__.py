@@ -8,7 +8,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import grpc
 import numpy as np
@@ -57,7 +57,12 @@ class Client:
     """
 
     def __init__(
-        self, target: str, *, credentials: Any = None, token: str | None = None, timeout: float | None = 60.0
+        self,
+        target: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        timeout: float | None = 60.0,
     ) -> None:
         self._channel = (
             grpc.secure_channel(target, credentials, _OPTIONS)
@@ -119,7 +124,12 @@ class AsyncClient:
     """`Client` for asyncio: the same methods and errors, awaited."""
 
     def __init__(
-        self, target: str, *, credentials: Any = None, token: str | None = None, timeout: float | None = 60.0
+        self,
+        target: str,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        timeout: float | None = 60.0,
     ) -> None:
         if credentials:
             self._channel = grpc.aio.secure_channel(target, credentials, _OPTIONS)

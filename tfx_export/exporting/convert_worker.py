@@ -89,7 +89,7 @@ def _link(source: str, target: str) -> None:
 def _calibration(requests: Path) -> Callable[[], Iterator[tuple[str, dict[str, np.ndarray]]]]:
     def examples() -> Iterator[tuple[str, dict[str, np.ndarray]]]:
         for record in read_records(requests):
-            request: Any = wire.PredictRequest.FromString(record)
+            request = wire.PredictRequest.FromString(record)
             inputs = {alias: tensor.decode(proto) for alias, proto in request.inputs.items()}
             yield request.model_spec.signature_name, inputs
 

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from tfx_export.errors import SavedModelError
 
@@ -29,6 +29,8 @@ Verdict = Literal["equal", "unproven", "differs"]
 # Precisions of the weights in an accelerated model.
 Precision = Literal["float32", "float16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _maybe(cls: type[Any], values: dict[str, Any] | None) -> Any:
+def _maybe(cls: type[Part], values: dict[str, Any] | None) -> Part | None:
     if values is None:
         return None
     parts = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

@@ -1,6 +1,6 @@
 """What is in a SavedModel, as values: signatures by tag set, sizes, the TensorFlow that wrote it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,7 @@ def _signature_json(signature: Signature) -> dict[str, Any]:
     }
 
 
-def _tensors_json(tensors: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    spec: TensorSpec
+def _tensors_json(tensors: Mapping[str, TensorSpec]) -> Iterator[tuple[str, dict[str, Any]]]:
     for key, spec in tensors.items():
         shape = None if spec.shape is None else list(spec.shape)
         yield key, {"dtype": spec.dtype, "shape": shape, "tensor": spec.tensor, "encoding": spec.encoding}

@@ -1,7 +1,7 @@
 """Writes the JSON of responses with orjson, which writes numpy arrays without converting them to Python numbers."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,7 @@ def _replace_nulls(written: bytes, array: Any) -> bytes:
     return b"".join(part for pair in zip(written.split(b"null"), [*words, b""], strict=True) for part in pair)
 
 
-def _nested(write: Any, value: Any, depth: int) -> Any:
+def _nested(write: Callable[[Any], Any], value: Any, depth: int) -> Any:
     if depth:
         return [_nested(write, element, depth - 1) for element in value]
     return write(value.encode() if isinstance(value, str) else value)

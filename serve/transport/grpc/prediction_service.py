@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ SERVICE = "tensorflow.serving.PredictionService"
 SIGNATURE_DEF = "signature_def"
 
 
-def readers(config: Config) -> dict[str, Callable[[bytes], Any]]:
+def readers(config: Config) -> dict[str, Callable[[bytes], PredictRequest]]:
     """Path -> what makes requests of bytes, where that is not the message's own class."""
     return {f"/{SERVICE}/Predict": PredictReader(config.max_tensor_elements or sys.maxsize).read}
 

@@ -4,8 +4,9 @@ import base64
 import binascii
 import time
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
+
+from starlette.types import Scope
 
 from serve.errors import Code, ServeError
 from serve.transport.grpc_asgi.framing import ENCODINGS
@@ -22,7 +23,7 @@ class AsgiCallContext:
 
     __slots__ = ("_scope", "accepts", "encoding", "expires", "problem", "trailing")
 
-    def __init__(self, scope: Any) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self.encoding = "identity"
         self.accepts = ""

@@ -2,9 +2,8 @@
 
 import zlib
 from collections.abc import AsyncIterator
-from typing import Any
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from serve.errors import Code, ServeError
 
@@ -71,7 +70,7 @@ async def read_messages(receive: Receive, encoding: str, limit: int) -> AsyncIte
         raise ServeError(Code.INTERNAL, "The request ends inside a message.")
 
 
-async def _rest_of_message(receive: Receive, event: Any, body: bytes, limit: int) -> tuple[bytes, bytes]:
+async def _rest_of_message(receive: Receive, event: Message, body: bytes, limit: int) -> tuple[bytes, bytes]:
     """The header, and what came of the message after it."""
     while len(body) < HEADER and event["more_body"]:
         event = await receive()
@@ -91,7 +90,7 @@ async def _rest_of_message(receive: Receive, event: Any, body: bytes, limit: int
     return body[:HEADER], b"".join(chunks)
 
 
-def _body(event: Any) -> bytes:
+def _body(event: Message) -> bytes:
     if event["type"] == "http.disconnect":
         raise ClientLeftError
     body: bytes = event.get("body", b"")

@@ -2,9 +2,8 @@
 
 import asyncio
 from types import TracebackType
-from typing import Any
 
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from serve.errors import Code, ServeError
 from serve.transport.grpc_asgi.call_context import AsgiCallContext
@@ -22,7 +21,7 @@ class Watch:
         self._call = call
         self._reason: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._asked: asyncio.Future[Any] | None = None
+        self._asked: asyncio.Future[Message] | None = None
 
     def __enter__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -54,7 +53,7 @@ class Watch:
         else:
             self._wait()
 
-    def _heard(self, asked: "asyncio.Future[Any]") -> None:
+    def _heard(self, asked: "asyncio.Future[Message]") -> None:
         self._asked = None
         if asked.cancelled() or asked.exception() or asked.result()["type"] == "http.disconnect":
             self._cancel(ClientLeftError())
