@@ -9,8 +9,8 @@ from pathlib import Path
 from serve.errors import Code, ServeError
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
-from tfx_export.savedmodel.denied_ops import nodes, opens_files
-from tfx_export.savedmodel.graph import parse_graph
+from tfx_export.savedmodel.denied_ops import opens_files
+from tfx_export.savedmodel.graph import all_nodes, parse_graph
 from tfx_export.savedmodel.reader import read_index
 
 # A message is read by people.
@@ -37,7 +37,7 @@ def file_ops(folder: Path) -> set[str]:
         graphs = [parse_graph(meta_graph) for meta_graph in read_index(folder).meta_graphs]
     except SavedModelError:
         return set()
-    return {_shown(node) for graph in graphs for node in nodes(graph) if opens_files(node)}
+    return {_shown(node) for graph in graphs for node in all_nodes(graph) if opens_files(node)}
 
 
 def _shown(node: wire.NodeDef) -> str:

@@ -134,7 +134,7 @@ assert not {{"tensorflow", "keras"}} & set(sys.modules)
 @pytest.mark.parametrize(
     ("args", "code", "message"),
     [
-        (["--version", "one"], 3, "'one' is no version"),
+        (["--version", "one"], 3, "'one' is not a version number"),
         (["--input-name", "pixels"], 2, "takes NAME=VALUE"),
         (["--input-name", "x=y"], 2, "Its inputs: 'pixels'"),
         (["--no-such-option"], 2, "No such option"),

@@ -59,4 +59,4 @@ def test_damaged_variables_are_found(damage: str, saved_models: Path, tmp_path: 
 
 
 def test_no_saved_model_is_another_exit_code(tmp_path: Path) -> None:
-    assert "no SavedModel" in tfx_export("scan", "--dir", tmp_path, code=2).stderr
+    assert "not a valid SavedModel" in tfx_export("scan", "--dir", tmp_path, code=2).stderr

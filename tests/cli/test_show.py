@@ -102,7 +102,7 @@ def test_the_only_tag_set_need_not_be_named(options: list[str], saved_models: Pa
             ["--signature_def", "serving_defualt"],
             ["Signatures: serving_default", "--signature_def serving_default"],
         ),
-        ("nothing", [], ["no SavedModel", "no such folder"]),
+        ("nothing", [], ["not a valid SavedModel", "no such folder"]),
     ],
 )
 def test_a_wrong_name_is_answered_with_the_right_ones(
@@ -140,7 +140,7 @@ def test_a_model_folder_shows_its_versions_newest_first(versions: Path) -> None:
     listing = tfx_export("show", versions).stdout
     lines = re.findall(r"^ *(\d+)  \d{4}-\d\d-\d\d [\d:]+ +(.*)$", listing, re.MULTILINE)
     assert [number for number, _ in lines] == ["10", "2", "1"]
-    assert "no SavedModel" in lines[0][1]
+    assert "not a valid SavedModel" in lines[0][1]
     assert "labels (predict)" in lines[1][1]
     entries = json.loads(tfx_export("show", versions, "--json").stdout)
     assert [entry["version"] for entry in entries] == [10, 2, 1]

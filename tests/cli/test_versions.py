@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import tfx_export
-from tfx_export.savedmodel.export_record import identity
+from tfx_export.savedmodel.export_record import file_hashes
 from tfx_export.savedmodel.version_folders import list_versions
 
 
@@ -40,10 +40,10 @@ def test_no_versions_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_rollback_publishes_the_earlier_version_again_and_undoes_itself(model: Path) -> None:
-    before = {number: identity(folder) for number, folder in list_versions(model).items()}
+    before = {number: file_hashes(folder) for number, folder in list_versions(model).items()}
     assert "Version 2 is published again" in tfx_export("rollback", model).stdout
     assert "Version 3 is published again" in tfx_export("rollback", model).stdout
-    after = {number: identity(folder) for number, folder in list_versions(model).items()}
+    after = {number: file_hashes(folder) for number, folder in list_versions(model).items()}
     assert after == {**before, 4: before[2], 5: before[3]}
     assert sorted(path.name for path in model.iterdir()) == ["1", "2", "3", "4", "5"]
     entries = {entry["version"]: entry for entry in json.loads(tfx_export("versions", model, "--json").stdout)}
@@ -52,14 +52,14 @@ def test_a_rollback_publishes_the_earlier_version_again_and_undoes_itself(model:
 
 def test_a_rollback_goes_to_the_version_asked_for(model: Path) -> None:
     tfx_export("rollback", model, "--to", "1")
-    assert identity(model / "4") == identity(model / "1")
+    assert file_hashes(model / "4") == file_hashes(model / "1")
 
 
 def test_what_was_rolled_back_to_is_not_changed_by_edits_of_the_new_version(model: Path) -> None:
-    before = identity(model / "2")
+    before = file_hashes(model / "2")
     tfx_export("rollback", model, "--to", "2")
     tfx_export("sig", "rename", "any", "every", "--dir", model / "4", "--in-place")
-    assert identity(model / "2") == before != identity(model / "4")
+    assert file_hashes(model / "2") == before != file_hashes(model / "4")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_a_rollback_to_nowhere_changes_nothing(arguments: list[str], code: int, 
 
 def test_a_broken_version_is_not_rolled_back_to(model: Path) -> None:
     (model / "2" / "saved_model.pb").unlink()
-    assert "no SavedModel" in tfx_export("rollback", model, code=2).stderr
+    assert "not a valid SavedModel" in tfx_export("rollback", model, code=2).stderr
     assert sorted(path.name for path in model.iterdir()) == ["1", "2", "3"]
 
 

@@ -55,7 +55,7 @@ def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
     kept = json.loads((folder / export_record.RECORD_FILE).read_text())["accelerated"]
     assert (kept["file"], kept["precision"]) == ("model.tflite", precision)
     assert kept["sha256"] == export_record.sha256(folder / "model.tflite")
-    assert kept["of"] == export_record.identity(classifier)
+    assert kept["of"] == export_record.file_hashes(classifier)
 
 
 def test_int8_is_calibrated_on_the_probe_file(tmp_path: Path, classifier: Path) -> None:

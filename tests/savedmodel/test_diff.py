@@ -80,7 +80,7 @@ def test_the_verdict_on_a_change(case: str) -> None:
         ("tf2_polymorphic", "tf2_unsigned", 1, "BREAKING    any: is gone"),
         ("tf1_tag_sets", "tf1_linear", 1, "BREAKING    tag set gpu,serve: is gone"),
         ("keras3_export", "keras2_saved", 1, "BREAKING    serve: is gone"),
-        ("tf1_linear", "nothing", 2, "no SavedModel"),
+        ("tf1_linear", "nothing", 2, "not a valid SavedModel"),
     ],
 )
 def test_the_exit_code_is_a_gate(a: str, b: str, code: int, says: str, saved_models: Path) -> None:

@@ -23,7 +23,9 @@ def version(tmp_path: Path) -> Path:
     checks = (check("a", "equal"), check("a", "unproven", "z"), check("dead", "unproven"), check("off", "differs"))
     digest = export_record.sha256(tmp_path / "model.tflite")
     names = tuple(dict.fromkeys(one.signature for one in checks))
-    accelerated = Accelerated(digest, "float32", export_record.identity(tmp_path), names, {"b": "ParseExample"}, checks)
+    accelerated = Accelerated(
+        digest, "float32", export_record.file_hashes(tmp_path), names, {"b": "ParseExample"}, checks
+    )
     whole = ExportRecord(
         tool="1.0",
         created="2026-01-01T00:00:00Z",
@@ -57,7 +59,7 @@ def test_a_folder_without_record_has_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tool": 1, "source": null, "verification": null, "surplus": 2}'])
 def test_a_record_that_is_none_is_refused_and_proves_nothing(version: Path, text: str) -> None:
     (version / export_record.RECORD_FILE).write_text(text)
-    with pytest.raises(SavedModelError, match="no record of this tool"):
+    with pytest.raises(SavedModelError, match="not a valid record"):
         export_record.read(version)
     assert export_record.proven_signatures(version) == ()
 

@@ -41,7 +41,7 @@ def test_versions_count_up_and_old_names_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["-1", "1.5", "newest", "", 2**63])
 def test_what_is_no_version_is_refused(tmp_path: Path, version: str | int) -> None:
-    with pytest.raises(VersionError, match="is no version"):
+    with pytest.raises(VersionError, match="is not a version number"):
         resolve_version(tmp_path, version)
 
 

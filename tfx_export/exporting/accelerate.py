@@ -20,9 +20,9 @@ from tfx_export.savedmodel.export_record import (
     Check,
     Precision,
     describe,
-    identity,
+    file_hashes,
     sha256,
-    verdict,
+    signature_verdict,
 )
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
@@ -56,7 +56,9 @@ def accelerate(
             left_out |= refusals
         else:
             checks = _check(folder, {name: asked[name] for name in names}, signatures, precision)
-            left_out |= {name: _difference(checks, name) for name in names if verdict(checks, name) == "differs"}
+            left_out |= {
+                name: _difference(checks, name) for name in names if signature_verdict(checks, name) == "differs"
+            }
         if not set(names) & set(left_out):
             break
         (folder / TFLITE).unlink(missing_ok=True)
@@ -64,7 +66,7 @@ def accelerate(
     return Accelerated(
         sha256=sha256(folder / TFLITE) if names else "",
         precision=precision,
-        of=identity(folder),
+        of=file_hashes(folder),
         signatures=tuple(names),
         left_out=left_out,
         checks=checks if names else (),

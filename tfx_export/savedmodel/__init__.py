@@ -1,1 +1,1 @@
-"""What a SavedModel is, without TensorFlow: signatures, the file they stand in, version folders."""
+"""SavedModels without TensorFlow: read, compare, scan and edit them, and manage the version folders of a model."""

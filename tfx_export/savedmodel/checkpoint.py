@@ -1,7 +1,7 @@
-"""Read the variables of a SavedModel without TensorFlow: `variables/variables.index` and its data files.
+"""Reads the variables of a SavedModel without TensorFlow: `variables/variables.index` and its data files.
 
-The index is a LevelDB table: sorted keys in blocks, a block of blocks, a footer. TensorFlow writes it uncompressed.
-Variables are mapped into memory, not read: looking at a few costs no more than those.
+The index is a LevelDB table: blocks with sorted keys, an index block and a footer. TensorFlow writes it uncompressed.
+Variables are mapped into memory, so a caller pays only for the variables that it reads.
 """
 
 import struct
@@ -27,7 +27,7 @@ _TF2_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 @dataclass(frozen=True)
 class Variable:
-    """A stored tensor: its name, dtype (`DT_FLOAT`), shape, and where its `size` bytes lie."""
+    """A stored tensor: its name, dtype (`DT_FLOAT`) and shape, and where its `size` bytes are stored."""
 
     name: str
     dtype: str
@@ -38,7 +38,10 @@ class Variable:
     checksum: int
 
     def values(self) -> np.ndarray:
-        """The values, flat, mapped from the file. KeyError if they are no numbers, SavedModelError if cut off."""
+        """Returns the values as a flat array, mapped from the file.
+
+        Raises KeyError if they are not numbers, SavedModelError if the file is truncated.
+        """
         dtype = numpy_dtype(self.dtype)
         if not self.size:
             return np.empty(0, dtype)
@@ -46,7 +49,7 @@ class Variable:
         return np.memmap(self.file, np.uint8, "r", self.offset, self.size).view(dtype)
 
     def is_damaged(self) -> bool:
-        """Whether the bytes do not match their checksum, or are not there."""
+        """Whether the bytes are missing or do not match their checksum."""
         try:
             self._require_whole()
         except SavedModelError:
@@ -66,11 +69,11 @@ class Variable:
             or not self.file.is_file()
             or self.file.stat().st_size < self.offset + self.size
         ):
-            raise SavedModelError(f"{self.file} is missing or cut off: {self.name} lies behind its end.")
+            raise SavedModelError(f"{self.file} is missing or truncated: {self.name} lies beyond its end.")
 
 
 def read_variables(folder: Path) -> list[Variable]:
-    """The variables of the SavedModel in `folder`, sorted by name; none if it has no `variables` folder.
+    """Returns the variables of the SavedModel in `folder`, sorted by name; an empty list if it has none.
 
     Raises SavedModelError if the index is damaged.
     """
@@ -82,7 +85,7 @@ def read_variables(folder: Path) -> list[Variable]:
         header = wire.BundleHeaderProto.FromString(entries[0][1])
         if header.endianness != wire.BundleHeaderProto.LITTLE:
             raise SavedModelError(f"{path} was written on a big-endian machine.")
-        # A partitioned variable has an entry without bytes, and its parts have entries of their own.
+        # A partitioned variable has an entry without bytes. Each of its parts has an entry too.
         found = [(key, wire.BundleEntryProto.FromString(value)) for key, value in entries[1:] if key != _OBJECT_GRAPH]
         return sorted(
             (_variable(key, entry, path, header.num_shards) for key, entry in found if not entry.slices),
@@ -106,9 +109,9 @@ def _variable(key: bytes, proto: wire.BundleEntryProto, index: Path, shards: int
 
 
 def _table(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """The keys and values of a LevelDB table."""
+    """Yields the keys and values of a LevelDB table."""
     if len(data) < _FOOTER_BYTES or struct.unpack("<Q", data[-8:])[0] != _MAGIC:
-        raise ValueError("it does not end as a checkpoint index does")
+        raise ValueError("it does not end with the footer of a checkpoint index")
     _, _, offset, size = read_varints(data[-_FOOTER_BYTES:], 4)[0]
     for _, handle in _block(data, offset, size):
         start, length = read_varints(handle, 2)[0]

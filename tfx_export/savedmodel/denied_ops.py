@@ -1,12 +1,10 @@
-"""Ops that do more than compute: they open files, run Python, or talk to other machines."""
-
-from collections.abc import Iterator
+"""Ops that a served model should not contain: they open files, run Python code or talk to other machines."""
 
 from tfx_export import wire
 
 FILE_OPS = frozenset(
     {
-        # Whole files, by a name that may come with the request.
+        # Whole files. The file name may come with the request.
         "ReadFile", "WriteFile", "MatchingFiles", "WholeFileReader", "WholeFileReaderV2",
         # Records and lines of files.
         "TextLineReader", "TextLineReaderV2", "TFRecordReader", "TFRecordReaderV2", "FixedLengthRecordReader",
@@ -22,7 +20,7 @@ FILE_OPS = frozenset(
         "DebugIdentityV3",
     }
 )  # fmt: skip
-# They call back into the process that made them; anywhere else they fail.
+# They call back into the process that built the graph and fail in every other process.
 PYTHON_OPS = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 NETWORK_OPS = frozenset(
     {"RpcCall", "RpcClient", "RpcServer", "RemoteCall", "DataServiceDataset", "DataServiceDatasetV2",
@@ -31,20 +29,13 @@ NETWORK_OPS = frozenset(
 DENIED_OPS = FILE_OPS | PYTHON_OPS | NETWORK_OPS
 
 
-def nodes(graph: wire.GraphDef) -> Iterator[wire.NodeDef]:
-    """The nodes of a GraphDef, those in its functions included."""
-    yield from graph.node
-    for function in graph.library.function:
-        yield from function.node_def
-
-
 def opens_files(node: wire.NodeDef) -> bool:
-    """Whether `node` reads or writes files as it runs. PrintV2 does if it prints to one."""
+    """Whether `node` reads or writes files when it runs. PrintV2 does if it prints to a file."""
     return node.op in FILE_OPS or (node.op == "PrintV2" and node.attr["output_stream"].s.startswith(b"file://"))
 
 
-def reason(node: wire.NodeDef) -> str:
-    """Why an op of DENIED_OPS is denied; empty for all others."""
+def denial_reason(node: wire.NodeDef) -> str:
+    """Returns why the op of `node` is in DENIED_OPS; empty for all other ops."""
     if opens_files(node):
         return "reads or writes files as it runs"
     if node.op in PYTHON_OPS:

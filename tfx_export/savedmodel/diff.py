@@ -1,7 +1,7 @@
-"""Compare two SavedModels as a client sees them: does whoever calls A get along with B?
+"""Compares two SavedModels from the view of a client: can a client of A use B without a change?
 
-Breaking is what makes a request fail that A answers, or an answer look different from what A's clients unpack.
-Ops, sizes and weights are no client's business: they are noted.
+A change is breaking if a request that A answers can fail with B, or if the response has a form that clients of A do not
+expect. Ops, sizes and weights do not concern clients, so these changes are notes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ Verdict = Literal["breaking", "compatible", "note"]
 
 @dataclass(frozen=True)
 class Change:
-    """One difference: what it means for clients, where it is, what it is."""
+    """One difference: its effect on clients, where it is (signature, input, ...), and what changed."""
 
     verdict: Verdict
     where: str
@@ -29,7 +29,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """All changes from `a` to `b`, breaking ones first."""
+    """All changes from `a` to `b`, breaking changes first."""
 
     a: Path
     b: Path
@@ -41,7 +41,7 @@ class Difference:
         return any(change.verdict == "breaking" for change in self.changes)
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for `json.dumps`."""
+        """Returns plain values for `json.dumps`."""
         return {
             "a": str(self.a),
             "b": str(self.b),
@@ -51,9 +51,10 @@ class Difference:
 
 
 def diff(a: Path | str, b: Path | str, *, tag_set: str | None = None) -> Difference:
-    """What changes for clients between the SavedModels in the folders `a` and `b`.
+    """Returns the changes for clients from the SavedModel in folder `a` to that in `b`. Does not need TensorFlow.
 
-    `tag_set` ("serve,gpu") limits it to one graph. Raises SavedModelError for what is no SavedModel.
+    `tag_set` ("serve,gpu") limits the comparison to one graph.
+    Raises SavedModelError if a folder is not a valid SavedModel or has no such tag set.
     """
     a, b = Path(a), Path(b)
     old, new = read_index(a), read_index(b)
@@ -82,7 +83,7 @@ def _tag_set_changes(old: wire.SavedModelIndex, new: wire.SavedModelIndex) -> It
 
 
 def signature_changes(old: Mapping[str, Signature], new: Mapping[str, Signature]) -> Iterator[Change]:
-    """What changes for clients from the signatures `old` to `new`, by name."""
+    """Yields the changes for clients from the signatures `old` to `new`, both by name."""
     for name in sorted({*old, *new} - {INIT_OP}):
         if name not in new:
             yield Change("breaking", name, "is gone")
@@ -94,7 +95,7 @@ def signature_changes(old: Mapping[str, Signature], new: Mapping[str, Signature]
 
 def _one_signature(name: str, old: Signature, new: Signature) -> Iterator[Change]:
     if old.method != new.method:
-        yield Change("breaking", name, f"method {old.method!r} is now {new.method!r}")
+        yield Change("breaking", name, f"method changed from {old.method!r} to {new.method!r}")
     for key in sorted({*old.inputs, *new.inputs}):
         yield from _input(f"{name} input {key}", key, old, new)
     for key in sorted({*old.outputs, *new.outputs}):
@@ -104,11 +105,11 @@ def _one_signature(name: str, old: Signature, new: Signature) -> Iterator[Change
         elif key not in old.outputs:
             yield Change("compatible", where, "is new")
         else:
-            yield from _tensor(where, old.outputs[key], new.outputs[key], wider_breaks=True)
+            yield from _tensor(where, old.outputs[key], new.outputs[key], wider_is_breaking=True)
     for what, before, after in (("input", old.inputs, new.inputs), ("output", old.outputs, new.outputs)):
         if len(before) == 1 and len(after) > 1 and set(before) <= set(after):
-            # In row format REST neither asks for the name of an only input nor gives that of an only output.
-            yield Change("breaking", name, f"REST clients leave out the name of an only {what}; now there are more")
+            # In row format, REST omits the name of an input or output if there is only one.
+            yield Change("breaking", name, f"REST clients omit the name of a single {what}; now there are several")
 
 
 def _input(where: str, key: str, old: Signature, new: Signature) -> Iterator[Change]:
@@ -121,28 +122,28 @@ def _input(where: str, key: str, old: Signature, new: Signature) -> Iterator[Cha
             yield Change("breaking", where, "is new and required")
     else:
         if key in old.defaults and key not in new.defaults:
-            yield Change("breaking", where, "was optional and is required")
+            yield Change("breaking", where, "was optional and is now required")
         elif key in new.defaults and key not in old.defaults:
-            yield Change("compatible", where, "was required and is optional")
+            yield Change("compatible", where, "was required and is now optional")
         elif key in old.defaults and old.defaults[key] != new.defaults[key]:
-            yield Change("breaking", where, "has another default")
-        yield from _tensor(where, old.inputs[key], new.inputs[key], wider_breaks=False)
+            yield Change("breaking", where, "has a different default")
+        yield from _tensor(where, old.inputs[key], new.inputs[key], wider_is_breaking=False)
 
 
-def _tensor(where: str, old: TensorSpec, new: TensorSpec, *, wider_breaks: bool) -> Iterator[Change]:
+def _tensor(where: str, old: TensorSpec, new: TensorSpec, *, wider_is_breaking: bool) -> Iterator[Change]:
     if old.dtype != new.dtype:
-        yield Change("breaking", where, f"dtype {old.dtype} is now {new.dtype}")
+        yield Change("breaking", where, f"dtype changed from {old.dtype} to {new.dtype}")
     if old.encoding != new.encoding:
-        yield Change("breaking", where, f"a {old.encoding} tensor is now {new.encoding}")
+        yield Change("breaking", where, f"encoding changed from {old.encoding} to {new.encoding}")
     if old.shape != new.shape:
-        # Who sends may send what is taken; who receives must be ready for what is given.
-        fits = _covers(old.shape, new.shape) if wider_breaks else _covers(new.shape, old.shape)
-        text = f"shape {shape_text(old.shape)} is now {shape_text(new.shape)}"
+        # B must accept every input that a client of A sends, and may return only outputs that this client expects.
+        fits = _covers(old.shape, new.shape) if wider_is_breaking else _covers(new.shape, old.shape)
+        text = f"shape changed from {shape_text(old.shape)} to {shape_text(new.shape)}"
         yield Change("compatible" if fits else "breaking", where, text)
 
 
 def _covers(wide: Shape | None, narrow: Shape | None) -> bool:
-    """Whether every tensor of shape `narrow` is also one of shape `wide`."""
+    """Whether every tensor with shape `narrow` also has shape `wide`."""
     if wide is None:
         return True
     if narrow is None or len(wide) != len(narrow):
@@ -155,12 +156,12 @@ def _graph_changes(old: wire.MetaGraphIndex, new: wire.MetaGraphIndex, prefix: s
         yield Change(change.verdict, prefix + change.where, change.what)
     before, after = set(ops_used(parse_graph(old))), set(ops_used(parse_graph(new)))
     if before - after:
-        yield Change("note", f"{prefix}ops", f"no more: {', '.join(sorted(before - after))}")
+        yield Change("note", f"{prefix}ops", f"gone: {', '.join(sorted(before - after))}")
     if after - before:
         yield Change("note", f"{prefix}ops", f"new: {', '.join(sorted(after - before))}")
     writers = [meta.meta_info_def.tensorflow_version for meta in (old, new)]
     if writers[0] != writers[1]:
-        yield Change("note", f"{prefix}TensorFlow", f"{writers[0]} is now {writers[1]}")
+        yield Change("note", f"{prefix}TensorFlow", f"version changed from {writers[0]} to {writers[1]}")
 
 
 def _file_changes(a: Path, b: Path, old: wire.SavedModelIndex, new: wire.SavedModelIndex) -> Iterator[Change]:
@@ -175,12 +176,12 @@ def _file_changes(a: Path, b: Path, old: wire.SavedModelIndex, new: wire.SavedMo
     counts = {
         "gone": len(before.keys() - after.keys()),
         "new": len(after.keys() - before.keys()),
-        "of another shape or dtype": reshaped,
-        "with other values": max(changed, 0),
+        "with a different shape or dtype": reshaped,
+        "with different values": max(changed, 0),
     }
     texts = [f"{count} {what}" for what, count in counts.items() if count]
     if texts:
         yield Change("note", "variables", f"of {len(before)}: {', '.join(texts)}")
     sizes = [summarize(folder, index).total_bytes for folder, index in ((a, old), (b, new))]
     if sizes[0] != sizes[1]:
-        yield Change("note", "size", f"{sizes[0]} bytes are now {sizes[1]}")
+        yield Change("note", "size", f"changed from {sizes[0]} to {sizes[1]} bytes")

@@ -1,11 +1,11 @@
-"""`assets.extra/tfx_export.json`: where a version came from, and what was proven about it.
+"""The export record, `assets.extra/tfx_export.json`: the origin of a version, and the results of its verification.
 
 {
-  "tool": "0.1.0",                                   tfx-export that wrote it
+  "tool": "0.1.0",                                   the version of tfx-export that wrote it
   "created": "2026-11-21T09:30:00Z",
   "source": {"kind": "keras", "file": "model.h5", "sha256": "..."},
   "libraries": {"python": "3.11.9", "tensorflow": "2.21.0", ...},
-  "spec": {...},                                     the export spec, as it was understood
+  "spec": {...},                                     the export spec
   "verification": {"probe": "generated", "checks": [{"signature": ..., "output": ..., "verdict": "equal", ...}]},
   "accelerated": {"file": "model.tflite", "sha256": "...", "precision": "float32", "of": {"saved_model.pb": "..."},
                   "signatures": [...], "left_out": {"signature": "reason"}, "checks": [...]}
@@ -35,11 +35,11 @@ Part = TypeVar("Part")
 
 @dataclass(frozen=True)
 class Check:
-    """One output of one signature, compared with what it should be.
+    """The comparison of one output of one signature with the expected values.
 
-    `error` is relative to the largest expected value (floats) or the share of differing elements (everything else);
-    None if nothing could be compared. `unproven`: nothing differs, but the outputs depend too little on the probe
-    for that to mean anything; `note` says why.
+    `error` is relative to the largest expected value (for floats) or the fraction of differing elements (for other
+    dtypes); it is None if nothing could be compared. The verdict `unproven` means that nothing differs, but that the
+    outputs depend too little on the probe inputs to prove anything; `note` says why.
     """
 
     signature: str
@@ -51,14 +51,14 @@ class Check:
     note: str = ""
 
 
-def verdict(checks: Iterable[Check], signature: str) -> Verdict:
-    """Of a whole signature: `differs` if any output does, `equal` if at least one output is, else `unproven`."""
+def signature_verdict(checks: Iterable[Check], signature: str) -> Verdict:
+    """Returns `differs` if any output of the signature differs, `equal` if at least one is equal, else `unproven`."""
     verdicts = {check.verdict for check in checks if check.signature == signature}
     return "differs" if "differs" in verdicts else "equal" if "equal" in verdicts else "unproven"
 
 
 def describe(check: Check) -> str:
-    """What a check found, in words: `relative error 0.31, tolerance 0.0001`."""
+    """Returns the result of a check in words: `relative error 0.31, tolerance 0.0001`."""
     if check.error is None:
         return check.note
     kind = "relative error" if check.tolerance else "share of differing values"
@@ -70,7 +70,7 @@ def describe(check: Check) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """The file or folder that was exported: kind (`keras`, `session`, ...), name without path, SHA-256 of its bytes."""
+    """The exported file or folder: its kind (`keras`, `session`, ...), its name without path, and its SHA-256."""
 
     kind: str
     file: str
@@ -79,7 +79,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Verification:
-    """What the comparison with the source said: where the probe inputs came from, and one check an output."""
+    """The comparison of an export with its source: where the probe inputs came from, and one check for each output."""
 
     probe: str
     checks: tuple[Check, ...]
@@ -87,7 +87,11 @@ class Verification:
 
 @dataclass(frozen=True)
 class Accelerated:
-    """A converted model beside saved_model.pb: which bytes of it were proven equal to which bytes of the SavedModel."""
+    """A converted model beside saved_model.pb, and the checks that prove that it computes the same as the SavedModel.
+
+    `sha256` is the hash of the converted file; `of` maps the files of the SavedModel to their hashes. `left_out` maps
+    the signatures that were not converted to the reasons.
+    """
 
     sha256: str
     precision: str
@@ -100,7 +104,7 @@ class Accelerated:
 
 @dataclass(frozen=True)
 class ExportRecord:
-    """The whole of `assets.extra/tfx_export.json`."""
+    """The content of `assets.extra/tfx_export.json`."""
 
     tool: str
     created: str
@@ -112,7 +116,7 @@ class ExportRecord:
 
 
 def write(folder: Path, record: ExportRecord) -> None:
-    """Put `record` into the SavedModel in `folder`; an old one is replaced in one step."""
+    """Writes `record` to the SavedModel in `folder`; replaces an old record atomically."""
     path = folder / RECORD_FILE
     path.parent.mkdir(exist_ok=True)
     draft = path.with_suffix(".tmp")
@@ -121,28 +125,28 @@ def write(folder: Path, record: ExportRecord) -> None:
 
 
 def read(folder: Path) -> ExportRecord | None:
-    """The record of the SavedModel in `folder`; None if it has none. Raises SavedModelError if it cannot be read."""
+    """Returns the record of the SavedModel in `folder`, or None if it has none. Raises SavedModelError if invalid."""
     path = folder / RECORD_FILE
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         return ExportRecord(
             **{
                 **values,
-                "source": _maybe(Source, values["source"]),
-                "verification": _maybe(Verification, values["verification"]),
-                "accelerated": _maybe(Accelerated, values["accelerated"]),
+                "source": _from_json(Source, values["source"]),
+                "verification": _from_json(Verification, values["verification"]),
+                "accelerated": _from_json(Accelerated, values["accelerated"]),
             }
         )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise SavedModelError(f"{path} is no record of this tool: {error!r}") from None
+        raise SavedModelError(f"{path} is not a valid record of an export: {error!r}") from None
 
 
 def proven_signatures(folder: Path) -> tuple[str, ...]:
-    """The signatures that `model.tflite` in `folder` was proven to answer as the SavedModel beside it does.
+    """Returns the signatures for which `model.tflite` in `folder` was proven equal to the SavedModel beside it.
 
-    Empty if there is no record of it, or if any of the files is not, byte for byte, the one the record speaks of.
+    Empty if there is no record of such a proof, or if one of the files has changed since.
     """
     try:
         record = read(folder)
@@ -154,20 +158,20 @@ def proven_signatures(folder: Path) -> tuple[str, ...]:
     files = {accelerated.file: accelerated.sha256, **accelerated.of}
     if not all((folder / name).is_file() and sha256(folder / name) == digest for name, digest in files.items()):
         return ()
-    return tuple(name for name in accelerated.signatures if verdict(accelerated.checks, name) == "equal")
+    return tuple(name for name in accelerated.signatures if signature_verdict(accelerated.checks, name) == "equal")
 
 
-def identity(folder: Path) -> dict[str, str]:
-    """What tells one SavedModel from another without reading the weights: file name -> SHA-256.
+def file_hashes(folder: Path) -> dict[str, str]:
+    """Returns the SHA-256, by file name, of the files that identify a SavedModel.
 
-    The index of the variables holds a checksum of every tensor.
+    The weights are not read: the index of the variables holds a checksum of every tensor.
     """
     names = ("saved_model.pb", "saved_model.pbtxt", "variables/variables.index")
     return {name: sha256(folder / name) for name in names if (folder / name).is_file()}
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a folder: of the names and contents of its files in order. Hexadecimal."""
+    """Returns the SHA-256 of a file, or of the names and contents of all files in a folder, in hexadecimal."""
     if path.is_dir():
         files = sorted(child for child in path.rglob("*") if child.is_file())
         listing = "".join(f"{sha256(child)} {child.relative_to(path).as_posix()}\n" for child in files)
@@ -179,7 +183,7 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _maybe(cls: type[Part], values: dict[str, Any] | None) -> Part | None:
+def _from_json(cls: type[Part], values: dict[str, Any] | None) -> Part | None:
     if values is None:
         return None
     parts = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}

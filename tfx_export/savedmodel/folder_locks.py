@@ -1,4 +1,4 @@
-"""Advisory locks on folders. The kernel releases them when their owner dies, however it dies."""
+"""Advisory locks on folders. The kernel releases them when their owner ends, even if it is killed."""
 
 import os
 import sys
@@ -10,13 +10,13 @@ if sys.platform == "win32":
     import msvcrt
 
     def _open(folder: Path) -> int:
-        # Folders cannot be opened there: a file beside the folder stands for it.
+        # Windows cannot open folders, so the lock is on a file beside the folder.
         return os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT)
 
     def _lock(handle: int, wait: bool) -> None:
         msvcrt.locking(handle, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
 
-    def _drop(folder: Path) -> None:
+    def _remove_lock_file(folder: Path) -> None:
         folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
 else:
     import fcntl
@@ -27,13 +27,13 @@ else:
     def _lock(handle: int, wait: bool) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
-    def _drop(folder: Path) -> None:
+    def _remove_lock_file(folder: Path) -> None:
         pass
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock on `folder`, waiting for it. Where the file system has no locks, go on without."""
+    """Waits for the lock on `folder` and holds it. Continues without a lock if the file system has none."""
     handle = _open(folder)
     try:
         with suppress(OSError):
@@ -44,7 +44,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 class Ownership:
-    """The lock that says: the owner of this folder is alive. Held until `release`, through renames of the folder."""
+    """A lock that shows that the owner of `folder` is alive. Held until `release`, also if the folder is renamed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -54,11 +54,11 @@ class Ownership:
 
     def release(self) -> None:
         os.close(self._handle)
-        _drop(self._folder)
+        _remove_lock_file(self._folder)
 
 
 def is_abandoned(folder: Path) -> bool:
-    """Whether nobody owns `folder`. False where that cannot be told."""
+    """Whether `folder` has no living owner. False if this cannot be determined."""
     try:
         handle = _open(folder)
     except OSError:

@@ -1,44 +1,41 @@
-"""The graph of a SavedModel, where somebody asks for it: the ops it uses, the names of its functions."""
+"""The GraphDef of a SavedModel: parses it, lists its nodes and ops, and finds the dtype and shape of a tensor."""
 
-import re
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator
+from difflib import get_close_matches
 
 from google.protobuf.message import DecodeError
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
+from tfx_export.savedmodel.dtypes import dtype_name
+from tfx_export.savedmodel.signature import Shape, TensorSpec, shape_from_proto
 
-_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
+CALL_OPS = ("PartitionedCall", "StatefulPartitionedCall")
 
 
 def parse_graph(meta_graph: wire.MetaGraphIndex) -> wire.GraphDef:
-    """The GraphDef of a meta graph read by `reader.read_index`. Raises SavedModelError if it is damaged."""
+    """Parses the GraphDef of a meta graph that `reader.read_index` returned. Raises SavedModelError if damaged."""
     try:
         return wire.GraphDef.FromString(meta_graph.graph_def)
     except DecodeError as error:
         raise SavedModelError(f"The graph in the SavedModel file is damaged: {error}") from None
 
 
-def parse_objects(object_graph: bytes) -> wire.SavedObjectGraph:
-    """The SavedObjectGraph of a TF2 meta graph. Raises SavedModelError if it is damaged."""
-    try:
-        objects = wire.SavedObjectGraph.FromString(object_graph)
-    except DecodeError as error:
-        raise SavedModelError(f"The object graph in the SavedModel file is damaged: {error}") from None
-    if any(not 0 <= child.node_id < len(objects.nodes) for node in objects.nodes for child in node.children):
-        raise SavedModelError("The object graph in the SavedModel file is damaged: an object is missing.")
-    return objects
+def all_nodes(graph: wire.GraphDef) -> Iterator[wire.NodeDef]:
+    """Yields the nodes of a GraphDef, including the nodes of its functions."""
+    yield from graph.node
+    for function in graph.library.function:
+        yield from function.node_def
 
 
 def ops_used(graph: wire.GraphDef) -> list[str]:
-    """The ops that `graph` can reach: its nodes and the functions they call by name, sorted."""
+    """Returns the sorted names of the ops in `graph` and in the functions that it calls by name."""
     functions = {function.signature.name: function for function in graph.library.function}
     used: set[str] = set()
     waiting = [graph.node]
     while waiting:
         for node in waiting.pop():
-            called = (node.op, node.attr["f"].func.name) if node.op in _CALLS else (node.op,)
+            called = (node.op, node.attr["f"].func.name) if node.op in CALL_OPS else (node.op,)
             for name in called:
                 if name not in used and name in functions:
                     waiting.append(functions[name].node_def)
@@ -46,61 +43,48 @@ def ops_used(graph: wire.GraphDef) -> list[str]:
     return sorted(used - functions.keys())
 
 
-def loaded_names(graph: wire.GraphDef) -> dict[str, str]:
-    """Function name -> the name it has once TensorFlow loaded the library in a fresh process.
+def find_tensor(meta_graph: wire.MetaGraphIndex, name: str) -> TensorSpec:
+    """Returns dtype and shape of the tensor `name` (`softmax:0`, or `softmax` for its first output).
 
-    TensorFlow numbers functions, and everything it makes for them, as they come: `__inference_predict_223` in the file
-    becomes `__inference_predict_33`. Its listings are sorted by these names, as text.
+    Both are read from the file; nothing is inferred. The shape is None if the file does not state it.
+    Raises SavedModelError if the node or the output does not exist, or if the file does not describe the op.
     """
-    functions = {function.signature.name: function for function in graph.library.function}
-    names: dict[str, str] = {}
-    number = 1
-    for name in _load_order(graph):
-        function = functions[name]
-        outputs = sum(_output_count(node, functions) for node in function.node_def)
-        number += len(function.signature.input_arg) + outputs + 2
-        names[name] = re.sub(r"^(__inference_.*)_\d+$", rf"\1_{number}", name)
-    return names
+    node_name, _, port = name.partition(":")
+    nodes = {node.name: node for node in parse_graph(meta_graph).node}
+    if node_name not in nodes or not (port or "0").isdecimal():
+        near = get_close_matches(node_name, nodes, n=3)
+        raise SavedModelError(
+            f"There is no tensor {name!r} in the graph.",
+            hint=f"Did you mean {', '.join(f'{each}:0' for each in near)}?" if near else "",
+        )
+    node, index = nodes[node_name], int(port or 0)
+    ops = {op.name: op for op in meta_graph.meta_info_def.stripped_op_list.op}
+    if node.op not in ops:
+        raise SavedModelError(f"The dtypes of {name!r} are unknown: the file does not describe the op {node.op}.")
+    dtypes = list(_output_dtypes(node, ops[node.op]))
+    if index >= len(dtypes):
+        raise SavedModelError(f"{node_name!r} ({node.op}) has {len(dtypes)} outputs: there is no {name!r}.")
+    return TensorSpec(f"{node_name}:{index}", dtype_name(dtypes[index]), _output_shape(node, index))
 
 
-def _output_count(node: wire.NodeDef, functions: Mapping[str, wire.FunctionDef]) -> int:
-    if "_output_shapes" in node.attr:
-        return len(node.attr["_output_shapes"].list.shape)
-    return len(functions[node.op].signature.output_arg) if node.op in functions else 1
+def _output_dtypes(node: wire.NodeDef, op: wire.OpDef) -> Iterator[int]:
+    defaults = {attr.name: attr.default_value for attr in op.attr}
 
+    def value(name: str) -> wire.AttrValue:
+        return node.attr[name] if name in node.attr else defaults[name]
 
-def _load_order(graph: wire.GraphDef) -> list[str]:
-    """The functions in the order TensorFlow loads them: what is called comes before its callers."""
-    names = {function.signature.name for function in graph.library.function}
-    gradients = {gradient.registered_op_type: gradient.gradient_func for gradient in graph.library.registered_gradients}
-    callers: dict[str, list[str]] = defaultdict(list)
-    missing: dict[str, int] = {}
-    for function in graph.library.function:
-        called = _called(function, names, gradients)
-        missing[function.signature.name] = len(called)
-        for name in called:
-            callers[name].append(function.signature.name)
-    ready = [name for name, count in missing.items() if count == 0]
-    order = []
-    while ready:
-        name = ready.pop()
-        order.append(name)
-        for caller in callers[name]:
-            missing[caller] -= 1
-            if missing[caller] == 0:
-                ready.append(caller)
-    return order
-
-
-def _called(function: wire.FunctionDef, names: set[str], gradients: dict[str, str]) -> set[str]:
-    called: set[str] = set()
-    for node in function.node_def:
-        gradient = node.attr["_gradient_op_type"].s.decode() if "_gradient_op_type" in node.attr else ""
-        if node.op in names:
-            called.add(node.op)
-        elif gradient in gradients and node.op not in _CALLS:
-            called.add(gradients[gradient])
+    for output in op.output_arg:
+        if output.type_list_attr:
+            yield from value(output.type_list_attr).list.type
         else:
-            for attr in node.attr.values():
-                called.update(item.name for item in (attr.func, *attr.list.func) if item.name)
-    return called & names
+            dtype = value(output.type_attr).type if output.type_attr else output.type
+            yield from [dtype] * (value(output.number_attr).i if output.number_attr else 1)
+
+
+def _output_shape(node: wire.NodeDef, index: int) -> Shape | None:
+    shapes = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
+    if index < len(shapes):
+        return shape_from_proto(shapes[index])
+    if node.op == "Placeholder" and "shape" in node.attr:
+        return shape_from_proto(node.attr["shape"].shape)
+    return None

@@ -1,25 +1,37 @@
-"""The signatures in the object graph of a TF2 SavedModel: the copy of them that `tf.saved_model.load` goes by."""
+"""The object graph of a TF2 SavedModel, and the signatures in it, which `tf.saved_model.load` reads."""
 
 from collections.abc import Collection, MutableSequence, Sequence
 from typing import TypeAlias
 
 from google.protobuf.internal.containers import MessageMap
+from google.protobuf.message import DecodeError
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
-from tfx_export.savedmodel.graph import parse_objects
+
+
+def parse_objects(object_graph: bytes) -> wire.SavedObjectGraph:
+    """Parses the SavedObjectGraph of a TF2 meta graph. Raises SavedModelError if it is damaged."""
+    try:
+        objects = wire.SavedObjectGraph.FromString(object_graph)
+    except DecodeError as error:
+        raise SavedModelError(f"The object graph in the SavedModel file is damaged: {error}") from None
+    if any(not 0 <= child.node_id < len(objects.nodes) for node in objects.nodes for child in node.children):
+        raise SavedModelError("The object graph in the SavedModel file is damaged: an object is missing.")
+    return objects
+
 
 ObjectReference: TypeAlias = wire.TrackableObjectGraph.TrackableObject.ObjectReference
 
 
 class ObjectSignatures:
-    """Edits of the object graph of one meta graph; `serialize` gives it back."""
+    """Edits the signatures in the object graph of one meta graph; `serialize` returns the edited object graph."""
 
     def __init__(self, object_graph: bytes) -> None:
         self._graph = parse_objects(object_graph)
         root = self._graph.nodes[0].children if self._graph.nodes else ()
-        places = [child.node_id for child in root if child.local_name == "signatures"]
-        self._signatures = self._graph.nodes[places[0]] if places else self._graph.nodes.add()
+        node_ids = [child.node_id for child in root if child.local_name == "signatures"]
+        self._signatures = self._graph.nodes[node_ids[0]] if node_ids else self._graph.nodes.add()
 
     def serialize(self) -> bytes:
         return bytes(self._graph.SerializeToString())
@@ -31,14 +43,17 @@ class ObjectSignatures:
         self._signatures.children.remove(self._child(name))
 
     def alias(self, new: str, existing: str) -> None:
-        """Let `new` be the function of the signature `existing`; a signature of that name is replaced."""
+        """Makes `new` a second name for the function of the signature `existing`. Replaces a signature called `new`."""
         node_id = self._child(existing).node_id
         for child in [child for child in self._signatures.children if child.local_name == new]:
             self._signatures.children.remove(child)
         self._signatures.children.add(local_name=new, node_id=node_id)
 
     def rename_input(self, name: str, old: str, new: str) -> None:
-        """Rename an argument of the function of `name`. Raises SavedModelError if more than that would change."""
+        """Renames an argument of the function of signature `name`.
+
+        Raises SavedModelError if this would change something else too.
+        """
         bare, function = self._own_function(name)
         _rename_in_place(bare.argument_keywords, old, new)
         for pair in bare.function_spec.fullargspec.named_tuple_value.values:
@@ -52,7 +67,10 @@ class ObjectSignatures:
         _rename_field(arguments[1].dict_value.fields, old, new, f"input of {name!r}")
 
     def rename_output(self, name: str, old: str, new: str) -> None:
-        """Rename an output of the function of `name`. Raises SavedModelError if more than that would change."""
+        """Renames an output of the function of signature `name`.
+
+        Raises SavedModelError if this would change something else too.
+        """
         _, function = self._own_function(name)
         _rename_field(function.output_signature.dict_value.fields, old, new, f"output of {name!r}")
 
@@ -61,13 +79,16 @@ class ObjectSignatures:
             if child.local_name == name:
                 return child
         raise SavedModelError(
-            f"The objects that tf.saved_model.load goes by do not know the signature {name!r}: only sessions would see "
+            f"The objects that tf.saved_model.load reads do not have the signature {name!r}: only sessions would see "
             "the change.",
-            hint=f"They know: {', '.join(sorted(child.local_name for child in self._signatures.children)) or '(none)'}",
+            hint=f"They have: {', '.join(sorted(child.local_name for child in self._signatures.children)) or '(none)'}",
         )
 
     def _own_function(self, name: str) -> tuple[wire.SavedBareConcreteFunction, wire.SavedConcreteFunction]:
-        """The bare function of signature `name` and its types; refused if something else is called by it too."""
+        """Returns the bare function of signature `name` and its types.
+
+        Raises SavedModelError if another signature or object calls the same function.
+        """
         bare = self._graph.nodes[self._child(name).node_id].bare_concrete_function
         function = bare.concrete_function_name
         callers = [
@@ -80,7 +101,7 @@ class ObjectSignatures:
         if callers:
             others = ", ".join(map(repr, callers))
             raise SavedModelError(
-                f"The signature {name!r} shares its function with {others}: tf.saved_model.load would see both change.",
+                f"The signature {name!r} shares its function with {others}: both would change for tf.saved_model.load.",
                 hint=f"If {others} is a signature: remove it, rename, and add it again.",
             )
         return bare, self._graph.concrete_functions[function]
@@ -91,9 +112,9 @@ class ObjectSignatures:
 
 
 def _rename_in_place(names: MutableSequence[str], old: str, new: str) -> None:
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         if name == old:
-            names[place] = new
+            names[index] = new
 
 
 def _rename_field(fields: MessageMap[str, wire.StructuredValue], old: str, new: str, what: str) -> None:
@@ -107,24 +128,24 @@ def _rename_field(fields: MessageMap[str, wire.StructuredValue], old: str, new: 
 
 
 def require_same_order(names: Collection[str], old: str, new: str, what: str) -> None:
-    """TensorFlow takes the values of a function by the sorted order of their names: a name that changes it swaps them.
+    """Raises SavedModelError if renaming `old` to `new` would change the sorted order of `names`.
 
-    Raises SavedModelError if renaming `old` to `new` does.
+    TensorFlow passes the values of a function in the sorted order of their names, so a new order would swap them.
     """
     if old not in names:
-        raise SavedModelError(f"The objects that tf.saved_model.load goes by have no {what} called {old!r}.")
+        raise SavedModelError(f"The objects that tf.saved_model.load reads have no {what} called {old!r}.")
     before = sorted(names)
     renamed = [new if name == old else name for name in before]
     if renamed != sorted(renamed):
         raise SavedModelError(
-            f"Renaming {old!r} to {new!r} would swap values in tf.saved_model.load, which takes each {what} by "
+            f"Renaming {old!r} to {new!r} would swap values in tf.saved_model.load, which takes each {what} in "
             f"alphabetical order: {', '.join(before)} would become {', '.join(sorted(renamed))}.",
             hint=f"Choose a name that sorts {_between(before, old)}, or export again with that name.",
         )
 
 
 def _between(names: Sequence[str], old: str) -> str:
-    place = names.index(old)
-    after = f"after {names[place - 1]!r}" if place else ""
-    before = f"before {names[place + 1]!r}" if place + 1 < len(names) else ""
+    index = names.index(old)
+    after = f"after {names[index - 1]!r}" if index else ""
+    before = f"before {names[index + 1]!r}" if index + 1 < len(names) else ""
     return " and ".join(filter(None, (after, before)))

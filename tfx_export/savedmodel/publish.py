@@ -1,8 +1,8 @@
-"""Publish by rename: a version folder appears whole or not at all.
+"""Publishes a version by rename: the version folder appears complete or not at all.
 
-A SavedModel is written into a staging folder beside the versions (same file system; its name is no number, so that
-servers ignore it), flushed to disk, and renamed. The staging folder is locked while its owner lives: what a killed
-export left is told apart from what another export is writing, and the next export removes it.
+A SavedModel is written to a staging folder beside the versions, flushed to disk, and renamed. The staging folder is on
+the same file system, and servers ignore it, because its name is not a number. It is locked while the export runs, so
+the next export can tell the remains of a killed export, which it removes, from a folder that is still being written.
 """
 
 import os
@@ -18,14 +18,14 @@ from tfx_export.savedmodel.version_folders import check_version, list_versions, 
 
 _STAGING = ".tfx-export-staging-"
 _REPLACED = ".tfx-export-replaced-"
-NOTHING_PUBLISHED = "Nothing was published. Choose another --out, or make room."
+NOTHING_PUBLISHED = "Nothing was published. Choose another --out, or free some space."
 
 
 @contextmanager
 def staging(model: Path) -> Iterator[Path]:
-    """An empty folder beside the versions of `model` to write the next one into; gone afterwards unless published.
+    """Creates an empty staging folder beside the versions of `model`, and removes it afterwards unless published.
 
-    Makes `model` and its parents where needed, and takes them away again if nothing is published.
+    Creates `model` and its parents if needed, and removes them again if nothing is published.
     Raises PublishError if the file system refuses.
     """
     with translate_os_errors(model):
@@ -39,9 +39,9 @@ def staging(model: Path) -> Iterator[Path]:
 
 
 def publish(staged: Path, version: str | int, *, overwrite: bool = False) -> Path:
-    """Make the finished staging folder `staged` the version `version` (a number, `next`, `timestamp`); its new path.
+    """Renames the finished staging folder `staged` to `version` (a number, `next`, `timestamp`); returns its new path.
 
-    With `overwrite` an existing version is replaced, and put back if that fails.
+    With `overwrite`, an existing version is replaced, and restored if that fails.
     Raises VersionError if the version exists, PublishError if the file system refuses.
     """
     model = staged.parent
@@ -67,18 +67,18 @@ def publish(staged: Path, version: str | int, *, overwrite: bool = False) -> Pat
 
 
 def prune(model: Path, keep: int) -> tuple[int, ...]:
-    """Remove all but the `keep` newest versions of `model`; the numbers of those removed."""
+    """Removes all but the `keep` newest versions of `model`. Returns the numbers of the removed versions."""
     with translate_os_errors(model), folder_lock(model):
         old = dict(list(list_versions(model).items())[keep:])
         for path in old.values():
-            # A server must never see half of a version.
+            # Renamed first, because a server must never see a part of a version.
             trash = path.rename(model / f"{_STAGING}{token_hex(6)}")
             shutil.rmtree(trash, ignore_errors=True)
     return tuple(old)
 
 
 def check_writable(model: Path) -> None:
-    """Raise now the PublishError that `staging(model)` would: something there is no folder, or not writable."""
+    """Raises PublishError if `staging(model)` would fail: a path is not a folder, or is not writable."""
     nearest = next(path for path in (model, *model.absolute().parents) if path.exists())
     if not nearest.is_dir():
         raise PublishError(f"Cannot write below {model}: {nearest} is not a folder.", hint="Choose another --out.")
@@ -88,7 +88,7 @@ def check_writable(model: Path) -> None:
 
 @contextmanager
 def translate_os_errors(folder: Path) -> Iterator[None]:
-    """Turn an OSError while writing below `folder` into a PublishError that says what the file system said."""
+    """Turns an OSError while writing below `folder` into a PublishError with the file system's message."""
     try:
         yield
     except OSError as error:
@@ -97,7 +97,7 @@ def translate_os_errors(folder: Path) -> Iterator[None]:
 
 
 def _make_staging(model: Path) -> tuple[Path, Ownership, list[Path]]:
-    """The new staging folder, its ownership, and the folders made above it, innermost first."""
+    """Returns the new staging folder, its ownership, and the parent folders that were created, innermost first."""
     made: list[Path] = []
     for last in (False, False, True):
         try:
@@ -108,7 +108,7 @@ def _make_staging(model: Path) -> tuple[Path, Ownership, list[Path]]:
                 folder.mkdir()
                 return folder, Ownership(folder), made
         except FileNotFoundError:
-            # Another export failed just now and took the empty model folder away with it.
+            # Another export has just failed and removed the empty model folder.
             if last:
                 raise
         except BaseException:
@@ -118,7 +118,7 @@ def _make_staging(model: Path) -> tuple[Path, Ownership, list[Path]]:
 
 
 def _clean(model: Path) -> None:
-    """Remove what killed exports left; bring back a version that was killed between being replaced and published."""
+    """Removes the remains of killed exports. Restores a version if its export was killed while replacing it."""
     for path in model.glob(f"{_REPLACED}*"):
         name = path.name.removeprefix(_REPLACED).rpartition("-")[0]
         if name and not (model / name).exists():
@@ -131,7 +131,7 @@ def _clean(model: Path) -> None:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    """Make `folder` with its parents; those that were made, innermost first."""
+    """Creates `folder` and its parents. Returns the folders that it created, innermost first."""
     missing = []
     for path in (folder, *folder.parents):
         if path.exists():
@@ -150,10 +150,10 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """fsync every file below `folder`, then the folders, so that the rename cannot come before the content."""
+    """Calls fsync for all files and folders below `folder`, so that the rename cannot reach the disk before them."""
     for root, _, names in os.walk(folder, topdown=False):
         for name in names:
-            # Opened for writing: Windows flushes nothing else.
+            # Opened for writing, because Windows cannot flush a file that is open for reading only.
             with (Path(root) / name).open("r+b") as file:
                 os.fsync(file.fileno())
         _flush_folder(Path(root))

@@ -1,4 +1,4 @@
-"""Read saved_model.pb or saved_model.pbtxt. The graph is not parsed: signatures of a ResNet50 cost milliseconds."""
+"""Reads saved_model.pb or saved_model.pbtxt. It does not parse the graph, so a ResNet50 takes milliseconds."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -17,19 +17,19 @@ TEXT = "saved_model.pbtxt"
 
 
 def is_saved_model(folder: Path) -> bool:
-    """Whether `folder` holds a SavedModel, by its file names."""
+    """Whether `folder` holds a SavedModel, judged by its file names."""
     return (folder / BINARY).is_file() or (folder / TEXT).is_file()
 
 
 def saved_model_file(folder: Path) -> Path:
-    """The file in `folder` that makes it a SavedModel; binary goes before text."""
+    """Returns the SavedModel file in `folder`: the binary file if it exists, else the text file."""
     return folder / (BINARY if (folder / BINARY).is_file() else TEXT)
 
 
 def read_index(folder: Path) -> wire.SavedModelIndex:
-    """The `SavedModelIndex` (all but graph and object graph parsed) of the SavedModel in `folder`.
+    """Reads the SavedModel in `folder` as a `SavedModelIndex`, in which graph and object graph are not parsed.
 
-    Raises SavedModelError if there is none, or if the file is no SavedModel.
+    Raises SavedModelError if there is no SavedModel file, or if it is damaged.
     """
     try:
         index = _parse(folder)
@@ -39,11 +39,11 @@ def read_index(folder: Path) -> wire.SavedModelIndex:
         raise SavedModelError(f"The SavedModel file in {folder} cannot be read: {error.strerror or error}.") from None
     if index is None:
         raise SavedModelError(
-            f"{folder} is no SavedModel: it holds neither {BINARY} nor {TEXT}.",
-            hint=_what_is_there(folder),
+            f"{folder} is not a valid SavedModel: it holds neither {BINARY} nor {TEXT}.",
+            hint=_contents(folder),
         )
     if not index.meta_graphs:
-        raise SavedModelError(f"The SavedModel file in {folder} holds no graph: it is empty or was cut off.")
+        raise SavedModelError(f"The SavedModel file in {folder} holds no graph: it is empty or truncated.")
     return index
 
 
@@ -58,12 +58,12 @@ def _parse(folder: Path) -> wire.SavedModelIndex | None:
 
 
 def tag_sets(index: wire.SavedModelIndex) -> list[list[str]]:
-    """The tag set of each meta graph, in the order of the file, tags sorted."""
+    """Returns the sorted tags of each meta graph, in the order of the file."""
     return [sorted(meta.meta_info_def.tags) for meta in index.meta_graphs]
 
 
 def find_meta_graph(index: wire.SavedModelIndex, tags: Iterable[str]) -> wire.MetaGraphIndex:
-    """The meta graph whose tag set is exactly `tags`. Raises SavedModelError naming those that exist."""
+    """Returns the meta graph with exactly `tags`. Raises SavedModelError, with the existing tag sets, if none has."""
     wanted = sorted(set(tags))
     for meta in index.meta_graphs:
         if sorted(meta.meta_info_def.tags) == wanted:
@@ -72,16 +72,21 @@ def find_meta_graph(index: wire.SavedModelIndex, tags: Iterable[str]) -> wire.Me
 
 
 def choose_meta_graph(index: wire.SavedModelIndex, tag_set: str | None) -> wire.MetaGraphIndex:
-    """The meta graph of `tag_set` ("serve,gpu"), or the only one if `tag_set` is None. Raises SavedModelError."""
+    """Returns the meta graph of `tag_set` ("serve,gpu"), or the only meta graph if `tag_set` is None.
+
+    Raises SavedModelError if there is no such tag set, or if `tag_set` is None and there are several.
+    """
     if tag_set is not None:
         return find_meta_graph(index, filter(None, (tag.strip() for tag in tag_set.split(","))))
     if len(index.meta_graphs) != 1:
-        raise SavedModelError(f"Which of the {len(index.meta_graphs)} tag sets?", hint=_existing_tag_sets(index))
+        raise SavedModelError(
+            f"There are {len(index.meta_graphs)} tag sets: choose one.", hint=_existing_tag_sets(index)
+        )
     return index.meta_graphs[0]
 
 
 def find_signature(meta_graph: wire.MetaGraphIndex, name: str) -> wire.SignatureDef:
-    """The SignatureDef `name` of a meta graph. Raises SavedModelError naming those that exist."""
+    """Returns the SignatureDef `name`. Raises SavedModelError, with the existing names, if there is none."""
     if name not in meta_graph.signature_def:
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
         near = get_close_matches(name, meta_graph.signature_def, n=1)
@@ -94,7 +99,10 @@ def find_signature(meta_graph: wire.MetaGraphIndex, name: str) -> wire.Signature
 
 
 def narrow(index: wire.SavedModelIndex, tag_set: str | None, signature: str | None) -> wire.SavedModelIndex:
-    """A copy of `index` with one meta graph and, if `signature` is given, that signature alone."""
+    """Returns a copy of `index` with one meta graph and, if `signature` is given, only that signature.
+
+    Raises SavedModelError if `choose_meta_graph` or `find_signature` does.
+    """
     meta_graph = choose_meta_graph(index, tag_set)
     narrowed = wire.SavedModelIndex(meta_graphs=[meta_graph])
     if signature is not None:
@@ -105,14 +113,14 @@ def narrow(index: wire.SavedModelIndex, tag_set: str | None, signature: str | No
 
 
 def signatures(meta_graph: wire.MetaGraphIndex) -> dict[str, Signature]:
-    """The signatures of a meta graph by name, sorted."""
+    """Returns the signatures of a meta graph by name, sorted."""
     return {
         name: Signature.from_proto(name, meta_graph.signature_def[name]) for name in sorted(meta_graph.signature_def)
     }
 
 
 def read_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str, Signature]:
-    """The signatures of the SavedModel in `folder` under `tags`."""
+    """Returns the signatures of the SavedModel in `folder` under `tags`. Raises SavedModelError if there are none."""
     return signatures(find_meta_graph(read_index(folder), tags))
 
 
@@ -123,12 +131,12 @@ def _existing_tag_sets(index: wire.SavedModelIndex) -> str:
     )
 
 
-def _what_is_there(folder: Path) -> str:
+def _contents(folder: Path) -> str:
     if not folder.is_dir():
         parent = next(path for path in folder.absolute().parents if path.is_dir())
         return f"There is no such folder. {parent} holds: {_listing(parent)}"
     newest = next(iter(list_versions(folder).values()), None)
-    return f"It holds: {_listing(folder)}" + (f"\nTake a version: {newest}" if newest else "")
+    return f"It holds: {_listing(folder)}" + (f"\nUse a version: {newest}" if newest else "")
 
 
 def _listing(folder: Path) -> str:

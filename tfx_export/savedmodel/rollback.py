@@ -1,8 +1,8 @@
-"""Go back to an earlier version: publish it again under a new, highest number.
+"""Rolls a model back to an earlier version by publishing that version again under a new, highest number.
 
-Servers serve the highest number and never load a number twice: to take the newest version away, or to write other bits
-under its number, would surprise clients that ask for it by number. So nothing is removed, and to undo a rollback is
-to roll back once more.
+Servers serve the highest number and never load a number twice. Removing the newest version, or writing other content
+under its number, would surprise clients that request it by number. So a rollback removes nothing, and another rollback
+undoes it.
 """
 
 import os
@@ -17,11 +17,12 @@ from tfx_export.savedmodel.version_history import content_hashes
 
 
 def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
-    """Publish version `to` of the folder `model` again as its newest; the version taken, and the new folder.
+    """Publishes version `to` of the folder `model` again as the newest. Returns the number `to` and the new folder.
 
-    Without `to`: the newest one that differs from what is served now. Files are hard links where the file system has
-    them, so that a rollback takes no room. Raises VersionError if there is no such version, SavedModelError if it
-    cannot be loaded, PublishError if the file system refuses.
+    The default for `to` is the newest version whose content differs from the newest one. Files are hard links if the
+    file system supports them, so a rollback needs no disk space.
+    Raises VersionError if there is no such version, SavedModelError if it cannot be read, PublishError if the file
+    system refuses.
     """
     model = Path(model)
     versions = list_versions(model)
@@ -29,11 +30,11 @@ def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
     if to is None:
         to = _previous(versions)
         if to is None:
-            raise VersionError(f"{model} has no earlier version to go back to.", hint=existing)
+            raise VersionError(f"{model} has no earlier version to roll back to.", hint=existing)
     elif to not in versions:
         raise VersionError(f"{model} has no version {to}.", hint=existing)
     elif to == next(iter(versions)):
-        raise VersionError(f"Version {to} is the newest: it is what is served now.", hint=existing)
+        raise VersionError(f"Version {to} is the newest: servers serve it already.", hint=existing)
     read_index(versions[to])
     with staging(model) as staged, translate_os_errors(model):
         shutil.copytree(versions[to], staged, dirs_exist_ok=True, copy_function=_link)

@@ -1,4 +1,4 @@
-"""Write an edited SavedModel: a copy with the new file in it, or the file alone. Atomic either way."""
+"""Saves an edited SavedModel, as a copy or in place. Both are atomic."""
 
 import os
 import shutil
@@ -15,33 +15,34 @@ from tfx_export.savedmodel.reader import BINARY, TEXT, signatures
 from tfx_export.savedmodel.version_folders import parse_version
 from tfx_export.wire.tfrecord import frame, read_records
 
-# They speak of the file as it was: a hash of it, a conversion of it.
+# They belong to the old SavedModel file: its hash, and its conversion.
 _STALE = ("fingerprint.pb", export_record.TFLITE)
 
 
-def rewrite_copy(
-    folder: Path, index: wire.SavedModelIndex, requests: warmup_requests.RequestRenames, out: Path
-) -> None:
-    """Copy the SavedModel in `folder` to `out`, with `index` as its SavedModel file and `requests` applied."""
+def save_copy(folder: Path, index: wire.SavedModelIndex, renames: warmup_requests.RequestRenames, out: Path) -> None:
+    """Copies the SavedModel in `folder` to `out`, with `index` as its SavedModel file and renamed warmup requests.
+
+    Raises PublishError if `out` exists or the file system refuses.
+    """
     if out.exists():
         raise PublishError(f"{out} exists already.", hint="Choose another --out, or edit --in-place.")
     with staging(out.parent) as staged, translate_os_errors(out):
         shutil.copytree(folder, staged, dirs_exist_ok=True)
-        rewrite_in_place(staged, index, requests)
+        save_in_place(staged, index, renames)
         if parse_version(out.name) is None:
             staged.rename(out)
         else:
             publish(staged, out.name)
 
 
-def rewrite_in_place(folder: Path, index: wire.SavedModelIndex, requests: warmup_requests.RequestRenames) -> None:
-    """Make `index` the SavedModel file in `folder`.
+def save_in_place(folder: Path, index: wire.SavedModelIndex, renames: warmup_requests.RequestRenames) -> None:
+    """Makes `index` the SavedModel file in `folder`. Raises PublishError if the file system refuses.
 
-    What would no longer fit it is taken away first and written anew last, so that every state in between is a whole
-    SavedModel.
+    Files that do not fit the new SavedModel file are removed first and rewritten last, so that every state in between
+    is a complete SavedModel.
     """
     file = folder / (BINARY if (folder / BINARY).is_file() else TEXT)
-    warmups = _translated(folder, index, requests)
+    warmups = _renamed_warmups(folder, index, renames)
     old_record = export_record.read(folder)
     with translate_os_errors(folder):
         for name in (*_STALE, warmup_requests.WARMUP_FILE):
@@ -60,13 +61,13 @@ def _serialized(index: wire.SavedModelIndex, name: str) -> bytes:
     return text_format.MessageToString(wire.SavedModel.FromString(data), descriptor_pool=wire.POOL).encode()
 
 
-def _translated(folder: Path, index: wire.SavedModelIndex, requests: warmup_requests.RequestRenames) -> list[bytes]:
+def _renamed_warmups(folder: Path, index: wire.SavedModelIndex, renames: warmup_requests.RequestRenames) -> list[bytes]:
     path = folder / warmup_requests.WARMUP_FILE
     if not path.is_file():
         return []
-    # A server loads one meta graph; requests do not say which.
-    known = {name: signed for meta in index.meta_graphs for name, signed in signatures(meta).items()}
-    return list(requests.apply(read_records(path), known))
+    # A server loads one meta graph, and requests do not say which.
+    known = {name: each for meta in index.meta_graphs for name, each in signatures(meta).items()}
+    return list(renames.apply(read_records(path), known))
 
 
 def _replace(path: Path, data: bytes) -> None:

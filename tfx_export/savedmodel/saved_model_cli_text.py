@@ -1,4 +1,4 @@
-"""The text of `saved_model_cli show`, line for line, so that scripts which read it need no change."""
+"""Yields the text of `saved_model_cli show`, line by line, so that scripts which parse it keep working."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -11,21 +11,21 @@ from tfx_export.savedmodel.structured_value import TensorType
 
 
 def list_tag_sets(index: wire.SavedModelIndex) -> Iterator[str]:
-    """The tag sets of a SavedModel."""
+    """Lists the tag sets of a SavedModel."""
     yield "The given SavedModel contains the following tag-sets:"
     for tags in sorted(list(meta.meta_info_def.tags) for meta in index.meta_graphs):
         yield repr(", ".join(sorted(tags)))
 
 
 def list_signature_keys(meta_graph: wire.MetaGraphIndex) -> Iterator[str]:
-    """The names of the signatures of a meta graph."""
+    """Lists the names of the signatures of a meta graph."""
     yield "The given SavedModel MetaGraphDef contains SignatureDefs with the following keys:"
     for name in sorted(meta_graph.signature_def):
         yield f'SignatureDef key: "{name}"'
 
 
 def list_signature(signature: wire.SignatureDef, indent: str = "") -> Iterator[str]:
-    """Inputs, outputs and method of one SignatureDef."""
+    """Lists inputs, outputs and method of a SignatureDef."""
     for title, key, tensors in (("input", "inputs", signature.inputs), ("output", "outputs", signature.outputs)):
         yield f"{indent}The given SavedModel SignatureDef contains the following {title}(s):"
         for name in sorted(tensors):
@@ -35,14 +35,14 @@ def list_signature(signature: wire.SignatureDef, indent: str = "") -> Iterator[s
 
 
 def list_ops(meta_graph: wire.MetaGraphIndex, graph: wire.GraphDef) -> Iterator[str]:
-    """The ops of a meta graph. Sorted; saved_model_cli prints a set in an order that changes from run to run."""
+    """Lists the ops of a meta graph, sorted. saved_model_cli prints a set, whose order changes from run to run."""
     ops = ", ".join(map(repr, ops_used(graph)))
     tags = list(meta_graph.meta_info_def.tags)
     yield f"The MetaGraph with tag set {tags} contains the following ops: {{{ops}}}"
 
 
 def list_all(index: wire.SavedModelIndex) -> Iterator[str]:
-    """Everything: signatures and ops of every meta graph, then the functions of the object graph."""
+    """Lists signatures and ops of each meta graph, then the functions of the object graph."""
     functions: list[dict[str, list[FunctionOption]]] = []
     for meta_graph in sorted(index.meta_graphs, key=lambda meta: list(meta.meta_info_def.tags)):
         graph = parse_graph(meta_graph)
@@ -62,7 +62,7 @@ def list_all(index: wire.SavedModelIndex) -> Iterator[str]:
 
 
 def list_functions(functions: Mapping[str, Sequence[FunctionOption]]) -> Iterator[str]:
-    """The callables of a TF2 model. A blank line stands between functions."""
+    """Lists the functions of a TF2 model, with a blank line before each."""
     for name, options in functions.items():
         yield ""
         yield f"  Function Name: '{name}'"
@@ -70,11 +70,11 @@ def list_functions(functions: Mapping[str, Sequence[FunctionOption]]) -> Iterato
             if option.args:
                 yield f"    Option #{number}"
                 yield "      Callable with:"
-            for place, value in enumerate(option.args, 1):
-                yield f"        Argument #{place}"
+            for position, value in enumerate(option.args, 1):
+                yield f"        Argument #{position}"
                 yield from _list_argument(value)
-            for place, keyword in enumerate(option.kwargs, 1):
-                yield f"        Named Argument #{place}"
+            for position, keyword in enumerate(option.kwargs, 1):
+                yield f"        Named Argument #{position}"
                 yield f"          {keyword}"
 
 
@@ -106,7 +106,7 @@ def _list_argument(value: Any) -> Iterator[str]:
 
 
 def _joined(items: Iterable[str]) -> str:
-    # saved_model_cli takes its last comma back with two backspaces; a terminal shows the same.
+    # saved_model_cli deletes the last comma with two backspaces.
     return "".join(f"{item}, " for item in items) + "\b\b"
 
 

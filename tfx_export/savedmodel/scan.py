@@ -1,7 +1,7 @@
-"""What should not be in a model that is served: denied ops, damaged variables, NaN and infinite values.
+"""Scans a SavedModel for denied ops, damaged variables, and NaN or infinite values.
 
-Variables are read from the checkpoint without TensorFlow. Of the constants in the graph only NaN counts: infinities
-are ordinary there (masks, identities of maximum and minimum).
+Variables are read from the checkpoint without TensorFlow. Constants of the graph are checked for NaN only, because
+infinities are normal there (masks, identities of maximum and minimum).
 """
 
 from collections.abc import Collection, Iterator
@@ -15,9 +15,9 @@ from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.checkpoint import Variable, read_variables
-from tfx_export.savedmodel.denied_ops import nodes, reason
+from tfx_export.savedmodel.denied_ops import denial_reason
 from tfx_export.savedmodel.dtypes import numpy_dtype
-from tfx_export.savedmodel.graph import parse_graph
+from tfx_export.savedmodel.graph import all_nodes, parse_graph
 from tfx_export.savedmodel.reader import choose_meta_graph, read_index
 
 _BLOCK = 1 << 20
@@ -25,7 +25,7 @@ _BLOCK = 1 << 20
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was found: an op, a variable or a constant, where it stands, and what is wrong with it."""
+    """One problem: kind and name of the op, variable or constant, and a text that says what is wrong."""
 
     kind: Literal["op", "variable", "constant"]
     name: str
@@ -34,21 +34,23 @@ class Finding:
 
 @dataclass(frozen=True)
 class ScanReport:
-    """All findings, and how much was looked at."""
+    """All findings, and how many nodes and variables were scanned."""
 
     findings: tuple[Finding, ...]
     nodes: int
     variables: int
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for `json.dumps`."""
+        """Returns plain values for `json.dumps`."""
         return asdict(self)
 
 
 def scan(folder: Path | str, *, tag_set: str | None = None, denied_ops: Collection[str] | None = None) -> ScanReport:
-    """Look through the SavedModel in `folder`: the graph of `tag_set` ("serve,gpu"), or all, and every variable.
+    """Scans the graphs and all variables of the SavedModel in `folder`. Does not need TensorFlow.
 
-    `denied_ops` replaces the ops that are denied. Raises SavedModelError for what is no SavedModel.
+    `tag_set` ("serve,gpu") limits the scan to the ops and constants of one graph; the default is all graphs.
+    `denied_ops` replaces the built-in set of denied ops.
+    Raises SavedModelError if `folder` is not a valid SavedModel or has no such tag set.
     """
     folder = Path(folder)
     index = read_index(folder)
@@ -57,23 +59,25 @@ def scan(folder: Path | str, *, tag_set: str | None = None, denied_ops: Collecti
     count = 0
     for meta_graph in meta_graphs:
         tags = ",".join(sorted(meta_graph.meta_info_def.tags))
-        for node in nodes(parse_graph(meta_graph)):
+        for node in all_nodes(parse_graph(meta_graph)):
             count += 1
-            found += _look_at(node, tags, denied_ops)
+            found += _node_findings(node, tags, denied_ops)
     variables = read_variables(folder)
     if not variables and (folder / "variables").is_dir() and any((folder / "variables").iterdir()):
-        found.append(Finding("variable", "variables.index", "is missing beside the data of the variables"))
+        found.append(
+            Finding("variable", "variables.index", "is missing, although there are files with data of variables")
+        )
     for variable in variables:
         if problem := _variable_problem(variable):
             found.append(Finding("variable", variable.name, problem))
     return ScanReport(tuple(dict.fromkeys(found)), count, len(variables))
 
 
-def _look_at(node: wire.NodeDef, tags: str, denied_ops: Collection[str] | None) -> Iterator[Finding]:
+def _node_findings(node: wire.NodeDef, tags: str, denied_ops: Collection[str] | None) -> Iterator[Finding]:
     where = f"{node.op} in node {node.name!r} of the tag set {tags!r}"
     if denied_ops is None:
-        if why := reason(node):
-            yield Finding("op", node.op, f"{where} {why}")
+        if reason := denial_reason(node):
+            yield Finding("op", node.op, f"{where} {reason}")
     elif node.op in denied_ops:
         yield Finding("op", node.op, f"{where} is denied")
     if node.op == "Const":
@@ -90,7 +94,7 @@ def _variable_problem(variable: Variable) -> str:
     if variable.dtype in ("DT_STRING", "DT_VARIANT", "DT_RESOURCE"):
         return ""
     if variable.is_damaged():
-        return f"the bytes in {variable.file.name} are cut off or do not match their checksum"
+        return f"the bytes in {variable.file.name} are truncated or do not match their checksum"
     try:
         values = variable.values()
     except (KeyError, ValueError, SavedModelError) as error:
@@ -101,7 +105,7 @@ def _variable_problem(variable: Variable) -> str:
 
 
 def _count(values: np.ndarray) -> tuple[int, int]:
-    """How many values are NaN and how many infinite, a block at a time: a large variable is never copied whole."""
+    """Counts NaN and infinite values, block by block, so that a large variable is never copied as a whole."""
     if values.dtype.kind not in "fc" and values.dtype != numpy_dtype("DT_BFLOAT16"):
         return 0, 0
     flat = values.ravel()

@@ -1,4 +1,4 @@
-"""Signature and TensorSpec: what a client may send and what it gets."""
+"""Signature and TensorSpec: the inputs that a client sends and the outputs that it receives."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,25 +13,25 @@ REGRESS = "tensorflow/serving/regress"
 
 DEFAULT_SIGNATURE = "serving_default"
 
-# A dimension of any size is None; a shape of any rank is None.
+# None stands for a dimension of any size, and instead of a Shape for any rank.
 Shape = tuple[int | None, ...]
 
 
 def shape_from_proto(proto: wire.TensorShapeProto) -> Shape | None:
-    """A TensorShapeProto as a Shape, None if the rank is unknown."""
+    """Returns a TensorShapeProto as a Shape, or None if the rank is unknown."""
     return None if proto.unknown_rank else tuple(None if dim.size < 0 else dim.size for dim in proto.dim)
 
 
 def shape_text(shape: Shape | None) -> str:
-    """`[?, 3]`, or `any shape`."""
+    """Returns a text such as `[?, 3]`, or `any shape` for None."""
     return "any shape" if shape is None else f"[{', '.join('?' if dim is None else str(dim) for dim in shape)}]"
 
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """One input or output: the tensor in the graph, its dtype (`DT_FLOAT`) and shape.
+    """One input or output: the name of its tensor in the graph, its dtype (`DT_FLOAT`) and its shape.
 
-    A sparse tensor is named by its values; a composite (ragged) one has no single tensor.
+    For a sparse tensor, `tensor` names its values. For a composite (ragged) tensor, `tensor` is empty.
     """
 
     tensor: str
@@ -44,7 +44,7 @@ class TensorSpec:
 
     @classmethod
     def from_proto(cls, info: wire.TensorInfo) -> "TensorSpec":
-        """From a TensorInfo."""
+        """Returns the TensorSpec of a TensorInfo."""
         dims = shape_from_proto(info.tensor_shape)
         dtype = dtype_name(info.dtype)
         match info.WhichOneof("encoding"):
@@ -56,7 +56,7 @@ class TensorSpec:
                 return cls(info.name, dtype, dims)
 
     def to_proto(self) -> wire.TensorInfo:
-        """As a TensorInfo. Only a dense tensor is wholly described here."""
+        """Returns a TensorInfo. It is complete for dense tensors only."""
         info = wire.TensorInfo(name=self.tensor, dtype=dtype_number(self.dtype))
         if self.shape is None:
             info.tensor_shape.unknown_rank = True
@@ -69,17 +69,21 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """A named entry point: method (`tensorflow/serving/predict`, ...), inputs and outputs by the client's names."""
+    """An entry point of a model: its name, its method, and its inputs and outputs by the names that clients use.
+
+    `method` is a full name such as `tensorflow/serving/predict`. `defaults` holds the inputs that clients may omit,
+    with their default values as TensorProtos.
+    """
 
     name: str
     method: str
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
-    # Inputs a client may leave out.
     defaults: Mapping[str, wire.TensorProto] = field(default_factory=dict)
 
     @classmethod
     def from_proto(cls, name: str, proto: wire.SignatureDef) -> "Signature":
+        """Returns the Signature of a SignatureDef."""
         return cls(
             name,
             proto.method_name,
@@ -89,6 +93,7 @@ class Signature:
         )
 
     def to_proto(self) -> wire.SignatureDef:
+        """Returns a SignatureDef."""
         proto = wire.SignatureDef(method_name=self.method)
         for key, spec in self.inputs.items():
             proto.inputs[key].CopyFrom(spec.to_proto())

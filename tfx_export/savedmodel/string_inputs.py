@@ -1,4 +1,4 @@
-"""What a string input holds: an encoded image, a serialized tf.Example, or text. Read from the graph that takes it."""
+"""Finds out from the graph what a string input holds: an encoded image, a serialized tf.Example, or text."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import TypeAlias
 from tfx_export import wire
 from tfx_export.savedmodel import reader, tensor
 from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
-from tfx_export.savedmodel.graph import parse_graph
+from tfx_export.savedmodel.graph import all_nodes, parse_graph
 from tfx_export.savedmodel.signature import Shape
 
 _DECODERS = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg"}
@@ -20,7 +20,7 @@ Scope: TypeAlias = dict[str, wire.NodeDef]
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature of a tf.Example: dtype, and the shape of its dense values (None: any number of values)."""
+    """One feature of a tf.Example: its dtype, and the shape of its dense values (None: any number of values)."""
 
     dtype: str
     shape: Shape | None
@@ -28,9 +28,10 @@ class Feature:
 
 @dataclass(frozen=True)
 class StringInput:
-    """`image`: it is decoded as one. `features`: it is parsed as a tf.Example with these. Neither: it is text.
+    """What a string input holds.
 
-    `words` are strings the graph knows (its vocabularies), for text that means something to it.
+    `image` is true if the graph decodes it as an image. `features` holds the features if the graph parses it as a
+    tf.Example. Otherwise it is text, and `words` are the vocabularies of the graph, to build text that it knows.
     """
 
     image: bool
@@ -39,14 +40,14 @@ class StringInput:
 
 
 class StringInputs:
-    """The uses of the string inputs of the SavedModel in `folder`; its graph is read when first asked."""
+    """The string inputs of the SavedModel in `folder`. The graph is read at the first use."""
 
     def __init__(self, folder: Path, tags: list[str]) -> None:
         self._folder, self._tags = folder, tags
         self._graph: wire.GraphDef | None = None
 
     def of(self, name: str) -> StringInput:
-        """How the graph reads the input tensor `name` (`serving_default_inputs:0`)."""
+        """Returns what the input tensor `name` (`serving_default_inputs:0`) holds."""
         graph = self._graph_def()
         reached = list(self._reached(graph, name.partition(":")[0]))
         features: dict[str, Feature] = {}
@@ -56,7 +57,7 @@ class StringInputs:
         return StringInput(any(node.op in _DECODERS for node, _ in reached), features, self._words(graph))
 
     def table_keys(self) -> tuple[int, ...]:
-        """The numbers that lookup tables of the graph know."""
+        """Returns the integer keys of the graph's lookup tables, at most 500 of each."""
         graph = self._graph_def()
         fed = {node.input[1].partition(":")[0] for node in graph.node if node.op.startswith("LookupTableImport")}
         constants = [node.attr["value"].tensor for node in graph.node if node.op == "Const" and node.name in fed]
@@ -70,7 +71,10 @@ class StringInputs:
         return self._graph
 
     def _reached(self, graph: wire.GraphDef, start: str) -> Iterator[tuple[wire.NodeDef, Scope]]:
-        """The nodes that `start` flows into, each with its scope; of a function it is given to, all nodes."""
+        """Yields the nodes that depend on `start`, each with the nodes of its graph or function by name.
+
+        If a function depends on it, all nodes of the function are included.
+        """
         main = {node.name: node for node in graph.node}
         functions = {function.signature.name: function for function in graph.library.function}
         consumers: dict[str, list[wire.NodeDef]] = {}
@@ -91,11 +95,10 @@ class StringInputs:
         words: dict[bytes, None] = {}
         for asset in sorted((self._folder / "assets").glob("*")):
             words |= dict.fromkeys(asset.read_bytes().splitlines()[:500])
-        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
-        for node in nodes:
+        for node in all_nodes(graph):
             if node.op == "Const" and node.attr["dtype"].type == dtype_number("DT_STRING"):
                 values = tensor.decode(node.attr["value"].tensor).ravel()
-                # A lone string is a file name or a message; vocabularies come in bulk.
+                # A single string is a file name or a message; a vocabulary has more than one.
                 words |= dict.fromkeys(values.tolist()[:500] if values.size > 1 else [])
         return tuple(word for word in words if 0 < len(word) <= 64)
 
@@ -114,7 +117,7 @@ def _inside(
 
 
 def _features(node: wire.NodeDef, scope: Scope) -> dict[str, Feature]:
-    """The features a parsing node asks for. Its three versions name them in three ways."""
+    """Returns the features that a parsing node reads. The three parsing ops name them in three ways."""
 
     def strings(name: str) -> list[str]:
         constant = scope.get(name.partition(":")[0])

@@ -1,4 +1,4 @@
-"""StructuredValue: the argument types of a TF2 function, as Python values that print as TensorFlow prints its own."""
+"""Decodes StructuredValue, the argument types of a TF2 function, to Python values that print as in TensorFlow."""
 
 from collections import namedtuple
 from collections.abc import Callable
@@ -18,7 +18,7 @@ class DType:
 
     def __repr__(self) -> str:
         name = type_string(dtype_name(self.number))
-        # Only these three have another name in Python.
+        # These three have a different name in Python.
         return "tf." + {"float": "float32", "double": "float64", "half": "float16"}.get(name, name)
 
 
@@ -54,7 +54,7 @@ class TensorType:
 
 @dataclass(frozen=True, repr=False)
 class CompositeType:
-    """A ragged, sparse or other composite tensor as an argument, by the class name and state that TensorFlow stored."""
+    """A ragged, sparse or other composite tensor as an argument: the class name and state that TensorFlow stored."""
 
     class_name: str
     state: Any
@@ -69,7 +69,7 @@ def _tensor_type(proto: wire.TensorSpecProto | wire.BoundedTensorSpecProto) -> T
 
 
 def _composite(proto: wire.TypeSpecProto) -> CompositeType:
-    # A registered name is qualified with its package ("keras.KerasTensorSpec"): the class is the last part.
+    # A registered name contains its package ("keras.KerasTensorSpec"); the class is the last part.
     return CompositeType(proto.type_spec_class_name.rpartition(".")[2], decode(proto.type_state))
 
 
@@ -78,7 +78,7 @@ def _named_tuple(proto: wire.NamedTupleValue) -> Any:
     values = [decode(pair.value) for pair in proto.values]
     try:
         return namedtuple(proto.name, fields)(*values)
-    except ValueError:  # names that Python does not take
+    except ValueError:  # Python does not allow these names.
         return tuple(values)
 
 
@@ -91,14 +91,14 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "type_spec_value": _composite,
     "list_value": lambda proto: [decode(value) for value in proto.values],
     "tuple_value": lambda proto: tuple(decode(value) for value in proto.values),
-    # The map has no order of its own.
+    # The map is not ordered.
     "dict_value": lambda proto: {key: decode(proto.fields[key]) for key in sorted(proto.fields)},
     "named_tuple_value": _named_tuple,
 }
 
 
 def decode(value: wire.StructuredValue) -> Any:
-    """The Python value of a StructuredValue; None if it holds nothing. Numbers and strings are themselves."""
+    """Returns the Python value of a StructuredValue, or None if it is empty."""
     kind = value.WhichOneof("kind")
     if kind is None:
         return None

@@ -1,4 +1,4 @@
-"""What is in a SavedModel, as values: signatures by tag set, sizes, the TensorFlow that wrote it."""
+"""Summarizes a SavedModel: its signatures by tag set, its sizes, and the TensorFlow version that wrote it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from tfx_export import wire
 from tfx_export.savedmodel.reader import BINARY, read_index, signatures
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
-# Written by TensorFlow 2 for its loader; no client can call it.
+# TensorFlow 2 writes this signature for its loader; clients cannot call it.
 INIT_OP = "__saved_model_init_op"
 
 
 @dataclass(frozen=True)
 class MetaGraphSummary:
-    """One graph of a SavedModel: its tags, the signatures a client can call, the names of its asset files."""
+    """One graph of a SavedModel: its tags, the signatures that clients can call, and the names of its asset files."""
 
     tags: tuple[str, ...]
     signatures: dict[str, Signature]
@@ -25,7 +25,10 @@ class MetaGraphSummary:
 
 @dataclass(frozen=True)
 class SavedModelSummary:
-    """A SavedModel folder: its file (`saved_model.pb` or `.pbtxt`), bytes of all files and of the variables."""
+    """A SavedModel folder: its file (`saved_model.pb` or `.pbtxt`), its graphs, and its size in bytes.
+
+    `total_bytes` is the size of all files, `variable_bytes` that of the files in `variables`.
+    """
 
     folder: Path
     file: str
@@ -34,7 +37,7 @@ class SavedModelSummary:
     variable_bytes: int
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for `json.dumps`. Free dimensions are null, as is a free shape."""
+        """Returns plain values for `json.dumps`. A dimension of any size, and a shape of any rank, are None."""
         return {
             "folder": str(self.folder),
             "file": self.file,
@@ -53,20 +56,23 @@ class SavedModelSummary:
 
 
 def show(folder: Path | str) -> SavedModelSummary:
-    """Summarize the SavedModel in `folder` without TensorFlow. Raises SavedModelError if there is none."""
+    """Summarizes the SavedModel in `folder`. Does not need TensorFlow.
+
+    Raises SavedModelError if `folder` is not a valid SavedModel.
+    """
     folder = Path(folder)
     return summarize(folder, read_index(folder))
 
 
 def summarize(folder: Path, index: wire.SavedModelIndex) -> SavedModelSummary:
-    """The summary of `index`, which `reader.read_index` read from `folder`."""
+    """Summarizes `index`, which `reader.read_index` read from `folder`."""
     return SavedModelSummary(
         folder=folder,
         file=next(path.name for path in (folder / BINARY, folder / f"{BINARY}txt") if path.is_file()),
         meta_graphs=tuple(
             MetaGraphSummary(
                 tags=tuple(sorted(meta.meta_info_def.tags)),
-                signatures={name: signed for name, signed in signatures(meta).items() if name != INIT_OP},
+                signatures={name: signature for name, signature in signatures(meta).items() if name != INIT_OP},
                 assets=tuple(sorted(asset.filename for asset in meta.asset_file_def)),
                 tensorflow_version=meta.meta_info_def.tensorflow_version,
             )

@@ -1,6 +1,6 @@
-"""TensorProto <-> ndarray, as tensorflow/core/framework/tensor.cc reads and writes it.
+"""Converts TensorProtos to ndarrays and back, as tensorflow/core/framework/tensor.cc does.
 
-Strings are object arrays of bytes; bfloat16 is ml_dtypes'. A quantised dtype is its integer.
+Strings become object arrays of bytes, bfloat16 the dtype of ml_dtypes, and quantized dtypes their integers.
 """
 
 import math
@@ -18,13 +18,13 @@ from tfx_export.wire.varint import encode_varint, encode_varints, read_varints
 
 Array = NDArray[np.generic]
 
-# A shape and one value to repeat are few bytes on the wire and may be any size in memory.
+# A shape and one repeated value need few bytes on the wire, but can need any amount of memory.
 MAX_ELEMENTS = 64 << 20
 # TensorFlow's own limit on the number of dimensions.
 MAX_RANK = 254
-# np.asarray of a repeated field costs 2.5 us whatever its length, np.fromiter 25 ns a value.
+# np.asarray of a repeated field costs 2.5 us at any length, np.fromiter 25 ns per value.
 _SHORT = 64
-# Negative numbers travel as if they had no sign.
+# Negative numbers are sent as unsigned 64-bit integers.
 _UNSIGNED = 2**64 - 1
 
 _REPEATED_FIELDS = {
@@ -45,13 +45,13 @@ _REPEATED_FIELDS = {
 }
 
 
-# Those that protobuf packs as they lie in memory.
+# Protobuf packs the values of these fields exactly as they are in memory.
 _AS_IN_MEMORY = frozenset({"float_val", "double_val", "bool_val", "scomplex_val", "dcomplex_val"})
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """How values of one dtype lie in a message: in which field, of which type there, of which type here."""
+    """How a TensorProto holds values of one dtype: the field, its tag, its dtype, and the dtype of the tensor."""
 
     field: str
     tag: bytes
@@ -60,7 +60,7 @@ class _Layout:
 
 
 def _tag(field: str) -> bytes:
-    """What stands before a length-delimited field of a TensorProto."""
+    """Returns the tag of a length-delimited field of a TensorProto."""
     return encode_varint(wire.TensorProto.DESCRIPTOR.fields_by_name[field].number << 3 | 2)
 
 
@@ -77,11 +77,11 @@ _CONTENT_TAG = _tag("tensor_content")
 
 
 def decode(proto: wire.TensorProto, *, max_elements: int = MAX_ELEMENTS) -> Array:
-    """The array in a TensorProto, shape and dtype as declared; never a view of the message.
+    """Returns the array in a TensorProto, with the declared shape and dtype; never a view of the message.
 
-    Fewer values than the shape asks for: the last one is repeated, none at all means zeros. Surplus values, and values
-    in another dtype's field, are ignored. Raises ValueError for what is no tensor, and for more than
-    `max_elements` values (0: any number).
+    If there are fewer values than the shape needs, the last one is repeated; if there are none, the array is zero.
+    Surplus values, and values in the field of another dtype, are ignored.
+    Raises ValueError if `proto` is not a valid tensor, or has more than `max_elements` values (0: no limit).
     """
     layout = _LAYOUTS.get(proto.dtype)
     if layout is None:
@@ -99,26 +99,27 @@ def decode(proto: wire.TensorProto, *, max_elements: int = MAX_ELEMENTS) -> Arra
             values = _repeat_last(values, count)
     try:
         return values.reshape(shape)
-    except ValueError:  # an empty tensor whose other dimensions are beyond what an array can have
+    except ValueError:  # An empty tensor whose other dimensions are larger than numpy allows.
         raise ValueError(f"shape {list(shape)} is too large") from None
 
 
 def encode(array: Array, *, as_content: bool = False, dtype: str | None = None) -> wire.TensorProto:
-    """`array` as a TensorProto. As `serialize`."""
+    """Returns `array` as a TensorProto. Arguments and errors as for `serialize`."""
     return wire.TensorProto.FromString(serialize(array, as_content=as_content, dtype=dtype))
 
 
 def serialize(array: Array, *, as_content: bool = False, dtype: str | None = None) -> bytes:
-    """`array` as a serialized TensorProto: values in the dtype's own field, or with `as_content` in `tensor_content`.
+    """Returns `array` as a serialized TensorProto.
 
-    `dtype` (`DT_QINT8`) where the array's own does not tell. Raises TypeError for an array TensorFlow has no
-    dtype for. Made of bytes: a message in between, and a Python number for each value, would cost more than the rest.
+    The values are in the field of the dtype, or in `tensor_content` if `as_content` is true. `dtype` is needed only if
+    it does not follow from the array's dtype (`DT_QINT8`). Raises TypeError if TensorFlow has no dtype for the array.
+    The bytes are written directly, because a message object and a Python number for each value would dominate the cost.
     """
     try:
         name = dtype or from_numpy(array.dtype)
         before = bytes_before_values(name, array.shape, array.nbytes, as_content=as_content)
     except KeyError:
-        raise TypeError(f"No tensor can hold values of type {dtype or array.dtype}.") from None
+        raise TypeError(f"A tensor cannot hold values of type {dtype or array.dtype}.") from None
     if before is not None:
         return before + array.tobytes()
     number = dtype_number(name)
@@ -135,9 +136,10 @@ def serialize(array: Array, *, as_content: bool = False, dtype: str | None = Non
 
 @lru_cache(4096)
 def bytes_before_values(dtype: str, shape: tuple[int, ...], size: int, *, as_content: bool) -> bytes | None:
-    """What a serialized TensorProto is up to the `size` bytes of its values, if they are those in memory and end it.
+    """Returns the bytes of a serialized TensorProto that come before its values, which are the `size` bytes in memory.
 
-    None for other tensors, and for those without values. KeyError for a dtype that no tensor can hold.
+    Returns None if the values are encoded differently, or if there are none. Raises KeyError if a tensor cannot hold
+    the dtype.
     """
     number = dtype_number(dtype)
     layout = _LAYOUTS[number]
@@ -149,7 +151,7 @@ def bytes_before_values(dtype: str, shape: tuple[int, ...], size: int, *, as_con
 
 @lru_cache(4096)
 def _header(number: int, shape: tuple[int, ...]) -> bytes:
-    """Dtype and shape; the same ones come again and again."""
+    """Returns the serialized dtype and shape. Cached, because few of them occur, and they occur often."""
     proto = wire.TensorProto(dtype=number)
     dims = proto.tensor_shape
     dims.SetInParent()
@@ -175,7 +177,7 @@ def _shape(proto: wire.TensorShapeProto) -> tuple[int, ...]:
 
 
 def _values(field: Sequence[Any], layout: _Layout) -> Array:
-    """All values of a repeated field, as the dtype of the tensor."""
+    """Returns all values of a repeated field, with the dtype of the tensor."""
     if layout.field == "string_val":
         strings = np.empty(len(field), np.object_)
         strings[:] = list(field)
@@ -205,7 +207,7 @@ def _numbers(content: bytes, count: int, dtype: np.dtype[np.generic]) -> Array:
 
 
 def _strings(content: bytes, count: int) -> Array:
-    """`count` lengths as varints, then the strings one after the other."""
+    """Reads `count` strings from content that has their lengths as varints first, and then the strings."""
     if count > len(content):
         raise ValueError(f"tensor_content has {len(content)} bytes, too few for {count} strings")
     lengths, position = read_varints(content, count)
@@ -219,7 +221,7 @@ def _strings(content: bytes, count: int) -> Array:
 
 
 def _packed(values: Array, layout: _Layout) -> bytes:
-    """The bytes protobuf packs integers into."""
+    """Returns integers as protobuf packs them."""
     if layout.field == "half_val":
         values = values.view(np.uint16)
     if values.size < _SHORT:

@@ -1,4 +1,4 @@
-"""Version folders: `models/mnist/3`. A folder is a version if its name is a whole number; all else is ignored."""
+"""Version folders: `models/mnist/3`. A folder is a version if its name is a whole number; others are ignored."""
 
 import time
 from pathlib import Path
@@ -7,17 +7,20 @@ from tfx_export.errors import VersionError
 
 NEXT = "next"
 TIMESTAMP = "timestamp"
-# What TensorFlow Serving holds a version in.
+# TensorFlow Serving stores a version as an int64.
 _LARGEST = 2**63 - 1
 
 
 def parse_version(name: str) -> int | None:
-    """`"00000123"` -> 123, anything that is not wholly decimal digits -> None (as TensorFlow Serving reads names)."""
+    """Returns the version number in a folder name: 123 for `"00000123"`, None unless all characters are digits.
+
+    TensorFlow Serving reads the names in the same way.
+    """
     return int(name) if name.isascii() and name.isdigit() else None
 
 
 def list_versions(model: Path) -> dict[int, Path]:
-    """The version folders below `model`, newest first. An absent folder has none."""
+    """Returns the version folders in `model` by number, newest first; an empty dictionary if `model` does not exist."""
     try:
         children = [path for path in model.iterdir() if path.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
@@ -27,21 +30,21 @@ def list_versions(model: Path) -> dict[int, Path]:
 
 
 def check_version(wanted: str | int) -> None:
-    """Raise VersionError unless `wanted` is a version number, `next` or `timestamp`."""
+    """Raises VersionError unless `wanted` is a version number, `next` or `timestamp`."""
     text = str(wanted)
     number = parse_version(text)
     if text in (NEXT, TIMESTAMP) or (number is not None and number <= _LARGEST):
         return
     raise VersionError(
-        f"{text!r} is no version: a version is a whole number from 0 to {_LARGEST}.",
+        f"{text!r} is not a version number: a version is a whole number from 0 to {_LARGEST}.",
         hint=f"Use a number, '{NEXT}' (the newest plus one) or '{TIMESTAMP}' (seconds since 1970).",
     )
 
 
 def resolve_version(model: Path, wanted: str | int, *, overwrite: bool = False) -> int:
-    """The number that `wanted` (a number, `next`, `timestamp`) means for the folder `model` as it is now.
+    """Returns the number that `wanted` (a number, `next`, `timestamp`) stands for, given the versions in `model` now.
 
-    Raises VersionError if it is no version, or if it exists and `overwrite` is False.
+    Raises VersionError if `wanted` is not a valid version, or if it exists and `overwrite` is False.
     """
     check_version(wanted)
     existing = list_versions(model)
@@ -54,7 +57,7 @@ def resolve_version(model: Path, wanted: str | int, *, overwrite: bool = False) 
     if number in existing and not overwrite:
         raise VersionError(
             f"Version {number} exists already: {existing[number]}",
-            hint=f"Versions there: {', '.join(map(str, existing))}. "
-            f"Take --version {NEXT} (that is {newest + 1}), or replace it with --overwrite.",
+            hint=f"Existing versions: {', '.join(map(str, existing))}. "
+            f"Use --version {NEXT} (which is {newest + 1}), or replace it with --overwrite.",
         )
     return number

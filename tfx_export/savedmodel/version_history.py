@@ -1,4 +1,4 @@
-"""The versions of a model: number, size, time, signatures of each."""
+"""The versions of a model: number, time, size and signatures of each, and what changed from the version before."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -8,7 +8,7 @@ from typing import Any
 
 from tfx_export.errors import SavedModelError, VersionError
 from tfx_export.savedmodel.diff import Change, signature_changes
-from tfx_export.savedmodel.export_record import identity, sha256
+from tfx_export.savedmodel.export_record import file_hashes, sha256
 from tfx_export.savedmodel.reader import is_saved_model
 from tfx_export.savedmodel.summary import SavedModelSummary, show
 from tfx_export.savedmodel.version_folders import list_versions
@@ -18,8 +18,8 @@ from tfx_export.savedmodel.version_folders import list_versions
 class VersionSummary:
     """One version folder.
 
-    `summary` is None, and `problem` says why, if it holds no readable SavedModel. `changes` are those of the
-    signatures since the version before; `same_as` is the latest earlier version with the same content.
+    If it does not hold a readable SavedModel, `summary` is None and `problem` says why. `changes` lists how the
+    signatures differ from the version before. `same_as` is the latest earlier version with the same content.
     """
 
     version: int
@@ -31,7 +31,7 @@ class VersionSummary:
     same_as: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for `json.dumps`."""
+        """Returns plain values for `json.dumps`."""
         return {
             "version": self.version,
             "folder": str(self.folder),
@@ -44,36 +44,42 @@ class VersionSummary:
 
 
 def versions(model: Path | str) -> list[VersionSummary]:
-    """The versions below the folder `model`, newest first. Raises VersionError if there are none."""
+    """Returns the versions in the folder `model`, newest first. Does not need TensorFlow.
+
+    Raises VersionError if there are none.
+    """
     model = Path(model)
     folders = list_versions(model)
     if not folders:
         state = "has no version folders" if model.is_dir() else "does not exist"
         raise VersionError(
             f"{model} {state}.",
-            hint="A model folder holds one folder a version, named by a whole number: models/mnist/1.",
+            hint="A model folder holds one folder for each version. Its name is a whole number: models/mnist/1.",
         )
     found = [_summarize(version, folder) for version, folder in folders.items()]
     contents = [content_hashes(entry.folder) for entry in found]
-    for place, entry in enumerate(found):
-        earlier = found[place + 1 :]
+    for index, entry in enumerate(found):
+        earlier = found[index + 1 :]
         same = [
-            old.version for old, held in zip(earlier, contents[place + 1 :], strict=True) if held == contents[place]
+            old.version for old, hashes in zip(earlier, contents[index + 1 :], strict=True) if hashes == contents[index]
         ]
         before = next((old.summary for old in earlier if old.summary), None)
         changes = tuple(_changes(before, entry.summary)) if before and entry.summary else ()
-        found[place] = replace(entry, changes=changes, same_as=same[0] if same and entry.summary else None)
+        found[index] = replace(entry, changes=changes, same_as=same[0] if same and entry.summary else None)
     return found
 
 
 def content_hashes(folder: Path) -> tuple[dict[str, str], str]:
-    """What tells one version from another without reading its weights: hashes of graph, variables' index, assets."""
+    """Returns hashes of the graph, the variables' index and the assets; two versions are equal if these are.
+
+    The weights are not read: the index holds a checksum of each tensor.
+    """
     assets = folder / "assets"
-    return identity(folder), sha256(assets) if assets.is_dir() else ""
+    return file_hashes(folder), sha256(assets) if assets.is_dir() else ""
 
 
 def newest_saved_model(folder: Path | str) -> Path:
-    """`folder` itself if it is a SavedModel, else the newest version in it; `folder` again if there is none."""
+    """Returns `folder` if it is a SavedModel, else the newest version in it, or `folder` if it has no versions."""
     folder = Path(folder)
     return folder if is_saved_model(folder) else next(iter(list_versions(folder).values()), folder)
 

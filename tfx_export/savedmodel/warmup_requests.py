@@ -1,7 +1,7 @@
-"""Warmup requests of a SavedModel, and their translation to edited signatures.
+"""The file with the warmup requests of a SavedModel, and the renames that keep them valid after an edit.
 
-TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` at load and refuses the model if one fails: a
-request for a signature that was renamed must be renamed, one for a signature that is gone must go.
+TensorFlow Serving replays `assets.extra/tf_serving_warmup_requests` when it loads a model, and refuses the model if a
+request fails. So requests to a renamed signature are renamed, and requests to a removed signature are removed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -11,12 +11,12 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 
-# A change of the request of one signature: the ModelSpec that names it, the request.
+# Changes one request, given the ModelSpec that names its signature, and the request.
 _Change = Callable[[wire.ModelSpec, wire.LoggedRequest], None]
 
 
 class RequestRenames:
-    """The renames of an edit, in order, ready to be applied to requests."""
+    """The renames of an edit, in order, to be applied to warmup requests."""
 
     def __init__(self) -> None:
         self._changes: list[tuple[str, _Change]] = []
@@ -43,7 +43,7 @@ class RequestRenames:
         self._changes.append((signature, change))
 
     def apply(self, records: Iterable[bytes], signatures: Mapping[str, Signature]) -> Iterator[bytes]:
-        """The PredictionLogs `records` in the new names; those that fit none of `signatures` are left out."""
+        """Yields the serialized PredictionLogs `records` with the new names; omits those that fit no signature."""
         for record in records:
             log = wire.PredictionLog.FromString(record)
             parts = list(_parts(log))
