@@ -1,6 +1,7 @@
-"""From a trained TensorFlow model to a served one. Importing this package imports no TensorFlow.
+"""Exports trained TensorFlow models as SavedModels for serving, and verifies, compares, edits and rolls them back.
 
-The functions have the names of the commands; each is imported when it is first used.
+The functions correspond to the commands of `tfx-export`. Importing this package does not import TensorFlow: each name
+is imported when it is first used.
 """
 
 from importlib import import_module

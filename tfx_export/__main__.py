@@ -1,4 +1,4 @@
-"""`python -m tfx_export`: the same program as the `tfx-export` script."""
+"""Runs the `tfx-export` command as `python -m tfx_export`."""
 
 from tfx_export.cli import main
 

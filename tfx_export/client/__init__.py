@@ -1,9 +1,9 @@
-"""A client for any server that speaks TensorFlow Serving's gRPC protocol: numpy and grpcio, no TensorFlow.
+"""A client for servers with TensorFlow Serving's gRPC API. It needs numpy and grpcio, but not TensorFlow.
 
     with Client("localhost:8500") as client:
         scores = client.predict("mnist", {"image": images})["scores"]
 
-`AsyncClient` has the same methods, to be awaited.
+`AsyncClient` has the same methods for asyncio.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ __all__ = ["AsyncClient", "Client", "Model", "ServerError", "VersionState"]
 
 T = TypeVar("T")
 
-# Tensors have no natural size limit; grpc's default of 4 MB is one image batch.
+# No size limit, because tensors can have any size. A single batch of images can exceed grpc's default of 4 MB.
 _OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 
 
@@ -50,10 +50,17 @@ def _metadata(token: str | None) -> list[tuple[str, str]]:
 
 
 class Client:
-    """Asks and waits for the answer.
+    """A synchronous client: each method sends one request and waits for the response.
 
-    `target`: `host:port` or `unix:PATH`. `credentials`: from `grpc.ssl_channel_credentials` for TLS. `token`: sent as a
-    bearer token. `timeout`: seconds that one call may take. Methods raise ServerError.
+    `target`: `host:port` or `unix:PATH`.
+    `credentials`: from `grpc.ssl_channel_credentials`, for TLS; without them the connection is not encrypted.
+    `token`: sent with each request as a bearer token.
+    `timeout`: the maximum duration of one call in seconds; None means no limit.
+
+    The argument `model` of the methods is a name, which selects the newest version and the signature
+    `serving_default`, or a `Model` with a version, a label or another signature.
+
+    Each method raises ServerError if the server refuses the request or does not answer in time.
     """
 
     def __init__(
@@ -73,7 +80,10 @@ class Client:
         self._timeout = timeout
 
     def send(self, call: UnaryCall[T]) -> T:
-        """What `call` reads from the answer; the other methods are this one with a call of `calls`."""
+        """Sends the request of `call` and returns what `call.read` makes of the response.
+
+        The other methods use this one with a call from `tfx_export.client.calls`.
+        """
         method = self._channel.unary_unary(
             call.path, type(call.request).SerializeToString, call.response_class.FromString
         )
@@ -85,32 +95,40 @@ class Client:
     def predict(
         self, model: str | Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
-        """The outputs by name (all, or those in `outputs`) for `inputs`, arrays by input name."""
+        """Returns the outputs of a Predict request as arrays, by output name.
+
+        `inputs`: an array, or anything that `numpy.asarray` accepts, for each input name. Its dtype and shape must fit
+        the signature, usually `[batch, ...]`. `outputs`: the names of the outputs to return; all by default.
+        """
         return self.send(calls.predict(_model(model), inputs, outputs))
 
     def classify(
         self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]
     ) -> list[list[tuple[str, float]]]:
-        """For each example, a dictionary of features, its (label, score) pairs."""
+        """Returns the list of (label, score) for each example.
+
+        Each example maps feature names to a number, a string, bytes, or a sequence of one of these.
+        """
         return self.send(calls.classify(_model(model), examples))
 
     def regress(self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]) -> list[float]:
-        """For each example its value."""
+        """Returns the predicted value for each example. Examples as for `classify`."""
         return self.send(calls.regress(_model(model), examples))
 
     def metadata(self, model: str | Model) -> dict[str, Signature]:
-        """The signatures by name."""
+        """Returns the signatures of the model by name."""
         return self.send(calls.metadata(_model(model)))
 
     def status(self, model: str | Model) -> list[VersionState]:
-        """The versions and their states, newest first."""
+        """Returns the versions of the model with their states, newest first."""
         return self.send(calls.status(_model(model)))
 
     def reload_config(self, config: wire.ModelServerConfig) -> None:
-        """Replace the server's models by those of `config`, a ModelServerConfig."""
+        """Replaces the models of the server by those in `config`; returns when they are available."""
         return self.send(calls.reload_config(config))
 
     def close(self) -> None:
+        """Closes the connection. `with Client(...)` calls it."""
         self._channel.close()
 
     def __enter__(self) -> "Client":
@@ -121,7 +139,7 @@ class Client:
 
 
 class AsyncClient:
-    """`Client` for asyncio: the same methods and errors, awaited."""
+    """A client for asyncio, with the arguments, methods and errors of `Client`."""
 
     def __init__(
         self,
@@ -139,7 +157,7 @@ class AsyncClient:
         self._timeout = timeout
 
     async def send(self, call: UnaryCall[T]) -> T:
-        """As `Client.send`."""
+        """See `Client.send`."""
         method = self._channel.unary_unary(
             call.path, type(call.request).SerializeToString, call.response_class.FromString
         )
@@ -151,32 +169,33 @@ class AsyncClient:
     async def predict(
         self, model: str | Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
-        """As `Client.predict`."""
+        """See `Client.predict`."""
         return await self.send(calls.predict(_model(model), inputs, outputs))
 
     async def classify(
         self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]
     ) -> list[list[tuple[str, float]]]:
-        """As `Client.classify`."""
+        """See `Client.classify`."""
         return await self.send(calls.classify(_model(model), examples))
 
     async def regress(self, model: str | Model, examples: Iterable[Mapping[str, FeatureValue]]) -> list[float]:
-        """As `Client.regress`."""
+        """See `Client.regress`."""
         return await self.send(calls.regress(_model(model), examples))
 
     async def metadata(self, model: str | Model) -> dict[str, Signature]:
-        """As `Client.metadata`."""
+        """See `Client.metadata`."""
         return await self.send(calls.metadata(_model(model)))
 
     async def status(self, model: str | Model) -> list[VersionState]:
-        """As `Client.status`."""
+        """See `Client.status`."""
         return await self.send(calls.status(_model(model)))
 
     async def reload_config(self, config: wire.ModelServerConfig) -> None:
-        """As `Client.reload_config`."""
+        """See `Client.reload_config`."""
         return await self.send(calls.reload_config(config))
 
     async def close(self) -> None:
+        """Closes the connection. `async with AsyncClient(...)` calls it."""
         await self._channel.close()
 
     async def __aenter__(self) -> "AsyncClient":

@@ -1,4 +1,4 @@
-"""What a client can ask: each function builds one call, ready to be sent by the sync or the async client."""
+"""The calls of a gRPC client: each function builds one, which `Client` and `AsyncClient` can send."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,16 @@ PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
 MODEL_SERVICE = "tensorflow.serving.ModelService"
 
 T = TypeVar("T")
-FeatureValue = Any  # a number, a string, bytes, or a sequence of one kind of them
+# A number, a string, bytes, or a sequence of one of these.
+FeatureValue = Any
 
 
 @dataclass(frozen=True)
 class Model:
-    """Which model is asked: by name alone (the newest version), by version, or by label."""
+    """The model and signature that a request is for.
+
+    At most one of `version` and `label` may be given; without both, the server uses the newest version.
+    """
 
     name: str
     version: int | None = None
@@ -29,6 +33,7 @@ class Model:
     signature: str = DEFAULT_SIGNATURE
 
     def spec(self) -> wire.ModelSpec:
+        """Returns the ModelSpec for a request."""
         spec = wire.ModelSpec(name=self.name, signature_name=self.signature)
         if self.version is not None:
             spec.version.value = self.version
@@ -39,7 +44,7 @@ class Model:
 
 @dataclass(frozen=True)
 class VersionState:
-    """One version of a model: `AVAILABLE` and so on, and the error that brought it there, if any."""
+    """One version of a model, its state (`LOADING`, `AVAILABLE`, ...), and its error message, if any."""
 
     version: int
     state: str
@@ -48,7 +53,7 @@ class VersionState:
 
 @dataclass(frozen=True)
 class UnaryCall(Generic[T]):
-    """A request, where it goes, and how its answer is read."""
+    """A unary gRPC call: its service and method, the request, and a function that reads the response."""
 
     service: str
     method: str
@@ -67,6 +72,7 @@ class UnaryCall(Generic[T]):
 def predict(
     model: Model, inputs: Mapping[str, npt.ArrayLike], outputs: Sequence[str] = ()
 ) -> UnaryCall[dict[str, np.ndarray]]:
+    """Returns a Predict call for `inputs`, arrays by name. `outputs` selects outputs; all by default."""
     request = wire.PredictRequest(model_spec=model.spec(), output_filter=outputs)
     for name, value in inputs.items():
         request.inputs[name].CopyFrom(tensor.encode(np.asarray(value), as_content=True))
@@ -78,7 +84,8 @@ def predict(
 
 
 def classify(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> UnaryCall[list[list[tuple[str, float]]]]:
-    request = wire.ClassificationRequest(model_spec=model.spec(), input=_examples(examples))
+    """Returns a Classify call. Its result is the list of (label, score) for each example."""
+    request = wire.ClassificationRequest(model_spec=model.spec(), input=_example_input(examples))
 
     def read(response: wire.ClassificationResponse) -> list[list[tuple[str, float]]]:
         return [[(c.label, c.score) for c in one.classes] for one in response.result.classifications]
@@ -87,13 +94,15 @@ def classify(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> Un
 
 
 def regress(model: Model, examples: Iterable[Mapping[str, FeatureValue]]) -> UnaryCall[list[float]]:
-    request = wire.RegressionRequest(model_spec=model.spec(), input=_examples(examples))
+    """Returns a Regress call. Its result is one value for each example."""
+    request = wire.RegressionRequest(model_spec=model.spec(), input=_example_input(examples))
     return UnaryCall(
         PREDICTION_SERVICE, "Regress", request, lambda answer: [one.value for one in answer.result.regressions]
     )
 
 
 def metadata(model: Model) -> UnaryCall[dict[str, Signature]]:
+    """Returns a GetModelMetadata call. Its result is the signatures by name."""
     request = wire.GetModelMetadataRequest(model_spec=model.spec(), metadata_field=["signature_def"])
 
     def read(response: wire.GetModelMetadataResponse) -> dict[str, Signature]:
@@ -105,6 +114,8 @@ def metadata(model: Model) -> UnaryCall[dict[str, Signature]]:
 
 
 def status(model: Model) -> UnaryCall[list[VersionState]]:
+    """Returns a GetModelStatus call. Its result is the versions with their states, newest first."""
+
     def read(response: wire.GetModelStatusResponse) -> list[VersionState]:
         name_of = wire.ModelVersionStatus.State.Name
         return [
@@ -115,18 +126,18 @@ def status(model: Model) -> UnaryCall[list[VersionState]]:
 
 
 def reload_config(config: wire.ModelServerConfig) -> UnaryCall[None]:
-    """`config`: a ModelServerConfig, which replaces the server's whole list of models."""
+    """Returns a call that replaces the server's list of models by `config`."""
     return UnaryCall(
         MODEL_SERVICE, "HandleReloadConfigRequest", wire.ReloadConfigRequest(config=config), lambda _: None
     )
 
 
-def _examples(examples: Iterable[Mapping[str, FeatureValue]]) -> wire.Input:
+def _example_input(examples: Iterable[Mapping[str, FeatureValue]]) -> wire.Input:
     return wire.Input(example_list=wire.ExampleList(examples=[to_example(example) for example in examples]))
 
 
 def to_example(features: Mapping[str, FeatureValue]) -> wire.Example:
-    """A tf.Example: integers and booleans become int64 lists, floats float lists, strings and bytes byte lists."""
+    """Returns a tf.Example. Integers and booleans become int64 lists, floats float lists, others byte lists."""
     example = wire.Example()
     for name, value in features.items():
         feature = example.features.feature[name]

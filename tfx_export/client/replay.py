@@ -1,4 +1,4 @@
-"""Send logged requests again: each PredictionLog gives a request, and the answer it got then."""
+"""Sends logged requests again. Each PredictionLog holds a request and the response that it got at the time."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ Arrays: TypeAlias = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class ReplayedRequest:
-    """One logged request, asked again. `answer` is None where the server refused: `error` says why."""
+    """A logged request that was sent again, with the logged outputs and the new ones.
+
+    `index` is the position of its record in the log. `answer` is None if the server refused; `error` then says why.
+    """
 
     index: int
     model: str
@@ -29,9 +32,10 @@ class ReplayedRequest:
 def replay(
     logs: Iterable[wire.PredictionLog], client: Client, target: Callable[[Model], Model]
 ) -> Iterator[ReplayedRequest]:
-    """Ask `client` each request of `logs` (PredictionLogs). `target` says whom instead of the model that was asked.
+    """Sends the requests in `logs` again and yields the results. Skips records without a request (sessions, streams).
 
-    Records without a request (sessions, streams) are passed over. Raises ServerError if nobody answers at all.
+    `target` returns the model to send a request to, given the model in the log.
+    Raises ServerError if the server is not reachable for the first request.
     """
     for index, log in enumerate(logs):
         kind = log.WhichOneof("log_type")

@@ -1,4 +1,4 @@
-"""The REST side of a server, as the command line needs it: JSON over the standard library."""
+"""A REST client with the calls that the command line needs. It uses only the standard library."""
 
 import json
 import ssl
@@ -24,7 +24,11 @@ class RestError(TfxExportError):
 
 
 class RestClient:
-    """Asks one server. `target`: `host:port`. `tls`: a context for https. Methods raise RestError."""
+    """A client for the REST API of one server. Each method raises RestError.
+
+    `target`: `host:port`. `tls`: a context for https; without it the connection is not encrypted. `token`: sent as a
+    bearer token. `timeout`: in seconds, for connecting and for each read; None means no limit.
+    """
 
     def __init__(
         self, target: str, *, tls: ssl.SSLContext | None = None, token: str | None = None, timeout: float | None = 60.0
@@ -37,12 +41,12 @@ class RestClient:
             self._headers["authorization"] = f"Bearer {token}"
 
     def predict(self, model: Model, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer to `body`, which has `instances` or `inputs` as REST knows them."""
-        return self._send("POST", f"{path(model)}:predict", {**body, "signature_name": model.signature})
+        """Returns the response to `body`, which has the key `instances` or `inputs` of the REST API."""
+        return self._send("POST", f"{model_path(model)}:predict", {**body, "signature_name": model.signature})
 
     def status(self, model: Model) -> list[dict[str, Any]]:
-        """The versions as the server lists them: version, state, status."""
-        found: list[dict[str, Any]] = self._send("GET", path(model)).get("model_version_status", [])
+        """Returns the versions as the server lists them, each with the keys `version`, `state` and `status`."""
+        found: list[dict[str, Any]] = self._send("GET", model_path(model)).get("model_version_status", [])
         return found
 
     def _send(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -69,8 +73,8 @@ class RestClient:
         return answer
 
 
-def path(model: Model) -> str:
-    """`/v1/models/NAME`, with version or label."""
+def model_path(model: Model) -> str:
+    """Returns `/v1/models/NAME`, followed by the version or label, if any."""
     url = f"/v1/models/{quote(model.name, safe='')}"
     if model.version is not None:
         return f"{url}/versions/{model.version}"
