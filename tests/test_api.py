@@ -1,4 +1,4 @@
-"""The Python API: the words of the command line, from the package root, without a framework until one is needed."""
+"""The Python API: names like the commands, available from the package root, and no framework before it is needed."""
 
 import subprocess
 import sys
@@ -25,17 +25,17 @@ print(sorted({"tensorflow", "keras", "click", "rich"} & set(sys.modules)))
 
 
 @pytest.mark.parametrize("name", tfx_export.__all__)
-def test_every_public_name_is_there_and_explained(name: str) -> None:
+def test_each_public_name_exists_and_has_a_docstring(name: str) -> None:
     value = getattr(tfx_export, name)
     assert name == "__version__" or value.__doc__
 
 
-def test_an_unknown_name_is_an_attribute_error() -> None:
+def test_an_unknown_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'shwo'"):
         getattr(tfx_export, "shwo")  # noqa: B009
 
 
-def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
+def test_inspecting_and_editing_import_neither_a_framework_nor_the_command_line(
     saved_models: Path, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-c", INSPECTING, str(saved_models / "tf2_polymorphic"), str(tmp_path)]
@@ -52,9 +52,7 @@ def test_inspecting_and_editing_need_neither_a_framework_nor_the_command_line(
         ("from serve.engines.tensorflow_setup import tensorflow_engine; tensorflow_engine()", set()),
     ],
 )
-def test_programs_of_ours_do_without_what_they_do_not_need_until_the_users_code_wants_it(
-    program: str, imported: set[str]
-) -> None:
+def test_unneeded_packages_are_imported_only_when_user_code_needs_them(program: str, imported: set[str]) -> None:
     code = (
         "import gc, sys\n"
         f"from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages\n{program}\n"

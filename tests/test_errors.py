@@ -1,4 +1,4 @@
-"""Every error of the toolkit has an exit code, and is in the tree that the documentation is made from."""
+"""Each error of the toolkit has an exit code, and is in the tree from which the documentation is generated."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ import numpy as np
 from tests.support.command_line import tfx_export
 from tfx_export import errors
 
-# In a process of its own: some modules are programs that import TensorFlow.
+# In a separate process, because some modules are programs that import TensorFlow.
 EVERY_ERROR = """
 import pkgutil, sys
 from importlib import import_module
@@ -31,7 +31,7 @@ print_errors(tfx_export.errors.TfxExportError)
 """
 
 
-def test_the_drawn_tree_has_every_error_with_its_exit_code_and_meaning() -> None:
+def test_the_tree_lists_each_error_with_its_exit_code_and_meaning() -> None:
     done = subprocess.run([sys.executable, "-c", EVERY_ERROR], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     drawn = re.findall(r"[├└]── ([\w.]+) +(\d+)  (.+)", errors.__doc__ or "")

@@ -1,4 +1,4 @@
-"""The main job, end to end: a trained Keras file becomes answers over the network, and they are the model's own."""
+"""The main task, end to end: a Keras file is exported and served, and the responses equal the model's outputs."""
 
 import json
 import urllib.request
@@ -21,7 +21,7 @@ Expected = dict[str, np.ndarray]
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServer, Expected]]:
-    """A server of all the files' exports, and the answers of the Keras models themselves."""
+    """A server with the exports of all files, and the outputs of the Keras models."""
     expected: Expected = {}
     folder = tmp_path_factory.mktemp("main_job")
     for name, (library, suffix) in FILES.items():
@@ -53,10 +53,10 @@ def over_rest_columns(server: RunningServer, model: str) -> np.ndarray:
     return np.asarray(_post(server, model, {"inputs": {"pixels": PIXELS.tolist()}})["outputs"])
 
 
-@pytest.mark.parametrize("ask", [over_grpc, over_rest_rows, over_rest_columns])
+@pytest.mark.parametrize("send", [over_grpc, over_rest_rows, over_rest_columns])
 @pytest.mark.parametrize("model", FILES)
-def test_answers_equal_the_models_own(
-    served: tuple[RunningServer, Expected], model: str, ask: Callable[[RunningServer, str], np.ndarray]
+def test_responses_equal_the_outputs_of_the_model(
+    served: tuple[RunningServer, Expected], model: str, send: Callable[[RunningServer, str], np.ndarray]
 ) -> None:
     server, expected = served
-    np.testing.assert_allclose(ask(server, model), expected[model], rtol=1e-5)
+    np.testing.assert_allclose(send(server, model), expected[model], rtol=1e-5)

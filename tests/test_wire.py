@@ -1,4 +1,4 @@
-"""The wire formats are TensorFlow's own: compared, field by field, with the packages that clients have installed."""
+"""Our messages have the same fields as those of the packages that clients have installed."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ for module in (
 for module in ("saved_model_pb2", "tensor_bundle_pb2"):
     import_module(f"tensorflow.core.protobuf.{module}")
 
-# Left out on purpose, or not shipped by tensorflow-serving-api.
+# Omitted on purpose, or not in tensorflow-serving-api.
 MISSING_HERE = {"tensorflow.serving.PredictionLog": {"session_run_log"}}
 NOT_IN_STOCK = {
     "BatchingParameters",
@@ -56,7 +56,7 @@ def fields(descriptor: Descriptor) -> dict[str, tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_message_has_the_fields_of_the_stock_package(name: str) -> None:
+def test_a_message_has_the_fields_of_the_stock_package(name: str) -> None:
     ours = getattr(wire, name).DESCRIPTOR
     stock = descriptor_pool.Default().FindMessageTypeByName(ours.full_name)
     expected = fields(stock)
@@ -65,7 +65,7 @@ def test_message_has_the_fields_of_the_stock_package(name: str) -> None:
     assert fields(ours) == expected
 
 
-def test_services_have_the_methods_of_the_stock_package() -> None:
+def test_a_service_has_the_methods_of_the_stock_package() -> None:
     for name, rpcs in wire.SERVICES.items():
         if name.startswith("tensorflow."):
             stock = descriptor_pool.Default().FindServiceByName(name)
@@ -75,7 +75,7 @@ def test_services_have_the_methods_of_the_stock_package() -> None:
 
 
 @pytest.mark.parametrize("first", ["tfx_export.wire", "tensorflow_serving.apis.prediction_service_pb2_grpc"])
-def test_stock_package_and_ours_live_in_one_process_in_either_order(first: str) -> None:
+def test_the_stock_package_and_ours_can_be_imported_together_in_either_order(first: str) -> None:
     names = ["tfx_export.wire", "tensorflow_serving.apis.prediction_service_pb2_grpc"]
     names.sort(key=lambda name: name != first)
     code = "\n".join(f"import {name}" for name in names)

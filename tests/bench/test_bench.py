@@ -1,4 +1,4 @@
-"""The benchmarks run, at a small size: what they measure is no test."""
+"""The benchmarks run at a small size. The tests do not check the measured values."""
 
 import json
 import subprocess
@@ -23,7 +23,9 @@ def request_file(tmp_path: Path) -> Path:
     return file
 
 
-def test_every_answer_is_counted_over_both_protocols(server: RunningServer, request_file: Path, tmp_path: Path) -> None:
+def test_all_responses_are_counted_over_grpc_and_rest(
+    server: RunningServer, request_file: Path, tmp_path: Path
+) -> None:
     body = tmp_path / "body.json"
     body.write_text('{"instances": [[1.0]]}')
     rest = server.rest.removeprefix("http://"), "/v1/models/half_plus_two:predict", str(body)
@@ -34,14 +36,14 @@ def test_every_answer_is_counted_over_both_protocols(server: RunningServer, requ
         assert measured.failures == 0
 
 
-def test_messages_beyond_the_windows_of_http2_are_sent_whole(server: RunningServer, tmp_path: Path) -> None:
+def test_messages_larger_than_the_http2_window_are_sent_completely(server: RunningServer, tmp_path: Path) -> None:
     file = tmp_path / "large"
     call = calls.predict(Model("half_plus_two"), {"x": np.ones((1_000_000, 1), np.float32)})
     file.write_bytes(call.request.SerializeToString())
     assert measure(Load("grpc", server.grpc, PREDICT, str(file), 1, 3, 1.0)).failures == 0
 
 
-def test_failures_are_no_answers(server: RunningServer, tmp_path: Path) -> None:
+def test_failed_requests_do_not_count_as_answered(server: RunningServer, tmp_path: Path) -> None:
     file = tmp_path / "request"
     file.write_bytes(calls.predict(Model("nope"), {}).request.SerializeToString())
     with pytest.raises(LoadError, match="none was answered"):
@@ -51,7 +53,7 @@ def test_failures_are_no_answers(server: RunningServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bar", "at_least", "met"), [(None, True, None), (2.0, True, True), (2.1, True, False), (2.0, False, True)]
 )
-def test_the_ratio_is_that_of_the_medians(bar: float | None, at_least: bool, met: bool | None) -> None:
+def test_the_ratio_is_the_ratio_of_the_medians(bar: float | None, at_least: bool, met: bool | None) -> None:
     rounds = iter((8.0, 4.0, 1000.0, 1.0, 6.0, 4.0))
     ours, theirs = in_turn(3, lambda: next(rounds), lambda: next(rounds))
     comparison = Comparison("a", "b", "ms", ours, theirs, bar, at_least)
@@ -59,7 +61,7 @@ def test_the_ratio_is_that_of_the_medians(bar: float | None, at_least: bool, met
 
 
 @pytest.mark.slow
-def test_a_model_of_the_users_own_is_measured(served_models: Path) -> None:
+def test_a_model_of_the_user_is_measured(served_models: Path) -> None:
     done = tfx_export("bench", served_models / "half_plus_two", "--seconds", "0.2", "--rounds", "1", "--json")
     comparisons = json.loads(done.stdout)["comparisons"]
     assert [each["what"] for each in comparisons] == [
@@ -73,7 +75,7 @@ def test_a_model_of_the_users_own_is_measured(served_models: Path) -> None:
 
 
 @pytest.mark.slow
-def test_make_bench_measures_its_bars(tmp_path: Path) -> None:
+def test_make_bench_measures_the_chosen_comparisons(tmp_path: Path) -> None:
     options = ["--seconds=0.2", "--rounds=1", f"--folder={tmp_path}/work", f"--output={tmp_path}/bench.json"]
     chosen = ["--only=grpc_rate", "--only=start", "--only=swap"]
     subprocess.run([sys.executable, "-m", "tests.benchmark", *options, *chosen], check=True)

@@ -1,4 +1,4 @@
-"""Every program that `tfx-export client` prints runs as it was copied."""
+"""Each program that `tfx-export client` prints runs without changes."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ PROGRAMS = {
     "go": ("go", ["go", "run"], "program.go"),
 }
 
-# model, signature, what the answer must hold
+# model, signature, a part of the expected response
 ASKED = [
     ("half_plus_two", "serving_default", "2.25"),
     ("words", "serving_default", "echo_bytes"),
@@ -37,7 +37,7 @@ ASKED = [
 @pytest.mark.parametrize("front", ["python"], indirect=True)  # what answers does not matter here
 @pytest.mark.parametrize("language", PROGRAMS)
 @pytest.mark.parametrize(("model", "signature", "says"), ASKED, ids=[f"{model}-{name}" for model, name, _ in ASKED])
-def test_program_runs_as_copied(
+def test_a_printed_program_runs_without_changes(
     server: RunningServer, served_models: Path, tmp_path: Path, language: str, model: str, signature: str, says: str
 ) -> None:
     needed, command, name = PROGRAMS[language]
@@ -51,7 +51,7 @@ def test_program_runs_as_copied(
 
 
 @pytest.mark.parametrize("language", PROGRAMS)
-def test_names_cannot_become_code(language: str) -> None:
+def test_names_of_a_model_are_never_executed_as_code(language: str) -> None:
     programs = []
     for name in ("plain", "evil\"'\\\n\u2028BODY\n$(touch x)"):
         programs.append(render(language, name, name, Sample("predict", {name: Value("DT_FLOAT", (1,), 0.5)})))
@@ -60,6 +60,6 @@ def test_names_cannot_become_code(language: str) -> None:
     assert len(evil[0].splitlines()) == 1, "the comment at the top has ended"
 
 
-def test_unknown_signature_names_those_that_exist(served_models: Path) -> None:
+def test_the_error_for_an_unknown_signature_lists_the_existing_ones(served_models: Path) -> None:
     said = tfx_export("client", served_models / "words", "--signature_def", "nope", code=2).stderr
     assert "serving_default" in said

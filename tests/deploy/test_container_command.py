@@ -22,7 +22,9 @@ def entrypoint(dockerfile: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_container_serves_what_its_environment_names_and_stops_on_sigterm(served_models: Path, tmp_path: Path) -> None:
+def test_the_container_serves_the_model_in_its_environment_and_stops_on_sigterm(
+    served_models: Path, tmp_path: Path
+) -> None:
     tfx_export("deploy", "docker", served_models / "half_plus_two", "--out", tmp_path)
     ready = tmp_path / "ready.json"
     # The last flag wins: the container's own ports may be taken on the machine that runs this test.

@@ -1,4 +1,4 @@
-"""`tfx-export deploy` writes files that the platforms take: each is held against the schema of its kind."""
+"""`tfx-export deploy` writes files that the platforms accept: each is checked against the schema of its kind."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ FILES = [
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model folder whose name no Kubernetes object may have."""
+    """A model folder with a name that is not valid for a Kubernetes object."""
     folder = tmp_path / "My_digits"
     (folder / "1").mkdir(parents=True)
     return folder
@@ -42,20 +42,22 @@ def schema(kind: str) -> Any:
 
 
 @pytest.mark.parametrize(("target", "file", "kind"), FILES)
-def test_file_fits_the_schema_of_its_kind(target: str, file: str, kind: str, model: Path, tmp_path: Path) -> None:
+def test_each_file_is_valid_for_the_schema_of_its_kind(
+    target: str, file: str, kind: str, model: Path, tmp_path: Path
+) -> None:
     assert deploy(target, model, "--out", tmp_path / "out").exit_code == 0
     jsonschema.validate(yaml.safe_load((tmp_path / "out" / file).read_text()), schema(kind))
 
 
 @pytest.mark.parametrize(("target", "file", "kind"), FILES)
-def test_schema_refuses_a_misspelt_field(target: str, file: str, kind: str, model: Path, tmp_path: Path) -> None:
+def test_the_schema_rejects_a_misspelled_field(target: str, file: str, kind: str, model: Path, tmp_path: Path) -> None:
     deploy(target, model, "--out", tmp_path / "out")
     document = yaml.safe_load((tmp_path / "out" / file).read_text())
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({**document, "sepc": {}}, schema(kind))
 
 
-def test_no_placeholder_is_left(model: Path, tmp_path: Path) -> None:
+def test_all_placeholders_are_replaced(model: Path, tmp_path: Path) -> None:
     for target in ("docker", "kubernetes", "kserve", "knative", "ray", "systemd"):
         deploy(target, model, "--out", tmp_path / target)
         for file in (tmp_path / target).iterdir():
@@ -63,8 +65,8 @@ def test_no_placeholder_is_left(model: Path, tmp_path: Path) -> None:
             assert "$service" not in file.read_text()
 
 
-# File, where its pods are described, and how long one that stops has if the file does not say: Kubernetes' default, and
-# Knative's, which is the time a request may take.
+# Platform, the file that describes the pods, the field that limits how long a pod takes to stop, and the platform's
+# default for it. For Knative this is the maximum duration of a request.
 STOPS = [
     ("kubernetes", "deployment.yaml", "terminationGracePeriodSeconds", None),
     ("kserve", "servingruntime.yaml", "terminationGracePeriodSeconds", 30),
@@ -73,7 +75,7 @@ STOPS = [
 
 
 @pytest.mark.parametrize(("target", "file", "grace", "default"), STOPS, ids=[target for target, *_ in STOPS])
-def test_pods_have_time_to_drain_and_few_rights(
+def test_pods_have_time_to_drain_and_restricted_rights(
     target: str, file: str, grace: str, default: int | None, model: Path, tmp_path: Path
 ) -> None:
     deploy(target, model, "--out", tmp_path / "out")
@@ -83,7 +85,7 @@ def test_pods_have_time_to_drain_and_few_rights(
     drain = next(int(each.partition("=")[2]) for each in container["args"] if each.startswith("--drain_seconds="))
     before = int(container["lifecycle"]["preStop"]["exec"]["command"][1]) if "lifecycle" in container else 0
     assert pod.get(grace, default) > drain + before
-    # What the Pod Security Standard `restricted` asks for.
+    # Required by the Pod Security Standard `restricted`.
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
         "runAsNonRoot": True,
@@ -93,7 +95,7 @@ def test_pods_have_time_to_drain_and_few_rights(
     }
 
 
-def test_systemd_waits_longer_than_the_drain(model: Path, tmp_path: Path) -> None:
+def test_systemd_waits_until_the_server_is_drained(model: Path, tmp_path: Path) -> None:
     deploy("systemd", model, "--out", tmp_path / "out")
     unit = (tmp_path / "out" / "My_digits.service").read_text()
     assert f"--model_base_path={model}" in unit
@@ -102,7 +104,7 @@ def test_systemd_waits_longer_than_the_drain(model: Path, tmp_path: Path) -> Non
     assert "KillMode=mixed" in unit, "workers would be told to stop while they answer"
 
 
-def test_stock_runtime_prints_the_docker_line(model: Path) -> None:
+def test_the_stock_runtime_gets_its_docker_command_printed(model: Path) -> None:
     result = deploy("docker", model, "--runtime", "tensorflow-serving")
     assert result.output == (
         f'docker run --rm -p 8500:8500 -p 8501:8501 -v "{model}:/models/My_digits:ro" '
@@ -116,7 +118,7 @@ def exit_code(*arguments: object) -> int | str | None:
     return exited.value.code
 
 
-def test_existing_files_are_kept(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_existing_files_are_not_overwritten(model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = tmp_path / "out" / "service.yaml"
     mine.parent.mkdir()
     mine.write_text("mine")
@@ -126,12 +128,12 @@ def test_existing_files_are_kept(model: Path, tmp_path: Path, capsys: pytest.Cap
     assert mine.read_text() == "mine"
 
 
-def test_folder_without_versions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_versions_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("docker", tmp_path, "--out", tmp_path / "out") == 2
     assert "tfx-export keras" in capsys.readouterr().err
 
 
-def test_version_folder_is_refused_with_its_parent(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_version_folder_is_refused_and_its_parent_suggested(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (model / "1" / "saved_model.pb").touch()
     assert exit_code("docker", model / "1", "--out", model / "out") == 2
     assert f"folder of its versions: {model}" in capsys.readouterr().err.replace("\n", " ")
@@ -141,5 +143,5 @@ def test_version_folder_is_refused_with_its_parent(model: Path, capsys: pytest.C
     "arguments",
     [["kubernetes", "--runtime", "tensorflow-serving"], ["kubernetes"], ["heroku", "--out", "out"]],
 )
-def test_bad_usage_ends_with_two(arguments: list[str], model: Path) -> None:
+def test_wrong_usage_gives_exit_code_2(arguments: list[str], model: Path) -> None:
     assert exit_code(arguments[0], model, *arguments[1:]) == 2

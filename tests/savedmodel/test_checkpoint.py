@@ -1,4 +1,4 @@
-"""Variables are read as TensorFlow reads them: same names, dtypes, shapes and values, on every kind of SavedModel."""
+"""The names, dtypes, shapes and values of variables equal those that TensorFlow reads, for each kind of SavedModel."""
 
 import json
 import shutil
@@ -40,13 +40,13 @@ def expected(saved_models: Path) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_names_dtypes_shapes_and_values_are_tensorflows(
+def test_variables_equal_those_that_tensorflow_reads(
     model: str, saved_models: Path, expected: dict[str, dict[str, Any]]
 ) -> None:
     wanted = {name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE"): value for name, value in expected[model].items()}
     variables = [variable for variable in read_variables(saved_models / model) if variable.dtype != "DT_STRING"]
     if model == "tf1_partitioned":
-        # The parts are there, each under a name of its own; TensorFlow shows the whole.
+        # Each part has its own name here; TensorFlow shows the whole variable.
         whole = np.concatenate([each.values() for each in variables if each.name.startswith("w")])
         assert whole.tobytes().hex() == wanted.pop("w")[2]
         variables = [variable for variable in variables if not variable.name.startswith("w")]
@@ -59,12 +59,12 @@ def test_names_dtypes_shapes_and_values_are_tensorflows(
         assert not variable.is_damaged()
 
 
-def test_a_model_without_variables_has_none(saved_models: Path) -> None:
+def test_a_model_without_variables_gives_an_empty_list(saved_models: Path) -> None:
     assert read_variables(saved_models / "tf1_sparse") == []
 
 
 @pytest.mark.parametrize("length", [0, 10, 60])
-def test_a_cut_off_index_is_an_error(length: int, saved_models: Path, tmp_path: Path) -> None:
+def test_a_truncated_index_raises_an_error(length: int, saved_models: Path, tmp_path: Path) -> None:
     shutil.copytree(saved_models / "tf1_linear", tmp_path / "1")
     index = tmp_path / "1" / "variables" / "variables.index"
     index.write_bytes(index.read_bytes()[:length])
@@ -72,7 +72,7 @@ def test_a_cut_off_index_is_an_error(length: int, saved_models: Path, tmp_path: 
         read_variables(tmp_path / "1")
 
 
-def test_damaged_bytes_of_an_index_are_noticed(saved_models: Path, tmp_path: Path) -> None:
+def test_damaged_bytes_of_an_index_are_detected(saved_models: Path, tmp_path: Path) -> None:
     shutil.copytree(saved_models / "tf1_linear", tmp_path / "1")
     index = tmp_path / "1" / "variables" / "variables.index"
     whole = index.read_bytes()
@@ -83,5 +83,5 @@ def test_damaged_bytes_of_an_index_are_noticed(saved_models: Path, tmp_path: Pat
             read_variables(tmp_path / "1")
         except SavedModelError:
             refused += 1
-    # An unused block of 13 bytes and most of the footer of 48 do not matter.
+    # An unused block of 13 bytes and most of the 48-byte footer do not matter.
     assert refused >= len(whole) - 13 - 48

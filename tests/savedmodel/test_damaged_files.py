@@ -1,4 +1,4 @@
-"""A damaged SavedModel file is refused, or read: it is never a crash."""
+"""A damaged SavedModel file raises an error of this library or is read, but never raises another exception."""
 
 import random
 import shutil
@@ -33,7 +33,7 @@ READERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_damage_is_refused_or_survived(reader: str, saved_models: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_raises_only_errors_of_this_library(reader: str, saved_models: Path, tmp_path: Path) -> None:
     folder = tmp_path / "1"
     shutil.copytree(saved_models / "tf2_polymorphic", folder)
     whole = (folder / "saved_model.pb").read_bytes()

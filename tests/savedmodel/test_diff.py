@@ -1,4 +1,4 @@
-"""What breaks clients and what does not: every kind of change of a signature, and whole SavedModels."""
+"""Each kind of change to a signature is classified as breaking or compatible; whole SavedModels are compared."""
 
 import json
 from pathlib import Path
@@ -30,35 +30,47 @@ X, K = {"x": tensor()}, {"k": tensor(shape=())}
 Y, Z = {"y": tensor()}, {"z": tensor()}
 CASES: dict[str, tuple[dict[str, Signature], dict[str, Signature], dict[str, str]]] = {
     "nothing changed": (signed(), signed(), {}),
-    "signature gone": (signed(), {}, {"s": "breaking"}),
-    "signature new": ({}, signed(), {"s": "compatible"}),
+    "signature removed": (signed(), {}, {"s": "breaking"}),
+    "signature added": ({}, signed(), {"s": "compatible"}),
     "method": (signed(), signed(method=CLASSIFY), {"s": "breaking"}),
-    "input gone": (signed(), signed(inputs=X), {"s input k": "breaking"}),
-    "input required": (
+    "input removed": (signed(), signed(inputs=X), {"s input k": "breaking"}),
+    "required input added": (
         signed(inputs=K | {"a": tensor()}),
         signed(inputs=K | X | {"a": tensor()}),
         {"s input x": "breaking"},
     ),
-    "input new and optional": (
+    "optional input added": (
         signed(),
         signed(inputs=X | K | {"o": tensor()}, defaults={"o": 1}),
         {"s input o": "compatible"},
     ),
-    "input no more optional": (signed(defaults={"k": 1}), signed(), {"s input k": "breaking"}),
-    "input now optional": (signed(), signed(defaults={"k": 1}), {"s input k": "compatible"}),
-    "another default": (signed(defaults={"k": 1}), signed(defaults={"k": 2}), {"s input k": "breaking"}),
+    "input becomes required": (signed(defaults={"k": 1}), signed(), {"s input k": "breaking"}),
+    "input becomes optional": (signed(), signed(defaults={"k": 1}), {"s input k": "compatible"}),
+    "different default": (signed(defaults={"k": 1}), signed(defaults={"k": 2}), {"s input k": "breaking"}),
     "input dtype": (signed(), signed(inputs=K | {"x": tensor("DT_INT64")}), {"s input x": "breaking"}),
-    "input takes less": (signed(), signed(inputs=K | {"x": tensor(shape=(1, 3))}), {"s input x": "breaking"}),
-    "input takes more": (signed(), signed(inputs=K | {"x": tensor(shape=(None, None))}), {"s input x": "compatible"}),
-    "input takes anything": (signed(), signed(inputs=K | {"x": tensor(shape=None)}), {"s input x": "compatible"}),
+    "input accepts fewer shapes": (signed(), signed(inputs=K | {"x": tensor(shape=(1, 3))}), {"s input x": "breaking"}),
+    "input accepts more shapes": (
+        signed(),
+        signed(inputs=K | {"x": tensor(shape=(None, None))}),
+        {"s input x": "compatible"},
+    ),
+    "input accepts any shape": (signed(), signed(inputs=K | {"x": tensor(shape=None)}), {"s input x": "compatible"}),
     "input rank": (signed(), signed(inputs=K | {"x": tensor(shape=(None, 3, 1))}), {"s input x": "breaking"}),
-    "output gone": (signed(), signed(outputs=Y), {"s output z": "breaking"}),
-    "output new": (signed(), signed(outputs=Y | Z | {"a": tensor()}), {"s output a": "compatible"}),
+    "output removed": (signed(), signed(outputs=Y), {"s output z": "breaking"}),
+    "output added": (signed(), signed(outputs=Y | Z | {"a": tensor()}), {"s output a": "compatible"}),
     "output dtype": (signed(), signed(outputs=Y | {"z": tensor("DT_DOUBLE")}), {"s output z": "breaking"}),
-    "output gives less": (signed(), signed(outputs=Y | {"z": tensor(shape=(1, 3))}), {"s output z": "compatible"}),
-    "output gives more": (signed(), signed(outputs=Y | {"z": tensor(shape=(None, None))}), {"s output z": "breaking"}),
-    "a second output": (signed(outputs=Y), signed(), {"s output z": "compatible", "s": "breaking"}),
-    "a second optional input": (
+    "output returns fewer shapes": (
+        signed(),
+        signed(outputs=Y | {"z": tensor(shape=(1, 3))}),
+        {"s output z": "compatible"},
+    ),
+    "output returns more shapes": (
+        signed(),
+        signed(outputs=Y | {"z": tensor(shape=(None, None))}),
+        {"s output z": "breaking"},
+    ),
+    "second output added": (signed(outputs=Y), signed(), {"s output z": "compatible", "s": "breaking"}),
+    "second optional input added": (
         signed(inputs=X),
         signed(defaults={"k": 1}),
         {"s input k": "compatible", "s": "breaking"},
@@ -67,13 +79,13 @@ CASES: dict[str, tuple[dict[str, Signature], dict[str, Signature], dict[str, str
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_verdict_on_a_change(case: str) -> None:
+def test_each_change_gets_its_verdict(case: str) -> None:
     old, new, expected = CASES[case]
     assert {change.where: change.verdict for change in signature_changes(old, new)} == expected
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "code", "says"),
+    ("a", "b", "code", "message"),
     [
         ("tf1_linear", "tf1_linear", 0, "equal for clients"),
         ("tf2_unsigned", "tf2_polymorphic", 0, "any: is new"),
@@ -83,12 +95,14 @@ def test_the_verdict_on_a_change(case: str) -> None:
         ("tf1_linear", "nothing", 2, "not a valid SavedModel"),
     ],
 )
-def test_the_exit_code_is_a_gate(a: str, b: str, code: int, says: str, saved_models: Path) -> None:
+def test_the_exit_code_shows_whether_a_change_is_breaking(
+    a: str, b: str, code: int, message: str, saved_models: Path
+) -> None:
     done = tfx_export("diff", saved_models / a, saved_models / b, code=code)
-    assert says in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr
 
 
-def test_ops_weights_and_sizes_are_noted_as_json(saved_models: Path) -> None:
+def test_changes_of_ops_and_sizes_are_notes_in_the_json_output(saved_models: Path) -> None:
     done = tfx_export("diff", saved_models / "tf2_unsigned", saved_models / "tf2_polymorphic", "--json")
     document = json.loads(done.stdout)
     assert document["verdict"] == "compatible"
@@ -97,7 +111,7 @@ def test_ops_weights_and_sizes_are_noted_as_json(saved_models: Path) -> None:
     assert "size" in notes
 
 
-def test_one_graph_can_be_compared_alone(saved_models: Path) -> None:
+def test_a_single_tag_set_can_be_compared(saved_models: Path) -> None:
     tags = ("--tag_set", "serve")
     done = tfx_export("diff", saved_models / "tf1_tag_sets", saved_models / "tf1_linear", *tags, code=1)
     assert "tag set" not in done.stdout

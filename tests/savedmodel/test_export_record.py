@@ -1,4 +1,4 @@
-"""The record survives the file; LiteRT is trusted with exactly the bytes that were proven."""
+"""A record is read as it was written. A LiteRT model counts as proven only if its bytes are those that were checked."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,37 +40,37 @@ def version(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_signatures_with_equal_live_outputs_are_proven(version: Path) -> None:
+def test_only_signatures_with_an_equal_output_and_no_difference_are_proven(version: Path) -> None:
     assert export_record.proven_signatures(version) == ("a",)
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "model.tflite", "variables/variables.index"])
 @pytest.mark.parametrize("change", [lambda path: path.write_text("else"), lambda path: path.unlink()])
-def test_nothing_is_proven_of_other_bytes(version: Path, name: str, change: Callable[[Path], object]) -> None:
+def test_no_signature_is_proven_if_a_file_changed(version: Path, name: str, change: Callable[[Path], object]) -> None:
     change(version / name)
     assert export_record.proven_signatures(version) == ()
 
 
-def test_a_folder_without_record_has_none(tmp_path: Path) -> None:
+def test_a_folder_without_a_record_gives_none(tmp_path: Path) -> None:
     assert export_record.read(tmp_path) is None
     assert export_record.proven_signatures(tmp_path) == ()
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"tool": 1, "source": null, "verification": null, "surplus": 2}'])
-def test_a_record_that_is_none_is_refused_and_proves_nothing(version: Path, text: str) -> None:
+def test_an_invalid_record_raises_an_error_and_proves_nothing(version: Path, text: str) -> None:
     (version / export_record.RECORD_FILE).write_text(text)
     with pytest.raises(SavedModelError, match="not a valid record"):
         export_record.read(version)
     assert export_record.proven_signatures(version) == ()
 
 
-def test_a_bare_record_survives(tmp_path: Path) -> None:
+def test_a_record_without_optional_parts_is_read_as_written(tmp_path: Path) -> None:
     bare = replace(ExportRecord("1.0", "now"), libraries={"python": "3.11"})
     export_record.write(tmp_path, bare)
     assert export_record.read(tmp_path) == bare
 
 
-def test_the_digest_of_a_folder_follows_names_and_contents(tmp_path: Path) -> None:
+def test_the_hash_of_a_folder_depends_on_names_and_contents(tmp_path: Path) -> None:
     digests = set()
     for name, text in [("a", "1"), ("a", "2"), ("b", "2")]:
         folder = tmp_path / f"{name}{text}"

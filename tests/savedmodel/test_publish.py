@@ -1,4 +1,4 @@
-"""A version appears whole or not at all, whoever dies or collides."""
+"""A version appears complete or not at all, also if an export is killed or several run at the same time."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def put(model: Path, version: str | int, content: str = "x", *, overwrite: bool 
         return publish(staged, version, overwrite=overwrite)
 
 
-def test_versions_count_up_and_old_names_stay(tmp_path: Path) -> None:
+def test_next_counts_up_and_keeps_existing_folder_names(tmp_path: Path) -> None:
     assert [put(tmp_path / "a" / "m", "next").name for _ in range(3)] == ["1", "2", "3"]
     assert put(tmp_path / "a" / "m", 7).name == "7"
     assert put(tmp_path / "a" / "m", "next").name == "8"
@@ -40,19 +40,19 @@ def test_versions_count_up_and_old_names_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", ["-1", "1.5", "newest", "", 2**63])
-def test_what_is_no_version_is_refused(tmp_path: Path, version: str | int) -> None:
+def test_an_invalid_version_is_refused(tmp_path: Path, version: str | int) -> None:
     with pytest.raises(VersionError, match="is not a version number"):
         resolve_version(tmp_path, version)
 
 
-def test_an_existing_version_is_refused_even_with_zeros_before_it(tmp_path: Path) -> None:
+def test_an_existing_version_is_refused_also_with_leading_zeros(tmp_path: Path) -> None:
     (tmp_path / "007").mkdir()
     with pytest.raises(VersionError, match=r"Version 7 exists already"):
         put(tmp_path, 7)
     assert [path.name for path in tmp_path.iterdir()] == ["007"]
 
 
-def test_a_failure_leaves_nothing_and_takes_made_folders_away(tmp_path: Path) -> None:
+def test_a_failed_export_removes_the_folders_that_it_created(tmp_path: Path) -> None:
     model = tmp_path / "models" / "m"
 
     def fail_half_way() -> None:
@@ -65,7 +65,7 @@ def test_a_failure_leaves_nothing_and_takes_made_folders_away(tmp_path: Path) ->
     assert not (tmp_path / "models").exists()
 
 
-def test_overwrite_puts_the_old_version_back_if_the_rename_fails(
+def test_overwrite_restores_the_old_version_if_the_rename_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, 1, "old")
@@ -83,7 +83,7 @@ def test_overwrite_puts_the_old_version_back_if_the_rename_fails(
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-def test_what_a_killed_export_left_is_cleaned_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+def test_the_remains_of_a_killed_export_are_removed_but_not_the_folder_of_a_running_one(tmp_path: Path) -> None:
     def start() -> tuple[subprocess.Popen[str], Path]:
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path), "hang"],
@@ -107,13 +107,13 @@ def test_what_a_killed_export_left_is_cleaned_and_what_a_living_one_writes_is_no
         living.kill()
 
 
-def test_a_version_killed_between_replaced_and_published_comes_back(tmp_path: Path) -> None:
+def test_a_version_is_restored_if_the_export_was_killed_while_replacing_it(tmp_path: Path) -> None:
     put(tmp_path, 4, "old").rename(tmp_path / ".tfx-export-replaced-4-abcdef")
     put(tmp_path, 5)
     assert (tmp_path / "4" / "saved_model.pb").read_text() == "old"
 
 
-def test_exports_at_the_same_time_get_versions_of_their_own(tmp_path: Path) -> None:
+def test_concurrent_exports_get_different_versions(tmp_path: Path) -> None:
     def run(_: int) -> int:
         return subprocess.run(
             [sys.executable, "-c", WRITER, str(tmp_path / "m"), "next"], check=True, stdout=subprocess.DEVNULL
@@ -125,13 +125,13 @@ def test_exports_at_the_same_time_get_versions_of_their_own(tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_is_not_writable(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PublishError, match="ermission"):
         put(tmp_path / "m", 1)
 
 
-def test_a_file_in_the_way_is_said(tmp_path: Path) -> None:
+def test_the_error_names_a_file_where_a_folder_is_needed(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(PublishError, match="Cannot write below"):
         put(tmp_path / "file" / "m", 1)

@@ -1,4 +1,4 @@
-"""Edited SavedModels are loaded by a session and by tf.saved_model.load: both see the edit, and the same numbers."""
+"""A session and tf.saved_model.load both see each edit of a SavedModel, and compute the same values as before."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ from tfx_export.wire.tfrecord import read_records, write_records
 
 
 class Edit(NamedTuple):
-    """A model, the arguments of `sig`, and what becomes of it: signature -> (its source, {output: source's output})."""
+    """A model, the arguments of `sig`, and the result: signature -> (its source, {output: the source's output})."""
 
     model: str
     arguments: str
@@ -94,7 +94,7 @@ EDITS = {
 
 @pytest.fixture(scope="module")
 def edited(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Every edit of EDITS, done by the command line on a copy."""
+    """A copy of the model for each of EDITS, edited with the command line."""
     folder = tmp_path_factory.mktemp("edited")
     for number, edit in enumerate(EDITS.values()):
         out = folder / str(number)
@@ -104,7 +104,7 @@ def edited(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.fixture(scope="module")
 def answers(edited: dict[str, Path], saved_models: Path) -> dict[str, Any]:
-    """What the edited models and their sources answer, by folder, loader and signature."""
+    """The outputs of the edited models and their sources, by folder, loader and signature."""
     folders = [*edited.values(), *sorted({saved_models / edit.model for edit in EDITS.values()})]
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.ask_signatures", *map(str, folders)],
@@ -130,7 +130,7 @@ def test_both_loaders_see_the_edit(
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_graph_and_weights_are_untouched(name: str, edited: dict[str, Path], saved_models: Path) -> None:
+def test_an_edit_does_not_change_graph_and_weights(name: str, edited: dict[str, Path], saved_models: Path) -> None:
     source, result = saved_models / EDITS[name].model, edited[name]
     graphs, kept = ([parse_graph(meta) for meta in read_index(folder).meta_graphs] for folder in (source, result))
     assert graphs == kept
@@ -139,7 +139,7 @@ def test_graph_and_weights_are_untouched(name: str, edited: dict[str, Path], sav
             assert (result / path.relative_to(source)).read_bytes() == path.read_bytes()
 
 
-def test_a_method_is_set_where_the_rules_of_serving_allow_it(saved_models: Path, tmp_path: Path) -> None:
+def test_a_method_can_be_set_if_the_rules_of_serving_allow_it(saved_models: Path, tmp_path: Path) -> None:
     shutil.copytree(saved_models / "tf1_tag_sets", tmp_path / "1")
     options = ("--dir", tmp_path / "1", "--tag-set", "serve", "--in-place")
     tfx_export("sig", "set-method", "regression", "predict", *options)
@@ -151,7 +151,7 @@ def test_a_method_is_set_where_the_rules_of_serving_allow_it(saved_models: Path,
     assert untouched["regression"].method == "tensorflow/serving/regress"
 
 
-def test_a_signature_on_tensors_has_their_dtypes_and_shapes(saved_models: Path, tmp_path: Path) -> None:
+def test_a_signature_defined_on_tensors_gets_their_dtypes_and_shapes(saved_models: Path, tmp_path: Path) -> None:
     shutil.copytree(saved_models / "tf1_tag_sets", tmp_path / "1")
     pairs = ("--input", "inputs=examples:0", "--output", "classes=classes", "--output", "scores=scores:0")
     options = ("--method", "classify", "--tag-set", "gpu,serve", "--dir", tmp_path / "1", "--in-place")
@@ -188,28 +188,28 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("model", "arguments", "says"), REFUSED, ids=[f"{m} {a}" for m, a, _ in REFUSED])
-def test_a_refused_edit_says_why_and_writes_nothing(
-    model: str, arguments: str, says: str, saved_models: Path, tmp_path: Path
+@pytest.mark.parametrize(("model", "arguments", "message"), REFUSED, ids=[f"{m} {a}" for m, a, _ in REFUSED])
+def test_a_refused_edit_gives_the_reason_and_writes_nothing(
+    model: str, arguments: str, message: str, saved_models: Path, tmp_path: Path
 ) -> None:
     done = tfx_export("sig", *arguments.split(), "--dir", saved_models / model, "--out", tmp_path / "1", code=2)
-    assert says in done.stderr
+    assert message in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_shared_function_is_not_renamed_under_another_signature(edited: dict[str, Path], tmp_path: Path) -> None:
+def test_an_edit_of_a_function_that_two_signatures_share_is_refused(edited: dict[str, Path], tmp_path: Path) -> None:
     arguments = ("rename-output", "twin", "score", "s", "--dir", edited["add, TF2"], "--out", tmp_path / "1")
     assert "shares its function with 'serving_default'" in tfx_export("sig", *arguments, code=2).stderr
 
 
-def test_the_target_is_named_and_free(saved_models: Path, tmp_path: Path) -> None:
+def test_the_target_must_be_given_and_must_not_exist(saved_models: Path, tmp_path: Path) -> None:
     edit = ("sig", "rename", "serving_default", "x", "--dir", saved_models / "tf1_linear")
     assert "--out NEW_FOLDER or --in-place" in tfx_export(*edit, code=2).stderr
     (tmp_path / "1").mkdir()
     assert "exists already" in tfx_export(*edit, "--out", tmp_path / "1", code=4).stderr
 
 
-def test_what_was_made_from_the_old_file_does_not_outlive_it(saved_models: Path, tmp_path: Path) -> None:
+def test_an_edit_in_place_removes_files_derived_from_the_old_model(saved_models: Path, tmp_path: Path) -> None:
     shutil.copytree(saved_models / "tf2_polymorphic", tmp_path / "1")
     (tmp_path / "1" / "model.tflite").write_bytes(b"converted")
     tfx_export("sig", "rename", "any", "every", "--dir", tmp_path / "1", "--in-place")
@@ -217,7 +217,7 @@ def test_what_was_made_from_the_old_file_does_not_outlive_it(saved_models: Path,
     assert left == {"saved_model.pb", "variables", "assets"}
 
 
-def test_warmup_requests_follow_the_edit(saved_models: Path, tmp_path: Path) -> None:
+def test_warmup_requests_are_renamed_or_removed_by_an_edit(saved_models: Path, tmp_path: Path) -> None:
     def request(signature: str, *inputs: str) -> bytes:
         log = wire.PredictionLog()
         log.predict_log.request.model_spec.signature_name = signature

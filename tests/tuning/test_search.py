@@ -1,4 +1,4 @@
-"""Which settings a search tries and which one wins, on machines that are functions."""
+"""The settings that a search tries, and the one that wins, on simulated machines."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ Machine = Callable[[Setting], Measurement | None]
 
 
 def tried(machine: Machine, engines: tuple[str, ...] = ("tensorflow",), max_p99: float | None = None) -> list[Trial]:
-    """The trials of a whole search with 32 clients on two cores."""
+    """Returns the trials of a complete search with 32 clients on two cores."""
     trials = []
     questions = search(engines, cores=2, clients=32, max_p99=max_p99)
     try:
@@ -66,42 +66,44 @@ BOTH = ("tensorflow", "litert")
         (tensorflow_fails, BOTH, None, Setting("litert")),
     ],
 )
-def test_the_winner(machine: Machine, engines: tuple[str, ...], max_p99: float | None, winner: Setting) -> None:
+def test_the_best_setting_wins(
+    machine: Machine, engines: tuple[str, ...], max_p99: float | None, winner: Setting
+) -> None:
     trials = tried(machine, engines, max_p99)
     assert best(trials, max_p99).setting == winner
 
 
-def test_sizes_that_do_not_help_end_the_climb() -> None:
+def test_the_batch_size_stops_growing_when_it_no_longer_helps() -> None:
     sizes = [trial.setting.max_batch_size for trial in tried(batching_hurts)]
     assert max(sizes) == 16
 
 
-def test_nothing_is_tried_twice() -> None:
+def test_no_setting_is_tried_twice() -> None:
     settings = [trial.setting for trial in tried(eight_is_best, BOTH)]
     assert len(settings) == len(set(settings))
 
 
-def test_every_engine_is_tried_with_batching_too() -> None:
+def test_each_engine_is_also_tried_with_batching() -> None:
     settings = [trial.setting for trial in tried(eight_is_best, BOTH)]
     assert {setting.engine for setting in settings if setting.max_batch_size} == set(BOTH)
 
 
-def test_where_nothing_starts_nothing_is_found() -> None:
+def test_a_search_finds_nothing_if_no_server_starts() -> None:
     assert tried(lambda setting: None) == []
 
 
-def test_without_a_setting_quick_enough_the_quickest_wins() -> None:
+def test_the_fastest_setting_wins_if_none_meets_the_latency_limit() -> None:
     trials = [Trial(Setting("a"), Measurement(100, 5, 9)), Trial(Setting("b"), Measurement(50, 4, 8))]
     assert best(trials, max_p99=1).setting.engine == "b"
 
 
 @pytest.mark.parametrize(("rate", "winner"), [(104, "simple"), (110, "involved")])
-def test_noise_is_no_reason(rate: float, winner: str) -> None:
+def test_a_gain_within_the_noise_does_not_beat_a_simpler_setting(rate: float, winner: str) -> None:
     trials = [Trial(Setting("simple"), Measurement(100, 1, 2)), Trial(Setting("involved"), Measurement(rate, 1, 2))]
     assert best(trials).setting.engine == winner
 
 
-def test_the_parameters_are_a_file_that_servers_read() -> None:
+def test_the_parameters_are_a_valid_batching_file() -> None:
     parameters = wire.parse_text(wire.BatchingParameters, Setting("tensorflow", 4, 500, 2).parameters(clients=32))
     assert {field.name: value.value for field, value in parameters.ListFields()} == {
         "max_batch_size": 4,

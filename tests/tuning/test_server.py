@@ -1,4 +1,4 @@
-"""The server that a trial measures runs as its setting says."""
+"""The server that a trial measures runs with the setting of the trial."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tfx_export.tuning.server import MODEL, serving
 from tfx_export.tuning.setting import Setting
 
 
-def test_it_batches_as_the_setting_says(served_models: Path, tmp_path: Path) -> None:
+def test_the_server_batches_as_the_setting_requires(served_models: Path, tmp_path: Path) -> None:
     version = served_models / "half_plus_two" / "1"
     with (
         serving(version, Setting("tensorflow", 4, 0, 1), 8, tmp_path) as target,

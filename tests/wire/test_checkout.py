@@ -1,4 +1,4 @@
-"""The sources of a checkout in which nothing was generated: Python imports them when it is started there."""
+"""The package can be imported from a checkout without generated files, which is what Python does when started there."""
 
 import shutil
 import subprocess
@@ -37,7 +37,9 @@ def run(checkout: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> subproce
     return subprocess.run([sys.executable, "-c", PROGRAM], cwd=checkout, capture_output=True, text=True)
 
 
-def test_the_installed_descriptors_are_read(checkout: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_descriptors_of_the_installed_package_are_read(
+    checkout: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     installed = site / "tfx_export" / "wire"
     installed.mkdir(parents=True)
     shutil.copy(Path(tfx_export.__file__).parent / "wire" / "protocol.binpb", installed)
@@ -45,7 +47,9 @@ def test_the_installed_descriptors_are_read(checkout: Path, site: Path, monkeypa
     assert done.stdout.split() == ["mnist", str(checkout / "tfx_export" / "wire" / "__init__.py")], done.stderr
 
 
-def test_without_them_the_error_says_what_to_type(checkout: Path, site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_any_descriptors_the_error_says_what_to_type(
+    checkout: Path, site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = run(checkout, site, monkeypatch)
     assert done.stderr.splitlines()[-1] == (
         f"ImportError: {checkout}/tfx_export/wire/protocol.binpb has not been generated. "

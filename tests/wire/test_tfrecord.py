@@ -1,4 +1,4 @@
-"""TFRecord files are TensorFlow's, in both directions; damage is found and located."""
+"""TensorFlow reads the TFRecord files that we write, and we read those of TensorFlow. Errors locate a damage."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from tfx_export.wire.tfrecord import RecordError, frame, read_records, write_rec
 RECORDS = [b"", b"one", bytes(range(256)) * 300]
 
 
-def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
+def test_tensorflow_reads_our_files(tmp_path: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -18,7 +18,7 @@ def test_tensorflow_reads_what_is_written(tmp_path: Path) -> None:
     assert list(tf.data.TFRecordDataset(str(tmp_path / "ours")).as_numpy_iterator()) == RECORDS
 
 
-def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
+def test_files_of_tensorflow_are_read(tmp_path: Path) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 
@@ -39,7 +39,7 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path) -> None:
         (lambda data: data + b"\n", "cut off at byte 38"),
     ],
 )
-def test_damage_is_located(tmp_path: Path, damage: object, text: str) -> None:
+def test_the_error_gives_the_position_of_the_damage(tmp_path: Path, damage: object, text: str) -> None:
     assert callable(damage)
     path = tmp_path / "log"
     path.write_bytes(damage(frame(b"one") + frame(b"two")))
