@@ -16,7 +16,7 @@ from serve.loaded_model import LoadedModel
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.models.catalog import Catalog
-from serve.models.file_ops import refuse_file_ops
+from serve.models.file_ops import reject_file_ops
 from serve.models.model_metrics import load_measured, record_state
 from serve.models.peers import NoPeers, PeerHandler, Peers
 from serve.request import tracing
@@ -114,7 +114,7 @@ class Core:
 
     def _load_checked(self, path: Path) -> LoadedModel:
         if not self.config.allow_file_ops:
-            refuse_file_ops(path)
+            reject_file_ops(path)
         parameters = self._batching and self._batching.of_version(path)
         model = engines.load(path, self.config)
         if self.config.enable_model_warmup:

@@ -1,1 +1,1 @@
-"""Which versions of which models are in memory. Knows no TensorFlow, no protocol."""
+"""Which versions of which models are in memory. Independent of TensorFlow and of the protocols."""

@@ -1,4 +1,4 @@
-"""One view of a model that several processes serve: a version is available once it is so in all of them."""
+"""The status of a model that several processes serve: a version is available once it is available in all of them."""
 
 from collections.abc import Sequence
 
@@ -7,20 +7,21 @@ from serve.lifecycle.state import State, VersionStatus
 _LEAVING = frozenset({State.UNLOADING, State.END})
 
 
-def cluster_status(views: Sequence[Sequence[VersionStatus]]) -> list[VersionStatus]:
-    """What all processes together say of each version, the largest first.
+def cluster_status(processes: Sequence[Sequence[VersionStatus]]) -> list[VersionStatus]:
+    """Returns one status for each version, the largest version first, from the statuses in each of the `processes`.
 
-    An error anywhere is shown. "Available" is said when it is true everywhere, "unloading" when it has begun anywhere.
+    An error in any process is shown. A version is AVAILABLE when it is so in every process, and UNLOADING as soon as it
+    is so in one.
     """
-    versions = sorted({status.version for view in views for status in view}, reverse=True)
-    return [_together([_find(view, version) for view in views]) for version in versions]
+    versions = sorted({status.version for process in processes for status in process}, reverse=True)
+    return [_merge([_find(process, version) for process in processes]) for version in versions]
 
 
-def _find(view: Sequence[VersionStatus], version: int) -> VersionStatus | None:
-    return next((status for status in view if status.version == version), None)
+def _find(process: Sequence[VersionStatus], version: int) -> VersionStatus | None:
+    return next((status for status in process if status.version == version), None)
 
 
-def _together(found: Sequence[VersionStatus | None]) -> VersionStatus:
+def _merge(found: Sequence[VersionStatus | None]) -> VersionStatus:
     known = [status for status in found if status is not None]
     for status in known:
         if status.message:
@@ -29,5 +30,5 @@ def _together(found: Sequence[VersionStatus | None]) -> VersionStatus:
     if states & _LEAVING:
         return VersionStatus(known[0].version, State.END if states == {State.END} else State.UNLOADING)
     if len(known) < len(found):
-        states.add(State.START)  # who has not seen it yet will
+        states.add(State.START)  # the other processes will find the version soon
     return VersionStatus(known[0].version, states.pop() if len(states) == 1 else State.LOADING)

@@ -1,4 +1,4 @@
-"""Harness: one life of one version, its state, and the count of leases on it."""
+"""Harness: the state of one version from START to END, and the leases on it. TensorFlow Serving's LoaderHarness."""
 
 import threading
 from collections.abc import Callable
@@ -12,17 +12,17 @@ from serve.loaded_model import LoadedModel
 
 
 class Harness:
-    """Every version that was ever aspired has one, from START to END. A second life is a second harness."""
+    """Manages one version of a model from START to END. A version that is loaded again gets a new harness."""
 
     def __init__(self, name: str, version: int, path: Path, on_idle: Callable[["Harness"], None]) -> None:
-        """`on_idle` is called once: when a retired version has no leases left."""
+        """`on_idle` is called once, when the version is retired and has no leases left."""
         self.name = name
         self.version = version
         self.path = path
         self.state = State.START
         self.error: ServeError | None = None
         self.attempts = 0
-        # When to try again after a failure, on time.monotonic's clock.
+        # When to try again after a failure, in seconds of time.monotonic().
         self.retry_at: float | None = None
         self._files = fingerprint(path)
         self._on_idle = on_idle
@@ -37,7 +37,7 @@ class Harness:
         return VersionStatus(self.version, self.state, self.error.code, self.error.message)
 
     def should_reload(self) -> bool:
-        """An aspired version at its END is loaded anew; if it was broken, only once its files have changed."""
+        """Whether an aspired version needs a new harness: it is at END and, if it failed, its files have changed."""
         if self.state is not State.END:
             return False
         return self.error is None or fingerprint(self.path) != self._files
@@ -61,15 +61,15 @@ class Harness:
             self.state = State.END
 
     def lease(self) -> "Lease | None":
-        """A lease, or None if the version has left AVAILABLE since the caller looked it up."""
+        """Returns a lease; None if the version has left AVAILABLE since the caller looked it up."""
         with self._lock:
             if self.state is not State.AVAILABLE or self._model is None:
                 return None
             self._leases += 1
             return Lease(self, self._model)
 
-    def hold(self) -> None:
-        """One more lease beside one that is held, whatever the state."""
+    def add_lease(self) -> None:
+        """Counts one more lease, in any state. Only for a caller that holds a lease."""
         with self._lock:
             self._leases += 1
 
@@ -81,7 +81,7 @@ class Harness:
             self._on_idle(self)
 
     def retire(self) -> None:
-        """No more leases. `on_idle` follows at once or with the last release."""
+        """Gives out no more leases. `on_idle` is called at once, or with the release of the last lease."""
         with self._lock:
             self.state = State.UNLOADING
             idle = self._leases == 0
@@ -89,18 +89,18 @@ class Harness:
             self._on_idle(self)
 
     def end(self) -> None:
-        """Close the model, if there is one. Blocking."""
+        """Closes the model, if there is one. Blocks."""
         model, self._model = self._model, None
         try:
             if model is not None:
                 model.close()
-        except Exception as error:  # a model that does not close must not keep its successor out
+        except Exception as error:  # a model that fails to close must not block its successor
             self.error = ServeError(Code.INTERNAL, f"Unloading failed: {error}")
         self.state = State.END
 
 
 class Lease:
-    """A context manager. Inside, `model` can be run; after it, nothing of the lease may be used."""
+    """Keeps a version in memory until it is released, as a context manager or by `release`. Then `model` is invalid."""
 
     __slots__ = ("_harness", "model", "name", "version")
 
@@ -119,10 +119,10 @@ class Lease:
         self._harness.release()
 
     def release(self) -> None:
-        """Give the hold back; once."""
+        """Releases the lease. Call this once."""
         self._harness.release()
 
     def share(self) -> "Lease":
-        """Another hold on the same version, to be released by itself. Only while this one is held."""
-        self._harness.hold()
+        """Returns another lease on the same version, with its own release. Only while this one is held."""
+        self._harness.add_lease()
         return Lease(self._harness, self.model)

@@ -1,4 +1,4 @@
-"""Manager: keeps in memory what should be there. All threads and clocks of the lifecycle are here."""
+"""Manager: loads and unloads versions. All threads and timers of the lifecycle are here."""
 
 import logging
 import threading
@@ -18,23 +18,26 @@ from serve.loaded_model import LoadedModel
 
 logger = logging.getLogger("serve")
 
-# Errors that another attempt on the same files may not meet again.
+# Errors after which another attempt with the same files may succeed.
 TRANSIENT = frozenset({Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE})
 
 Load = Callable[[Path], LoadedModel]
-# The name of the model, the version's status, its folder.
+# Takes the name of the model, the status of the version, and its folder.
 StateObserver = Callable[[str, VersionStatus, Path], None]
 
 
 class Manager:
-    """One thread decides, a pool loads and unloads, requests take leases from a table that is replaced whole."""
+    """Keeps the aspired versions in memory.
+
+    One thread decides, a pool loads and unloads. Requests take leases from a table that is replaced, never changed.
+    """
 
     def __init__(
         self, load: Load, *, poll_seconds: float, load_threads: int, max_retries: int, retry_seconds: float
     ) -> None:
-        """`load` brings a version into memory; blocking, raises ServeError.
+        """`load` loads a version; it may block, and raises ServeError.
 
-        `poll_seconds`: between looks at the disk; 0 looks once.
+        `poll_seconds` is the time between two scans of the disk; 0 scans once.
         """
         self._load = load
         self._poll_seconds = poll_seconds
@@ -52,18 +55,21 @@ class Manager:
         self._pool = ThreadPoolExecutor(max_workers=load_threads, thread_name_prefix="load")
         self._thread = threading.Thread(target=self._run, name="manager", daemon=True)
 
-    # What requests use
+    # Used by requests
 
     def lease(self, ref: ModelRef) -> Lease:
-        """A hold on the version that `ref` means. NOT_FOUND if it is not available."""
+        """Returns a lease on the version that `ref` means. Raises NOT_FOUND if it is not available."""
         while True:
-            # A version may leave between the look-up and the lease; the table has then been replaced already.
+            # A version may be retired between the look-up and the lease. By then, the table has been replaced.
             lease = self._serving.find(ref).lease()
             if lease is not None:
                 return lease
 
     def status(self, ref: ModelRef) -> list[VersionStatus]:
-        """Every version the server has known, the largest first; labels are ignored. NOT_FOUND if there is none."""
+        """Returns the status of the version in `ref`, or of every known one, the largest first. Ignores labels.
+
+        Raises NOT_FOUND if there is none.
+        """
         with self._changed:
             harnesses = self._harnesses.get(ref.name, {})
             if ref.version is not None:
@@ -75,29 +81,29 @@ class Manager:
             return [harnesses[version].status for version in sorted(harnesses, reverse=True)]
 
     def is_available(self, name: str) -> bool:
-        """Whether some version of the model answers requests."""
+        """Whether any version of the model is available."""
         return bool(self._serving.versions.get(name))
 
     def any_available(self) -> bool:
-        """Whether some model does."""
+        """Whether any model is available."""
         return any(self._serving.versions.values())
 
     def models(self) -> list[ServedModel]:
-        """What the operator wants served, in the order given."""
+        """Returns the models to serve, in the order given to `serve`."""
         with self._changed:
             return list(self._models.values())
 
-    # What the server uses
+    # Used by the server
 
     def start(self) -> None:
         self._thread.start()
 
     def serve(self, models: Iterable[ServedModel]) -> None:
-        """Serve these and no others. Returns at once; loads and unloads follow."""
+        """Serves these models and no others. Returns at once; versions are loaded and unloaded afterwards."""
         with self._changed:
             old, self._models = self._models, {model.name: model for model in models}
             for name, model in old.items():
-                # What was seen below another base path says nothing about this one.
+                # Versions found below another base path are not those of this one.
                 if name not in self._models or self._models[name].base_path != model.base_path:
                     self._on_disk.pop(name, None)
             self._next_poll = 0.0
@@ -105,11 +111,14 @@ class Manager:
         self._woken.set()
 
     def subscribe(self, observer: StateObserver) -> None:
-        """Call `observer(name, status, path)` at each change of state, from the thread that made it."""
+        """Calls `observer(name, status, path)` at each change of state, in the thread that changes it."""
         self._observers.append(observer)
 
     def pending(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` that have no version available yet. UNKNOWN, with the errors, if one has failed for good."""
+        """Returns those of `names` that have no version available yet.
+
+        Raises UNKNOWN, with the errors, if one of them has failed and will not be tried again.
+        """
         with self._changed:
             pending = [name for name in names if name in self._models and not self._serving.versions.get(name)]
             failed = [name for name in pending if self._given_up(name)]
@@ -118,14 +127,14 @@ class Manager:
             return pending
 
     def wait_for(self, names: Collection[str]) -> None:
-        """Return when each of `names` that is still wanted has a version available. UNKNOWN as of `pending`."""
+        """Returns when each of `names` that is still configured has a version available. Raises as `pending`."""
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or not self.pending(names))
 
     def wait_loaded(self) -> None:
-        """Return when something is available and nothing is being loaded.
+        """Returns when a model is available and none is being loaded.
 
-        Models whose base path is missing or empty are waited for without limit, unless another model is available.
+        Waits without limit for models whose base path is missing or empty, unless another model is available.
         Raises UNKNOWN, with the errors, if every version of every model has failed to load.
         """
         with self._changed:
@@ -135,7 +144,7 @@ class Manager:
             raise self._not_available(self._models)
 
     def stop(self) -> None:
-        """Unload everything, waiting for leases, and end the threads."""
+        """Unloads all versions once their leases are released, and ends the threads."""
         self.serve(())
         with self._changed:
             self._stopping = True
@@ -144,36 +153,36 @@ class Manager:
         self._thread.join()
         self._pool.shutdown()
 
-    # The manager's own thread
+    # In the manager's thread
 
     def _run(self) -> None:
         while not self._finished():
             self._woken.clear()
             self._step()
-            self._woken.wait(self._until_due())
+            self._woken.wait(self._seconds_until_due())
 
     def _step(self) -> None:
         now = time.monotonic()
         if now >= self._next_poll:
             self._next_poll = now + self._poll_seconds if self._poll_seconds > 0 else float("inf")
-            self._look_at_disk()
+            self._scan_disk()
         with self._changed:
             for name in {*self._models, *self._harnesses}:
                 self._reconcile(name, now)
             self._changed.notify_all()
 
-    def _look_at_disk(self) -> None:
+    def _scan_disk(self) -> None:
         for model in self.models():
             found = versions_on_disk(model)
             with self._changed:
                 if self._models.get(model.name) != model:
-                    continue  # replaced while the disk was read
+                    continue  # reconfigured while the disk was scanned
                 if not found and model.name not in self._on_disk:
                     logger.info("Waiting for a version of %s to appear in %s", model.name, model.base_path)
                 self._on_disk[model.name] = self._on_disk.get(model.name, {}) if found is None else found
 
     def _reconcile(self, name: str, now: float) -> None:
-        """Bring the versions of one model nearer to what is aspired, by as many actions as the policy gives."""
+        """Performs the actions that the swap policy gives for one model until it gives no more."""
         harnesses = self._harnesses.setdefault(name, {})
         model = self._models.get(name)
         on_disk = self._on_disk.get(name, {}) if model else {}
@@ -206,7 +215,7 @@ class Manager:
         self._pool.submit(self._end_version, harness)
 
     def _publish(self, without: Harness | None = None) -> None:
-        """Replace the table that requests look into by one of what is available now."""
+        """Replaces the table that requests use with one of the versions that are available now."""
         versions = {
             name: {
                 version: harnesses[version]
@@ -221,8 +230,8 @@ class Manager:
         for observer in self._observers:
             observer(harness.name, harness.status, harness.path)
 
-    def _until_due(self) -> float | None:
-        """Seconds until the next look at the disk or the next attempt to load."""
+    def _seconds_until_due(self) -> float | None:
+        """Returns the seconds until the next scan of the disk or the next attempt to load; None if neither is due."""
         with self._changed:
             retries = [
                 harness.retry_at
@@ -239,11 +248,11 @@ class Manager:
             return False
         if self.any_available():
             return True
-        # Nothing found yet, or one that is tried again: something may still come.
+        # If a version has yet to appear or will be tried again, a model may still become available.
         return bool(self._models) and all(self._given_up(name) for name in self._models)
 
     def _given_up(self, name: str) -> bool:
-        """Whether every version of a model has failed and none will be tried again."""
+        """Whether every version of the model has failed and none will be tried again."""
         harnesses = self._harnesses.get(name, {}).values()
         return bool(harnesses) and all(harness.error and harness.state is State.END for harness in harnesses)
 
@@ -260,7 +269,7 @@ class Manager:
             harnesses = [harness for versions in self._harnesses.values() for harness in versions.values()]
             return self._stopping and all(harness.state in (State.START, State.END) for harness in harnesses)
 
-    # The pool's threads
+    # In the pool's threads
 
     def _load_version(self, harness: Harness) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Source: what lies on disk. It says which versions exist, never "load this"."""
+"""The versions on disk. This module finds them; the manager decides which are loaded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,13 +7,13 @@ from pathlib import Path
 from serve.lifecycle.version_policy import Latest, VersionPolicy
 from tfx_export.savedmodel.version_folders import list_versions
 
-# Names, sizes and times of a version's files: changes when somebody is still copying, or has mended the folder.
+# Names, sizes and times of a version's files: it changes while files are copied, or when the folder is repaired.
 Fingerprint = tuple[tuple[str, int, int], ...]
 
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A model the operator wants served: where its versions lie, which of them, and under which labels."""
+    """A model to serve: the folder of its versions, which of them to load, and their labels."""
 
     name: str
     base_path: Path
@@ -22,12 +22,12 @@ class ServedModel:
 
 
 def versions_on_disk(model: ServedModel) -> dict[int, Path] | None:
-    """The version folders of `model`; None if its base path is not there (then nothing is known, nothing unloads)."""
+    """Returns the version folders of `model`. None if the base path does not exist: then nothing is unloaded."""
     return list_versions(model.base_path) if model.base_path.is_dir() else None
 
 
 def fingerprint(folder: Path) -> Fingerprint:
-    """What tells an unchanged version folder from a changed one, without reading its files."""
+    """Returns a value that changes when the files of a version folder change. Does not read the files."""
     seen = []
     for path in sorted(folder.rglob("*")):
         try:

@@ -1,4 +1,4 @@
-"""State and VersionStatus: where a version stands between its folder and its requests."""
+"""State, VersionStatus and ModelRef."""
 
 import enum
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from serve.errors import Code
 
 
 class State(enum.IntEnum):
-    """The numbers are those of `tensorflow.serving.ModelVersionStatus.State`."""
+    """The state of a version. The numbers are those of `tensorflow.serving.ModelVersionStatus.State`."""
 
     START = 10
     LOADING = 20
@@ -19,7 +19,7 @@ class State(enum.IntEnum):
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """What GetModelStatus says about a version. A version that does not load carries its error here."""
+    """The status of a version, as GetModelStatus reports it, with the error if the version failed to load."""
 
     version: int
     state: State
@@ -28,7 +28,7 @@ class VersionStatus:
 
 
 class ModelRef(NamedTuple):
-    """A model by name and, if the request is particular about it, a version number or a label; else the newest."""
+    """A model by name and, optionally, a version number or a label. Without these it means the largest version."""
 
     name: str
     version: int | None = None

@@ -1,4 +1,4 @@
-"""The order of loads and unloads: a pure function from a snapshot of one model to at most one action."""
+"""The order of loads and unloads, as a pure function: from the versions of a model to the next action."""
 
 import enum
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Action:
 
 @dataclass(frozen=True)
 class VersionSnapshot:
-    """One version as the policy sees it."""
+    """One version as the policy sees it: whether it should be in memory, and its state."""
 
     version: int
     aspired: bool
@@ -28,10 +28,10 @@ class VersionSnapshot:
 
 
 def next_action(versions: Iterable[VersionSnapshot]) -> Action | None:
-    """Never leave a model without a version that serves, if there is a choice.
+    """Returns the next action for a model; None if there is nothing to do now.
 
-    Unload what is not aspired only once an aspired version serves (or none is aspired, or several old ones serve);
-    load the largest new one first.
+    A version that is not aspired is unloaded only if an aspired version is available, no version is aspired, or several
+    old ones are available. So, if possible, one version always serves. The largest new version is loaded first.
     """
     versions = list(versions)
     aspired = [each for each in versions if each.aspired]

@@ -1,4 +1,4 @@
-"""ServingTable: what a request finds. Never changed, only replaced, so that looking something up takes no lock."""
+"""ServingTable: the available versions. It is replaced, never changed, so that a look-up needs no lock."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from serve.lifecycle.state import ModelRef
 
 @dataclass(frozen=True)
 class ServingTable:
-    """Available versions of each model, largest first, and the labels of each model."""
+    """The available versions of each model, the largest first, and the labels of each model."""
 
     versions: Mapping[str, Mapping[int, Harness]]
     labels: Mapping[str, Mapping[str, int]]
 
     def find(self, ref: ModelRef) -> Harness:
-        """The version that `ref` means. NOT_FOUND, naming what exists, if it is not available."""
+        """Returns the version that `ref` means. Raises NOT_FOUND, with what exists, if it is not available."""
         available = self.versions.get(ref.name)
         version = ref.version if ref.label is None else self._labelled(ref.name, ref.label)
         if available:

@@ -1,4 +1,4 @@
-"""VersionPolicy: which of the versions on disk should be in memory."""
+"""VersionPolicy: which of the versions on disk should be in memory. The policies are TensorFlow Serving's."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import TypeAlias
 
 @dataclass(frozen=True)
 class Latest:
-    """The `count` largest versions. A broken one steps aside for the next older."""
+    """The `count` largest versions. A broken one does not count, so the next older one stays."""
 
     count: int = 1
 
 
 @dataclass(frozen=True)
 class All:
-    """Every version."""
+    """All versions."""
 
 
 @dataclass(frozen=True)
 class Specific:
-    """These and no others; those that are absent are no error."""
+    """Exactly these versions. Versions that do not exist are not an error."""
 
     versions: frozenset[int]
 
@@ -28,10 +28,10 @@ VersionPolicy: TypeAlias = Latest | All | Specific
 
 
 def aspired_versions(policy: VersionPolicy, on_disk: Collection[int], broken: Collection[int]) -> set[int]:
-    """The versions that should be in memory. `broken` are those whose last attempt to load failed.
+    """Returns the versions that should be in memory. `broken` are those whose last attempt to load failed.
 
-    A broken version stays aspired (it may still load), but does not count against `Latest`: what is older than
-    it goes on serving.
+    A broken version stays aspired, because a later attempt may succeed, but does not count for `Latest`: older versions
+    continue to serve.
     """
     match policy:
         case All():

@@ -1,1 +1,1 @@
-"""Which models the operator wants served, how healthy they are, and what the worker processes tell each other."""
+"""The models to serve, their health, their metrics, and the calls between worker processes."""

@@ -1,6 +1,6 @@
-"""Catalog: which models the operator wants served, and how that changes while the server runs.
+"""Catalog: the models that the operator configured, and changes to them while the server runs.
 
-By flags, by a config file that is looked at again, by an RPC, or by the subfolders of a folder that is watched.
+The list comes from flags, from a config file that may be polled, from an RPC, or from a watched folder of models.
 """
 
 import logging
@@ -22,7 +22,7 @@ logger = logging.getLogger("serve")
 
 
 class Catalog:
-    """Tells the manager what to serve. A list that is refused leaves the one in force as it is."""
+    """Tells the manager which models to serve. If a new list is rejected, the current one stays."""
 
     def __init__(self, manager: Manager, config: Config, request_log: RequestLog) -> None:
         self._manager = manager
@@ -30,47 +30,47 @@ class Catalog:
         self._config = config
         self._lock = threading.Lock()
         self._stopping = threading.Event()
-        self._complaint = ""
+        self._last_error = ""
 
     def start(self, reloaded_config: bytes | None = None) -> None:
-        """Serve what the flags name, or the ModelServerConfig `reloaded_config`; keep looking where the flags say so.
+        """Serves the models that the flags name, or those of `reloaded_config`, and starts the polling they ask for.
 
         Raises ServeError: INVALID_ARGUMENT for a bad config file, FAILED_PRECONDITION for labels of versions that are
-        not available (at the start none is).
+        not available, as at the start.
         """
         config = self._config
         if reloaded_config is not None:
-            self.reload(wire.ModelServerConfig.FromString(reloaded_config), trusted=True)
+            self.reload(wire.ModelServerConfig.FromString(reloaded_config), checked=True)
         elif config.model_config_file:
             self.reload(read_config(Path(config.model_config_file)))
         elif not config.watch:
             self._manager.serve(_models_at(Path(config.model_base_path).absolute(), config.model_name))
         if config.model_config_file:
-            self._every(config.model_config_file_poll_wait_seconds, self._look_at_file)
+            self._poll(config.model_config_file_poll_wait_seconds, self._reload_file)
         elif config.watch:
-            self._look_at_folder()
-            self._every(config.file_system_poll_wait_seconds, self._look_at_folder)
+            self._scan_folder()
+            self._poll(config.file_system_poll_wait_seconds, self._scan_folder)
 
     def stop(self) -> None:
         self._stopping.set()
 
-    def reload(self, config: wire.ModelServerConfig, *, trusted: bool = False) -> list[str]:
-        """Serve what a ModelServerConfig lists and nothing else; returns the names that are new.
+    def reload(self, config: wire.ModelServerConfig, *, checked: bool = False) -> list[str]:
+        """Serves exactly the models of a ModelServerConfig. Returns the names of new ones, before they are loaded.
 
-        Returns before they are loaded. Raises as `check`; `trusted` is a config that has been checked already, when
-        what its labels name was available.
+        Raises as `check`. `checked` means that the config passed that check before, when the versions of its
+        labels were available.
         """
         with self._lock:
-            models, log_rules = self._read(config) if trusted else self.check(config)
+            models, log_rules = self._read(config) if checked else self.check(config)
             known = {model.name for model in self._manager.models()}
             self._manager.serve(models)
             self._request_log.update(log_rules)
         return [model.name for model in models if model.name not in known]
 
     def check(self, config: wire.ModelServerConfig) -> tuple[list[ServedModel], dict[str, Rule]]:
-        """The models a ModelServerConfig lists and how to log them.
+        """Returns the models of a ModelServerConfig and their logging rules.
 
-        INVALID_ARGUMENT or FAILED_PRECONDITION, with upstream's text, if they cannot be served.
+        Raises INVALID_ARGUMENT or FAILED_PRECONDITION, with upstream's text, if they cannot be served.
         """
         models, log_rules = self._read(config)
         for model in models:
@@ -87,7 +87,7 @@ class Catalog:
         return listed_models(config), logging_rules(config)
 
     def _check_labels(self, model: ServedModel) -> None:
-        """A label names a version that is available, or (if allowed) is new or unchanged."""
+        """Raises FAILED_PRECONDITION if a label names an unavailable version, unless flags allow this label."""
         old = next((each.labels for each in self._manager.models() if each.name == model.name), {})
         for label, version in sorted(model.labels.items()):
             free = self._config.allow_version_labels_for_unavailable_models and old.get(label, version) == version
@@ -105,27 +105,27 @@ class Catalog:
             return False
         return status.state is State.AVAILABLE
 
-    def _every(self, seconds: float, look: Callable[[], None]) -> None:
+    def _poll(self, seconds: float, step: Callable[[], None]) -> None:
         if seconds <= 0:
             return
 
         def run() -> None:
             while not self._stopping.wait(seconds):
-                look()
+                step()
 
         threading.Thread(target=run, name="catalog", daemon=True).start()
 
-    def _look_at_file(self) -> None:
+    def _reload_file(self) -> None:
         try:
             self.reload(read_config(Path(self._config.model_config_file)))
-            self._complaint = ""
+            self._last_error = ""
         except ServeError as error:
-            # Once for each new complaint, not once for each look.
-            if error.message != self._complaint:
-                self._complaint = error.message
-                logger.error("The config in force stays: %s", error)
+            # Logged once for each new error, not at each poll.
+            if error.message != self._last_error:
+                self._last_error = error.message
+                logger.error("The current config stays: %s", error)
 
-    def _look_at_folder(self) -> None:
+    def _scan_folder(self) -> None:
         models = models_in_folder(Path(self._config.model_base_path).absolute())
         with self._lock:
             if models != self._manager.models():
@@ -133,7 +133,7 @@ class Catalog:
 
 
 def models_in_folder(folder: Path) -> list[ServedModel]:
-    """The subfolders of `folder` that have versions, by name. A hidden one is somebody's work in progress."""
+    """Returns the subfolders of `folder` that have versions, by name. Hidden ones are skipped: work in progress."""
     if not folder.is_dir():
         return []
     shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
@@ -141,6 +141,6 @@ def models_in_folder(folder: Path) -> list[ServedModel]:
 
 
 def _models_at(base_path: Path, name: str) -> list[ServedModel]:
-    """One model, or every model of a folder of models: a folder without versions whose subfolders have some."""
+    """Returns the model at `base_path`; if only its subfolders have versions, a model for each of them."""
     models = [] if list_versions(base_path) else models_in_folder(base_path)
     return models or [ServedModel(name, base_path)]

@@ -1,7 +1,6 @@
-"""Models that read or write files as they run: refused, unless the operator trusts them.
+"""Rejects models that read or write files while they run, unless the operator trusts them.
 
-A SavedModel is a program. Loading its own variables and assets is what it must do; opening other files on behalf of
-whoever sends a request is not.
+A SavedModel is a program. It must load its own variables and assets, but not open other files for a client.
 """
 
 from pathlib import Path
@@ -13,14 +12,14 @@ from tfx_export.savedmodel.denied_ops import opens_files
 from tfx_export.savedmodel.graph import all_nodes, parse_graph
 from tfx_export.savedmodel.reader import read_index
 
-# A message is read by people.
+# How many ops the error message names.
 MAX_SHOWN = 5
 
 
-def refuse_file_ops(folder: Path) -> None:
-    """FAILED_PRECONDITION if a graph of the SavedModel in `folder` holds an op that opens files.
+def reject_file_ops(folder: Path) -> None:
+    """Raises FAILED_PRECONDITION if a graph of the SavedModel in `folder` has an op that opens files.
 
-    A folder without a graph, or with one that cannot be read, is left to the engine to complain about.
+    Passes a folder without a readable graph, because the engine reports that.
     """
     found = sorted(file_ops(folder))
     if found:
@@ -32,7 +31,7 @@ def refuse_file_ops(folder: Path) -> None:
 
 
 def file_ops(folder: Path) -> set[str]:
-    """The denied ops in the SavedModel in `folder`, those in functions included."""
+    """Returns the denied ops of the SavedModel in `folder`, including those in functions."""
     try:
         graphs = [parse_graph(meta_graph) for meta_graph in read_index(folder).meta_graphs]
     except SavedModelError:

@@ -1,4 +1,4 @@
-"""Health: whether the server, or one model, can be asked now. What probes and load balancers see."""
+"""Health: whether the server or a model answers requests now, for probes and load balancers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from pathlib import Path
 from serve.lifecycle.manager import Manager
 from serve.lifecycle.state import VersionStatus
 
-# The server as a whole: the empty name, upstream's names, and those of the services.
+# Names of the whole server: the empty name, upstream's names, and the names of the services.
 SERVER = frozenset(
     {
         "",
@@ -20,7 +20,7 @@ SERVER = frozenset(
 
 
 class Health:
-    """Follows the states of the models. Draining, nothing is healthy any more."""
+    """Follows the states of the models. While the server drains, nothing is healthy."""
 
     def __init__(self, manager: Manager) -> None:
         self._manager = manager
@@ -29,7 +29,7 @@ class Health:
         manager.subscribe(self._state_changed)
 
     def check(self, service: str) -> bool | None:
-        """Whether the server (see SERVER) or the model of that name answers requests; None if there is no such."""
+        """Returns whether the server (see SERVER) or the model of that name answers requests; None for other names."""
         if service in SERVER:
             return not self.draining and self._manager.any_available()
         if service not in {model.name for model in self._manager.models()}:
@@ -37,12 +37,12 @@ class Health:
         return not self.draining and self._manager.is_available(service)
 
     async def watch(self, service: str) -> AsyncIterator[bool | None]:
-        """What `check` says, now and after each change, until the server drains."""
+        """Yields the result of `check`, at once and after each change, until the server drains."""
         changed = asyncio.Event()
         watcher = (asyncio.get_running_loop(), changed)
         self._watchers.add(watcher)
         try:
-            last: object = watcher  # differs from every answer
+            last: object = watcher  # differs from every result
             while True:
                 changed.clear()
                 draining, now = self.draining, self.check(service)
@@ -56,7 +56,7 @@ class Health:
             self._watchers.discard(watcher)
 
     def drain(self) -> None:
-        """The end is near: say so to everybody who asks. May be called from any thread."""
+        """Reports unhealthy from now on, because the server will shut down. May be called from any thread."""
         self.draining = True
         self._notify()
 

@@ -1,4 +1,4 @@
-"""ModelServerConfig, the list of models an operator writes: checked, and read as what the manager serves."""
+"""Reads and checks a ModelServerConfig, the operator's list of models."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ PLATFORMS = ("tensorflow",)
 
 
 def read_config(file: Path) -> wire.ModelServerConfig:
-    """The ModelServerConfig in `file`. INVALID_ARGUMENT, with line and column, if it is none."""
+    """Reads the ModelServerConfig in `file`. Raises INVALID_ARGUMENT, with line and column, if it is not valid."""
     try:
         return wire.parse_text(wire.ModelServerConfig, file.read_bytes())
     except OSError as error:
@@ -25,7 +25,7 @@ def read_config(file: Path) -> wire.ModelServerConfig:
 
 
 def listed_models(config: wire.ModelServerConfig) -> list[ServedModel]:
-    """What `config` asks for. INVALID_ARGUMENT with upstream's text if the list makes no sense."""
+    """Returns the models in `config`. Raises INVALID_ARGUMENT, with upstream's text, if the list is not valid."""
     models: dict[str, ServedModel] = {}
     for each in config.model_config_list.config:
         if each.name in models:

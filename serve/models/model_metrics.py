@@ -1,4 +1,4 @@
-"""What the metrics say about models: their states, how long they took to load, what they weigh, who made them."""
+"""Records the metrics of models: state, load time, memory, and UUID in ML Metadata."""
 
 import logging
 import time
@@ -16,20 +16,20 @@ logger = logging.getLogger("serve")
 
 Model = TypeVar("Model")
 
-# Where TFX pipelines write it, and TensorFlow Serving looks for it.
+# TFX pipelines write this file, and TensorFlow Serving reads it.
 MLMD_FILE = Path("assets.extra", "mlmd_uuid")
 
-# Ends with the model: what was unloaded weighs nothing.
+# The path and bytes of each loaded model. Weak keys: an entry disappears with its model.
 _memory: WeakKeyDictionary[object, tuple[str, int]] = WeakKeyDictionary()
 
 
-def _weights() -> dict[Labels, float]:
-    return {(path,): weight for path, weight in list(_memory.values())}
+def _memory_bytes() -> dict[Labels, float]:
+    return {(path,): size for path, size in list(_memory.values())}
 
 
-metrics.model_memory_bytes.read_from(_weights)
+metrics.model_memory_bytes.read_from(_memory_bytes)
 
-# By name and version, of those that are available.
+# By name and version of the available versions.
 _mlmd_uuids: dict[tuple[str, str], str] = {}
 
 
@@ -41,7 +41,7 @@ metrics.mlmd_map.read_from(_mlmd_map)
 
 
 def load_measured(load: Callable[[Path], Model], path: Path) -> Model:
-    """`load(path)`, with its outcome, time and memory recorded."""
+    """Returns `load(path)` and records its outcome, time and memory."""
     before = resident_bytes()
     started = time.perf_counter()
     try:
@@ -58,7 +58,7 @@ def load_measured(load: Callable[[Path], Model], path: Path) -> Model:
 
 
 def record_state(name: str, status: VersionStatus, path: Path) -> None:
-    """A listener of the lifecycle. A version that has ended without an error is forgotten."""
+    """Records a change of state, as an observer of the manager. A version that ended without an error is dropped."""
     version = name, str(status.version)
     if status.state is State.END and not status.message:
         metrics.model_state.drop(*version)
@@ -75,5 +75,5 @@ def _record_mlmd_uuid(version: tuple[str, str], file: Path) -> None:
         _mlmd_uuids[version] = file.read_text(errors="replace").strip()
     except FileNotFoundError:
         return
-    except OSError as error:  # who made a model is nothing that its serving depends on
+    except OSError as error:  # a model serves without its UUID
         logger.warning("%s cannot be read: %s", file, error.strerror)

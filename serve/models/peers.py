@@ -1,4 +1,4 @@
-"""Peers: the other processes that serve the same models on the same ports (`--workers`). Together they speak as one."""
+"""Peers: the other processes of the server (`--workers`), which serve the same models on the same ports."""
 
 from typing import Any, Protocol
 
@@ -11,42 +11,42 @@ from tfx_export import wire
 
 
 class Peers(Protocol):
-    """Asks every other process. A question is the name of a method of `PeerHandler`, with what it takes."""
+    """Calls a method of PeerHandler in every other process."""
 
     async def call(self, method: str, *arguments: Any) -> list[Any]:
-        """Their answers, in no order; those that end meanwhile are left out. Raises the first ServeError."""
+        """Returns the results in any order; a process that ends meanwhile has none. Raises the first ServeError."""
         ...
 
 
 class NoPeers:
-    """The only process there is."""
+    """The peers of a server with a single process."""
 
     async def call(self, method: str, *arguments: Any) -> list[Any]:
         return []
 
 
 class PeerHandler:
-    """What one process answers to its peers. Its methods may block, and are called in threads."""
+    """The methods that the peers of a process may call. They may block, and run in threads of their own."""
 
     def __init__(self, manager: Manager, catalog: Catalog) -> None:
         self._manager = manager
         self._catalog = catalog
 
     def statuses(self, ref: ModelRef) -> list[VersionStatus]:
-        """The state of every version this process knows; none for an unknown model or version."""
+        """Returns the status of the versions in this process; an empty list for an unknown model or version."""
         try:
             return self._manager.status(ref)
         except ServeError:
             return []
 
     def check_reload(self, config: bytes) -> None:
-        """Raise ServeError if this ModelServerConfig would be refused."""
+        """Raises ServeError if this ModelServerConfig would be rejected."""
         self._catalog.check(wire.ModelServerConfig.FromString(config))
 
     def reload(self, config: bytes) -> None:
-        """Serve what it lists; returns once what is new is available. Raises ServeError if it does not load."""
+        """Serves its models and returns once the new ones are available. Raises ServeError if one does not load."""
         self._manager.wait_for(self._catalog.reload(wire.ModelServerConfig.FromString(config)))
 
     def metrics(self) -> metrics.Snapshot:
-        """What this process has counted and measured."""
+        """Returns the metrics of this process."""
         return metrics.snapshot()

@@ -1,1 +1,1 @@
-"""What surrounds every request, whatever its protocol: admission, authentication, deadline, tracing, its record."""
+"""Common to all requests, in both protocols: admission, authentication, deadline, tracing and the call record."""

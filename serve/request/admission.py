@@ -1,6 +1,6 @@
-"""Admission: what every request passes on its way in and out, whichever protocol and front carry it.
+"""Admission: the checks and records common to all requests, over any protocol and front.
 
-Tokens, the limit on concurrent requests, the deadline; on the way out metrics, the access log and the request id.
+Before: tokens, the limit on concurrent requests, the deadline. After: metrics, the access log, the trace.
 """
 
 import asyncio
@@ -21,36 +21,36 @@ from serve.request.deadline import Deadline, DeadlineTimer
 
 logger = logging.getLogger("serve.access")
 
-# A message may quote the request.
+# How many characters of an error message are logged: it may quote the request.
 MAX_LOGGED = 1000
-# Failures that are the server's, not the client's.
-_OURS = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
+# Codes of failures that the server caused, not the client.
+_SERVER_FAILURES = frozenset({Code.INTERNAL, Code.UNKNOWN, Code.DATA_LOSS})
 
-# The value of one of the request's headers, by its name in lower case; None if it has none of that name.
+# Returns the value of a request header, given its name in lower case; None if the request has no such header.
 Header: TypeAlias = Callable[[str], str | None]
 
 
 class Admission:
-    """One for the whole server, so that the limit on concurrent requests counts both protocols."""
+    """One per process, so that the limit on concurrent requests covers both protocols."""
 
     def __init__(self, config: Config) -> None:
-        """INVALID_ARGUMENT if the token file cannot be used."""
+        """Raises INVALID_ARGUMENT if the token file cannot be used."""
         self._tokens = Tokens(config.auth_token_file) if config.auth_token_file else None
         self._limit = config.max_concurrent_requests
         self.in_flight = {entrypoint: metrics.in_flight[(entrypoint,)] for entrypoint in ("GRPC", "REST")}
         self.log_all = config.access_log
-        # `with admission.deadline(seconds)`: DEADLINE_EXCEEDED if the body takes longer; 0 waits without limit.
+        # `with admission.deadline(seconds)` raises DEADLINE_EXCEEDED if the block takes longer; 0 means no limit.
         self.deadline = partial(Deadline, DeadlineTimer())
         # `with admission.request_context(call, header, counted=...)`: see RequestContext.
         self.request_context = partial(RequestContext, self)
 
     def authorize(self, header: Header) -> None:
-        """UNAUTHENTICATED unless the token is good, or none is asked for."""
+        """Raises UNAUTHENTICATED unless the token is valid or the server requires none."""
         if self._tokens is not None:
             self._tokens.check(header("authorization"))
 
     def admit(self) -> None:
-        """RESOURCE_EXHAUSTED if as many requests as allowed are being answered already. Called inside `passing`."""
+        """Raises RESOURCE_EXHAUSTED if too many requests are in flight. Call it inside the RequestContext."""
         if self._limit and self.in_flight["GRPC"].value + self.in_flight["REST"].value > self._limit:
             raise ServeError(
                 Code.RESOURCE_EXHAUSTED,
@@ -59,18 +59,16 @@ class Admission:
 
 
 class RequestContext:
-    """The time between a request and its answer, as a context.
+    """A context manager around the handling of one request.
 
-    While it is open the call is the current one and in flight; leaving it records the outcome.
-
-    A ServeError that passes through is the call's outcome. Any other exception is a bug of ours: it is logged with its
-    traceback and the client is told INTERNAL.
+    Inside, the call is the current one and counts as in flight; the exit records its outcome. A ServeError that passes
+    through is that outcome. Any other exception is a bug: it is logged with its traceback; the client gets INTERNAL.
     """
 
     __slots__ = ("_call", "_cell", "_counted", "_log", "_span", "_token")
 
     def __init__(self, admission: Admission, call: CallRecord, header: Header, *, counted: bool) -> None:
-        """`counted`: upstream counts calls of this kind."""
+        """`counted`: whether upstream's metrics count calls of this kind."""
         self._call = call
         self._cell = admission.in_flight[call.entrypoint]
         self._counted = counted
@@ -80,7 +78,7 @@ class RequestContext:
         )
 
     def __enter__(self) -> CallRecord:
-        # On the event loop only, here and below: no lock is needed.
+        # No lock is needed, here and in __exit__: both run only on the event loop.
         self._cell.value += 1
         self._token = CURRENT.set(self._call)
         if self._span is not None:
@@ -100,7 +98,7 @@ class RequestContext:
         finally:
             self._cell.value -= 1
             self._call.record(self._counted)
-            if self._log or self._call.code in _OURS:
+            if self._log or self._call.code in _SERVER_FAILURES:
                 _log(self._call)
             if self._span is not None:
                 tracing.record_outcome(self._call)
@@ -123,7 +121,7 @@ def _outcome(error: BaseException) -> ServeError:
 def _log(call: CallRecord) -> None:
     version = f"/{call.version}" if call.version is not None else ""
     logger.log(
-        logging.WARNING if call.code in _OURS else logging.INFO,
+        logging.WARNING if call.code in _SERVER_FAILURES else logging.INFO,
         "%s %s %s%s %s %.1f ms%s",
         call.entrypoint,
         call.api,

@@ -1,4 +1,4 @@
-"""Who may talk to the server: TLS for both ports, bearer tokens for both protocols."""
+"""Tls and Tokens: who may connect to the server (TLS on both ports) and call it (bearer tokens in both protocols)."""
 
 import hmac
 import os
@@ -14,7 +14,7 @@ SCHEME = "bearer "
 
 @dataclass(frozen=True)
 class Tls:
-    """The server's key and certificate chain, the CA of its clients and whether they must show one; all PEM texts."""
+    """The server's key and certificate chain, its clients' CA, and whether clients need a certificate. All PEM."""
 
     server_key: bytes
     server_cert: bytes
@@ -23,7 +23,7 @@ class Tls:
 
     @classmethod
     def read(cls, path: str) -> "Tls":
-        """An SSLConfig in text format; the PEMs stand in it, not their paths. INVALID_ARGUMENT if it is not usable."""
+        """Reads an SSLConfig in text format, with the PEM texts inside. Raises INVALID_ARGUMENT if it is not valid."""
         from google.protobuf import text_format
 
         from tfx_export import wire
@@ -37,11 +37,11 @@ class Tls:
         tls = cls(
             config.server_key.encode(), config.server_cert.encode(), config.custom_ca.encode(), config.client_verify
         )
-        tls.context(path)  # a key that does not fit its certificate should end the start, not every handshake
+        tls.context(path)  # a key that does not match its certificate must fail the start, not every handshake
         return tls
 
     def context(self, name: str = "TLS") -> ssl.SSLContext:
-        """For an HTTP server. `name` is what an error message calls the configuration."""
+        """Returns the SSLContext of an HTTP server. Error messages begin with `name`."""
         try:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -62,7 +62,7 @@ class Tls:
 
 
 def _load_chain(context: ssl.SSLContext, key: bytes, certificate: bytes) -> None:
-    """ssl reads keys from files only: they lie in a private folder for as long as it reads."""
+    """Loads the key and certificates from a private temporary file, because ssl cannot read a key from memory."""
     if not key or not certificate:
         raise ValueError("server_key and server_cert are both needed")
     with tempfile.TemporaryDirectory() as folder:
@@ -70,31 +70,31 @@ def _load_chain(context: ssl.SSLContext, key: bytes, certificate: bytes) -> None
         descriptor = os.open(pem, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(key + b"\n" + certificate)
-        # Without this, a key with a passphrase would make ssl ask for it on the terminal.
+        # Without a password, ssl would prompt on the terminal for the passphrase of a key.
         context.load_cert_chain(pem, password="")
 
 
 class Tokens:
-    """The bearer tokens that open the server, one a line of a file, which is read anew when it changes."""
+    """The valid bearer tokens: one per line of a file, which is read again when it changes."""
 
     def __init__(self, path: str) -> None:
-        """INVALID_ARGUMENT if the file cannot be read or holds no token."""
+        """Raises INVALID_ARGUMENT if the file cannot be read or has no token."""
         self._path = Path(path)
         self._read_at: tuple[int, int] | None = None
         self._tokens: list[bytes] = []
         self._refresh()
         if not self._tokens:
-            raise ServeError(Code.INVALID_ARGUMENT, f"--auth_token_file {path} holds no token: write one on a line.")
+            raise ServeError(Code.INVALID_ARGUMENT, f"--auth_token_file {path} holds no token: write one per line.")
 
     def check(self, authorization: str | None) -> None:
-        """UNAUTHENTICATED unless `authorization`, the header's value, is `Bearer` and one of the tokens."""
+        """Raises UNAUTHENTICATED unless `authorization`, the value of the header, is `Bearer` and a valid token."""
         if authorization is None:
             raise ServeError(Code.UNAUTHENTICATED, "Missing header: authorization: Bearer TOKEN")
         if authorization[: len(SCHEME)].lower() != SCHEME:
             raise ServeError(Code.UNAUTHENTICATED, "The authorization header should be: Bearer TOKEN")
         self._refresh_if_changed()
         given = authorization[len(SCHEME) :].strip().encode()
-        # Every token is compared, so that the time taken says nothing about which one came near.
+        # All tokens are compared, so that the time taken does not reveal a partial match.
         if sum(hmac.compare_digest(given, token) for token in self._tokens) == 0:
             raise ServeError(Code.UNAUTHENTICATED, "The bearer token is not valid")
 
@@ -104,7 +104,7 @@ class Tokens:
             if (stat.st_mtime_ns, stat.st_size) != self._read_at:
                 self._refresh()
         except (OSError, ServeError):
-            return  # a token file that is being replaced keeps its tokens until the new one is there
+            return  # while the file is being replaced, the old tokens stay valid
 
     def _refresh(self) -> None:
         try:

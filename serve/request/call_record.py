@@ -1,4 +1,4 @@
-"""CallRecord: what is known of one request on its way through the server. Logs, metrics and traces read it."""
+"""CallRecord: the facts about one request that logs, metrics and traces need."""
 
 import random
 import time
@@ -13,7 +13,7 @@ _OK = Code.OK.name
 
 
 class CallRecord:
-    """Made where a request enters; the layers below fill in what they learn."""
+    """Created where a request enters the server; the layers below fill in the model, signature and version."""
 
     __slots__ = (
         "_request_id",
@@ -29,9 +29,9 @@ class CallRecord:
     )
 
     def __init__(self, entrypoint: str, api: str, given_id: str | None, peer: Callable[[], str]) -> None:
-        """`entrypoint`: GRPC or REST. `api`: Predict, Classify, ... or, over REST as upstream, predict, classify, ...
+        """`entrypoint` is GRPC or REST. `api` is Predict, Classify, ..., over REST in lower case as upstream.
 
-        `given_id`: the client's x-request-id. `peer`: asked only if the call is logged.
+        `given_id` is the client's x-request-id. `peer` returns its address, and is called only if the call is logged.
         """
         self.entrypoint = entrypoint
         self.api = api
@@ -46,14 +46,14 @@ class CallRecord:
 
     @property
     def request_id(self) -> str:
-        """The client's request id if it is fit to be printed and sent back, else one of our own."""
-        # To be found again in a log, not to be kept secret: the kernel need not be asked.
+        """The client's request id if it is short and printable, otherwise a generated one."""
+        # An id is not a secret, so it needs no randomness from the kernel.
         self._request_id = self._request_id or f"{random.getrandbits(64):016x}"
         return self._request_id
 
     @property
     def micros(self) -> float:
-        """Microseconds since the request came in."""
+        """Microseconds since the request arrived."""
         return (time.perf_counter() - self.started) * 1e6
 
     def failed(self, code: Code, message: str) -> None:
@@ -61,9 +61,9 @@ class CallRecord:
         self.message = message
 
     def record(self, counted: bool) -> None:
-        """Enter the finished call into the metrics. `counted`: upstream counts calls of this kind."""
+        """Records the finished call in the metrics. `counted`: whether upstream's metrics count calls of this kind."""
         succeeded = self.code is Code.OK
-        # An enumeration's member takes long to tell its name.
+        # Looking up the name of an enum member is slow.
         code = _OK if succeeded else self.code.name
         if counted:
             metrics.request_count[self.model, code].add()
@@ -75,7 +75,7 @@ class CallRecord:
             )
 
 
-# The call being answered by the running task; None outside of requests.
+# The call that the running task answers; None outside of requests.
 CURRENT: ContextVar[CallRecord | None] = ContextVar("call", default=None)
 
 

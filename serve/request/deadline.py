@@ -1,4 +1,4 @@
-"""Deadline and DeadlineTimer: a limit on the time a request takes, at no timer a request."""
+"""Deadline and DeadlineTimer: a limit on the time of a request, without a timer per request."""
 
 import asyncio
 import types
@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 
 from serve.errors import Code, ServeError
 
-# How late a deadline may be noticed.
+# How late a deadline may be noticed, in seconds.
 TICK_SECONDS = 0.05
 
 
 class DeadlineTimer:
-    """Looks, every now and then while requests run, which of them have run too long: one timer for all.
+    """Checks every TICK_SECONDS, while requests run, which of them have exceeded their deadline.
 
-    A timer for each request, nearly always cancelled, costs more than all else a request passes at the admission.
+    A timer per request, nearly always cancelled, would cost more than the rest of the admission.
     """
 
     def __init__(self) -> None:
-        # Deadlines enter themselves, and leave: a step less for each.
+        # Deadlines add and remove themselves, which saves a call for each.
         self.running: dict[Deadline, None] = {}
         self.ticking = False
 
@@ -40,13 +40,13 @@ class DeadlineTimer:
 
 
 class Deadline:
-    """A context around what the current task awaits. DEADLINE_EXCEEDED if that takes too long."""
+    """A context manager that raises DEADLINE_EXCEEDED if the block, run by the current task, takes too long."""
 
-    __slots__ = ("_clock", "_expired", "_loop", "_seconds", "_task", "at")
+    __slots__ = ("_expired", "_loop", "_seconds", "_task", "_timer", "at")
 
-    def __init__(self, clock: DeadlineTimer, seconds: float) -> None:
-        """`seconds`: 0 waits without limit."""
-        self._clock = clock
+    def __init__(self, timer: DeadlineTimer, seconds: float) -> None:
+        """`seconds` is the limit; 0 means none."""
+        self._timer = timer
         self._seconds = seconds
         self._expired = False
 
@@ -55,26 +55,27 @@ class Deadline:
             loop = self._loop = asyncio.get_running_loop()
             self._task = asyncio.current_task(loop)
             self.at = loop.time() + self._seconds
-            self._clock.running[self] = None
-            if not self._clock.ticking:
-                self._clock.start(loop)
+            self._timer.running[self] = None
+            if not self._timer.ticking:
+                self._timer.start(loop)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._seconds:
-            self._clock.running.pop(self, None)
+            self._timer.running.pop(self, None)
         if self._expired and isinstance(error, asyncio.CancelledError):
             message = f"Timed out waiting for notification: no answer within {self._seconds:g} s"
             raise ServeError(Code.DEADLINE_EXCEEDED, message) from None
 
     def restart(self) -> None:
-        """As much time from now on."""
+        """Grants the full time again, from now on."""
         if self._seconds:
             self.at = self._loop.time() + self._seconds
 
     def expire(self) -> None:
+        """Cancels the task. Called by the timer."""
         self._expired = True
         if self._task is not None:
             self._task.cancel()
@@ -85,11 +86,11 @@ T = TypeVar("T")
 
 @types.coroutine
 def with_context_if_suspended(
-    work: Awaitable[T], around: Callable[[], AbstractContextManager[Any]]
+    work: Awaitable[T], make_context: Callable[[], AbstractContextManager[Any]]
 ) -> Generator[Any, Any, T]:
-    """`with around(): return await work`, but `around` is called after the first step of `work`, unless that ended it.
+    """Awaits `work`, inside `make_context()` only once `work` suspends for the first time.
 
-    Most requests never wait: a deadline or a watch over them would cost more than it could ever do.
+    Most requests never suspend, and need neither a deadline nor a watch for the client's disconnect.
     """
     steps = work.__await__()
     try:
@@ -97,12 +98,12 @@ def with_context_if_suspended(
     except StopIteration as done:
         result: T = done.value
         return result
-    with around():
+    with make_context():
         try:
             while True:
                 try:
                     value = yield waiting
-                except BaseException as error:  # passed on into the work, as `await` would
+                except BaseException as error:  # passed on into `work`, as `await` does
                     waiting = steps.throw(error)
                 else:
                     waiting = steps.send(value)
@@ -113,5 +114,5 @@ def with_context_if_suspended(
 
 @types.coroutine
 def next_turn() -> Generator[None, None, None]:
-    """To be awaited: the rest follows in the event loop's next turn. As `asyncio.sleep(0)`, in fewer steps."""
+    """Suspends the awaiting task until the next iteration of the event loop. Cheaper than `asyncio.sleep(0)`."""
     yield

@@ -1,4 +1,4 @@
-"""Spans for OpenTelemetry, where the extra `otel` is installed and tracing is switched on; else nothing, at no cost."""
+"""OpenTelemetry spans, if tracing is switched on (with the extra `otel`). Otherwise it costs nothing."""
 
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 _OFF: AbstractContextManager[None] = nullcontext()
 
-# Makes spans; None where tracing is off, which whoever is on the way of every request looks at before it calls.
+# Creates spans; None if tracing is off. Code that runs for every request checks this before it calls a function here.
 tracer: Any = None
 _provider: Any = None
 
 
 def setup(endpoint: str) -> None:
-    """Send spans to the OTLP collector at `endpoint` (`http://localhost:4318`). INVALID_ARGUMENT without the extra."""
+    """Sends spans to the OTLP collector at `endpoint` (`http://localhost:4318`). INVALID_ARGUMENT without the extra."""
     global _provider, tracer
     try:
         from opentelemetry import trace
@@ -37,34 +37,34 @@ def setup(endpoint: str) -> None:
 
 
 def flush() -> None:
-    """Send the spans that have not been sent. Blocking, for some seconds at most."""
+    """Sends the spans that have not been sent. Blocks for at most 3 seconds."""
     if _provider is not None:
         _provider.force_flush(timeout_millis=3000)
 
 
 def span(name: str) -> AbstractContextManager[Any]:
-    """A part of the current request: what is done inside."""
+    """Returns a context manager: a span of the current request around the block."""
     return _OFF if tracer is None else tracer.start_as_current_span(name)
 
 
 def record_span(name: str, began: int) -> None:
-    """The same of what is done already, if tracing is on; in fewer steps. `began`: by time.time_ns."""
+    """Records a span that ends now and began at `began`, in nanoseconds of time.time_ns(). Only if tracing is on."""
     tracer.start_span(name, start_time=began).end()
 
 
 def start_span(name: str) -> Any:
-    """A part of the current request that ends elsewhere: by `end()`, once, on what this returns."""
+    """Starts a span of the current request. The caller ends it with `end()`. Only if tracing is on."""
     return tracer.start_span(name)
 
 
 async def traced(name: str, work: Awaitable[T]) -> T:
-    """`await work`, as a part of the current request that has parts of its own."""
+    """Awaits `work` in a span of the current request, which may have child spans. Only if tracing is on."""
     with tracer.start_as_current_span(name):
         return await work
 
 
 def request_span(call: CallRecord, traceparent: str | None) -> AbstractContextManager[Any]:
-    """A whole request, a child of the client's span if there is one."""
+    """Returns the span of a whole request, a child of the client's span if there is one."""
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind
 
@@ -76,7 +76,7 @@ def request_span(call: CallRecord, traceparent: str | None) -> AbstractContextMa
 
 
 def record_outcome(call: CallRecord) -> None:
-    """Write on the span of the current request, which is the current span, what became of it."""
+    """Sets the outcome of the request on its span, which is the current span."""
     from opentelemetry.trace import StatusCode, get_current_span
 
     span = get_current_span()

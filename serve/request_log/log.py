@@ -1,7 +1,7 @@
-"""Request log: a sample of requests with their answers, as PredictionLog records in TFRecord files.
+"""RequestLog: writes a sample of requests and responses as PredictionLog records in TFRecord files.
 
-The files are what `assets.extra/tf_serving_warmup_requests` and `tfx-export replay` read. Requests never wait for them:
-a thread writes, and what it cannot keep up with is counted and dropped.
+The files can serve as `assets.extra/tf_serving_warmup_requests` and as input of `tfx-export replay`. Requests never
+wait for the log: a thread writes, and entries that it cannot keep up with are dropped and counted.
 """
 
 import logging
@@ -21,17 +21,17 @@ from tfx_export import wire
 
 logger = logging.getLogger("serve")
 
-# What may wait to be written, in bytes of the arrays it holds.
+# How many bytes of arrays may wait to be written.
 MAX_PENDING_BYTES = 64 << 20
 COLLECTORS = ("", "tfrecord")
 
-# Fills a PredictionLog whose metadata are there already; called by the writer's thread.
+# Fills the request and response of a PredictionLog. Called in the writer's thread.
 Fill: TypeAlias = Callable[[wire.PredictionLog], None]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Where the requests of one model are logged, and what share of them."""
+    """Where the requests of a model are logged, and which share of them."""
 
     prefix: str
     rate: float
@@ -48,7 +48,7 @@ class _Entry:
 
 
 def logging_rule(model: str, config: wire.LoggingConfig) -> Rule | None:
-    """The rule a LoggingConfig means; None if it logs nothing. INVALID_ARGUMENT if it cannot be followed."""
+    """Returns the rule of a LoggingConfig; None if it logs nothing. Raises INVALID_ARGUMENT if it is not supported."""
     collector = config.log_collector_config
     if collector.type not in COLLECTORS:
         raise ServeError(
@@ -76,16 +76,16 @@ def logging_rule(model: str, config: wire.LoggingConfig) -> Rule | None:
 
 
 def logging_rules(config: wire.ModelServerConfig) -> dict[str, Rule]:
-    """The rules of a ModelServerConfig, by model. INVALID_ARGUMENT if one cannot be followed."""
+    """Returns the rules of a ModelServerConfig by model. Raises INVALID_ARGUMENT if one is not supported."""
     found = {model.name: logging_rule(model.name, model.logging_config) for model in config.model_config_list.config}
     return {name: each for name, each in found.items() if each is not None}
 
 
 class RequestLog:
-    """Takes entries from requests, writes them in a thread of its own."""
+    """Takes entries from requests and writes them in its own thread."""
 
     def __init__(self, saved_model_tags: str, *, max_file_bytes: int, max_files: int) -> None:
-        """A file is closed at `max_file_bytes`; of one prefix the newest `max_files` are kept."""
+        """A file is closed at `max_file_bytes`. The newest `max_files` of each prefix are kept."""
         self._tags = [tag for tag in saved_model_tags.split(",") if tag]
         self._max_file_bytes = max_file_bytes
         self._max_files = max_files
@@ -99,16 +99,16 @@ class RequestLog:
         self._thread: threading.Thread | None = None
 
     def update(self, rules: Mapping[str, Rule]) -> None:
-        """Log by these rules, by model, from now on."""
+        """Replaces the rules, by model."""
         self.rules = dict(rules)
 
     def sample(self, model: str) -> Rule | None:
-        """The rule by which this request of `model` is to be logged; None, mostly."""
+        """Returns the rule to log this request of `model` by; None if it is not in the sample."""
         found = self.rules.get(model)
         return found if found is not None and random.random() < found.rate else None  # noqa: S311
 
     def put(self, rule: Rule, spec: wire.ModelSpec, size: int, fill: Fill) -> None:
-        """Log a request, soon. `spec`: the ModelSpec that answered. `size`: bytes that `fill` keeps in memory."""
+        """Queues a request for the log. `spec` is the ModelSpec that answered, `size` the bytes that `fill` holds."""
         with self._changed:
             if self._closing or self._pending_bytes + size > MAX_PENDING_BYTES:
                 metrics.request_log_dropped.add(spec.name)
@@ -121,7 +121,7 @@ class RequestLog:
             self._changed.notify()
 
     def close(self) -> None:
-        """Write what is pending and close the files."""
+        """Writes all queued entries and closes the files."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -130,7 +130,7 @@ class RequestLog:
         for file in self._files.values():
             file.close()
 
-    # The writer's thread
+    # In the writer's thread
 
     def _run(self) -> None:
         while True:
@@ -150,7 +150,7 @@ class RequestLog:
         except OSError as error:
             logger.error("Request log %s: %s", entry.rule.prefix, error)
             return Code.UNAVAILABLE
-        except Exception:  # one record that cannot be written must not end the log
+        except Exception:  # a record that cannot be written must not end the log
             logger.exception("Request log %s", entry.rule.prefix)
             return Code.INTERNAL
         return Code.OK

@@ -1,4 +1,4 @@
-"""RecordFile: a TFRecord log that is rotated. `PREFIX-20261121T123001-00001.tfrecord`, and so on."""
+"""RecordFile: a TFRecord log with rotation, in files named `PREFIX-20261121T123001-00001.tfrecord`."""
 
 import re
 import time
@@ -11,7 +11,7 @@ SUFFIX = ".tfrecord"
 
 
 class RecordFile:
-    """Appends records; each is in the file, whole, when `append` returns."""
+    """Appends records. Each is completely in the file when `append` returns."""
 
     def __init__(self, prefix: Path, max_bytes: int, max_files: int) -> None:
         self._prefix = prefix
@@ -21,7 +21,7 @@ class RecordFile:
         self._file: FileIO | None = None
 
     def append(self, record: bytes) -> None:
-        """Write one record, in a new file if the present one is full. Raises OSError."""
+        """Writes one record, in a new file if the current one is full. Raises OSError."""
         framed = tfrecord.frame(record)
         if self._file is not None and self._file.tell() + len(framed) > self._max_bytes:
             self.close()
@@ -30,7 +30,7 @@ class RecordFile:
         try:
             _write_all(self._file, framed)
         except OSError:
-            # Half a record may stand at the end: nothing can follow it there.
+            # The file may end in half a record, so no other may follow.
             self.close()
             raise
 
@@ -59,7 +59,7 @@ class RecordFile:
 
 
 def _write_all(file: FileIO, data: bytes) -> None:
-    """An unbuffered write may take a part only, e.g. when the disk is nearly full."""
+    """Writes all of `data`: an unbuffered write may take only a part, e.g. if the disk is nearly full."""
     rest = memoryview(data)
     while rest:
         rest = rest[file.write(rest) :]

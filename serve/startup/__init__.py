@@ -1,1 +1,1 @@
-"""What the server needs and prints while it starts."""
+"""Checks before the start, and the overview that the server prints once it has started."""

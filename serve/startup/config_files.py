@@ -1,10 +1,10 @@
-"""The files an operator names: read once before anything else, so that a bad one ends the start and no request."""
+"""Checks the files that the flags name before anything else, so that a bad file fails the start and not a request."""
 
 from serve.config import Config
 
 
 def check_config_files(config: Config) -> None:
-    """INVALID_ARGUMENT for the first file that cannot be used. Most starts have none and wait for no reader of them."""
+    """Raises INVALID_ARGUMENT for the first file that cannot be used. Imports the readers of given files only."""
     for path in (config.ssl_config_file, config.rest_ssl_config_file):
         if path:
             from serve.request.auth import Tls

@@ -1,4 +1,4 @@
-"""Overview: what a started server offers, for the people and programs that wait for it."""
+"""Overview: the addresses and models of a started server, as the start-up table and the ready file."""
 
 import json
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ServedVersion:
-    """One version that serves; `signatures` by name, each with the names of its inputs and their dtypes and shapes.
+    """An available version. `signatures` maps a signature to its inputs, and an input to its dtype and shape.
 
-    `example` is the body of a REST request that it answers, `verb` the request's; empty if that is too long to type.
+    `verb` and `example` are the verb and the body of a REST request that works; empty if the body is too long to type.
     """
 
     name: str
@@ -23,14 +23,14 @@ class ServedVersion:
 
 @dataclass(frozen=True)
 class Overview:
-    """`addresses`: "grpc" -> "127.0.0.1:8500", "rest" -> "http://127.0.0.1:8501", as far as each is open."""
+    """`addresses` maps "grpc" to "127.0.0.1:8500" and "rest" to "http://127.0.0.1:8501", if they are open."""
 
     addresses: dict[str, str]
     versions: tuple[ServedVersion, ...]
     notes: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The start-up table."""
+        """Returns the start-up table."""
         lines = [f"{protocol:<8}{address}" for protocol, address in self.addresses.items()]
         for version in self.versions:
             lines.append(f"model   {version.name} version {version.version}, engine {version.engine}")
@@ -41,7 +41,7 @@ class Overview:
         return "\n".join(lines)
 
     def write(self, file: Path) -> None:
-        """Put it where a program waits for it, whole or not at all."""
+        """Writes the ready file, atomically because programs wait for it."""
         partial = file.with_name(f".{file.name}.{os.getpid()}")
         partial.write_text(json.dumps({"pid": os.getpid(), **asdict(self)}))
         partial.rename(file)
