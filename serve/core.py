@@ -19,12 +19,12 @@ from serve.models.catalog import Catalog
 from serve.models.file_ops import reject_file_ops
 from serve.models.model_metrics import load_measured, record_state
 from serve.models.peers import NoPeers, PeerHandler, Peers
+from serve.models.string_inputs import string_inputs
 from serve.request import tracing
 from serve.request.admission import Admission
 from serve.request_log.log import RequestLog
 from serve.startup.overview import ServedVersion
 from serve.startup.request_example import request_example
-from serve.startup.string_uses import string_uses
 from tfx_export.savedmodel.dtypes import type_string
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
 
@@ -104,7 +104,7 @@ class Core:
                             if signature.inputs
                         }
                         default = lease.model.signatures.get(DEFAULT_SIGNATURE)
-                        verb, example = request_example(default, string_uses(model, status.version, self.config))
+                        verb, example = request_example(default, string_inputs(model, status.version, self.config))
                         engine = lease.model.engine
                         found.append(ServedVersion(model.name, status.version, engine, signatures, verb, example))
         return tuple(found)

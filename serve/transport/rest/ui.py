@@ -11,7 +11,7 @@ from serve.api import Api
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.lifecycle.state import ModelRef
-from serve.startup.string_uses import string_uses
+from serve.models.string_inputs import string_inputs
 from serve.transport.rest.message import Request, Response
 from tfx_export import snippets
 from tfx_export.errors import SavedModelError
@@ -61,7 +61,7 @@ def _signature(api: Api, request: Request, config: Config) -> Response:
     if signature is None:
         raise ServeError(Code.NOT_FOUND, f"The model {model} has no signature {name!r}")
     served = next((each for each in api.models() if each.name == model), None)
-    uses = string_uses(served, version, config) if served else None
+    uses = string_inputs(served, version, config) if served else None
     rest = request.query.get("rest") or snippets.REST
     grpc = f"{urlsplit(rest).hostname}:{config.port if config.port > 0 else 8500}"
     try:
