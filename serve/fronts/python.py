@@ -23,7 +23,7 @@ from serve.startup.overview import Overview, join_host_port
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.method import Response, status_message
 from serve.transport.rest.app import RestApp
-from serve.transport.rest.guard import Guard
+from serve.transport.rest.middleware import RestMiddleware
 
 logger = logging.getLogger("serve")
 
@@ -104,7 +104,7 @@ class PythonFront:
     async def _open_rest(self, addresses: dict[str, str]) -> None:
         if not self._config.rest_api_port:
             return
-        app = Guard(RestApp(self._core.api, self._config), self._core.admission, self._config)
+        app = RestMiddleware(RestApp(self._core.api, self._config), self._core.admission, self._config)
         listener = _listen(self._config.host, self._config.rest_api_port)
         self._rest = _RestServer(app, listener, self._config)
         await self._rest.start()

@@ -15,7 +15,7 @@ from serve.startup.overview import ServedVersion
 from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.method import Response
 from serve.transport.rest.app import RestApp
-from serve.transport.rest.guard import Guard
+from serve.transport.rest.middleware import RestMiddleware
 from tfx_export import wire
 
 logger = logging.getLogger("serve")
@@ -67,7 +67,7 @@ class Replica:
         self._core.flush()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return Guard(RestApp(self._core.api, self._config), self._core.admission, self._config)
+        return RestMiddleware(RestApp(self._core.api, self._config), self._core.admission, self._config)
 
     def check_health(self) -> None:
         """Ray replaces a replica that raises a few times: one with nothing to serve."""

@@ -23,7 +23,7 @@ from serve.flags import parse
 from serve.transport.grpc import method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.app import RestApp
-from serve.transport.rest.guard import Guard
+from serve.transport.rest.middleware import RestMiddleware
 from tests.support.rest import Reply, header_fields
 from tests.support.server import version_states
 from tfx_export.client import Client
@@ -90,11 +90,11 @@ class InMemoryServer:
         self._thread.join(PATIENCE)
         self._loop.close()
 
-    async def _start(self, config: Config) -> tuple[Core, GrpcApp, Guard]:
+    async def _start(self, config: Config) -> tuple[Core, GrpcApp, RestMiddleware]:
         core = Core(config)
         methods = method_table(core.api, config, core.admission)
         grpc_app = GrpcApp(methods, max_message_bytes=config.max_body_bytes or 2**32)
-        rest_app = Guard(RestApp(core.api, config), core.admission, config)
+        rest_app = RestMiddleware(RestApp(core.api, config), core.admission, config)
         await asyncio.to_thread(core.start)
         return core, grpc_app, rest_app
 

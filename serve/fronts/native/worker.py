@@ -37,7 +37,7 @@ from serve.fronts.native.worker_messages import (
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.app import RestApp
-from serve.transport.rest.guard import Guard
+from serve.transport.rest.middleware import RestMiddleware
 
 logger = logging.getLogger("serve")
 
@@ -95,7 +95,7 @@ class Worker:
             self._methods = method_table(core.api, config, core.admission)
             self._grpc = GrpcApp(self._methods, max_message_bytes=config.max_body_bytes or 2**32)
         if config.rest_api_port or config.one_port:
-            self._rest = Guard(RestApp(core.api, config), core.admission, config)
+            self._rest = RestMiddleware(RestApp(core.api, config), core.admission, config)
 
     def _read_messages(self, core: Core) -> None:
         """Handles the messages of the server process, in a thread, until that process ends."""

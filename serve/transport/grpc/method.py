@@ -37,7 +37,7 @@ class Response(Protocol):
         ...
 
 
-class Serialized:
+class SerializedResponse:
     """A response that is bytes already; in all that a runtime needs of it a message."""
 
     __slots__ = ("_message",)

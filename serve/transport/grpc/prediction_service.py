@@ -17,7 +17,7 @@ from serve.codec.tensor import decode
 from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.request import tracing
-from serve.transport.grpc.method import CallContext, Handler, Serialized
+from serve.transport.grpc.method import CallContext, Handler, SerializedResponse
 from serve.transport.grpc.model_spec import echo, model_ref, spec_of
 from tfx_export import wire
 
@@ -49,7 +49,7 @@ class PredictionService:
         self._api = api
         self._as_content = config.enable_serialization_as_tensor_content
 
-    async def predict(self, request: PredictRequest, context: CallContext) -> Serialized:
+    async def predict(self, request: PredictRequest, context: CallContext) -> SerializedResponse:
         spec = spec_of(request.head)
         with self._api.lease(model_ref(spec)) as lease:
             signature = predict_signature(lease, spec.signature_name)
@@ -66,7 +66,7 @@ class PredictionService:
             response = predict_response(lease.name, lease.version, signature, outputs, as_content=self._as_content)
             if tracing.tracer:
                 tracing.record_span("encode", began)
-            return Serialized(response)
+            return SerializedResponse(response)
 
     async def classify(self, request: wire.ClassificationRequest, context: CallContext) -> wire.ClassificationResponse:
         spec = spec_of(request)

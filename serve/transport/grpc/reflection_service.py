@@ -14,7 +14,7 @@ from tfx_export import wire
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 
-class _Late:
+class _LazyMessageClass:
     """A message class of grpc_reflection, which brings all of grpc with it: imported when a client asks."""
 
     def __init__(self, name: str) -> None:
@@ -38,7 +38,7 @@ def methods(services: Iterable[str]) -> dict[str, BidiMethod]:
         async for response in servicer().ServerReflectionInfo(requests, context):
             yield response
 
-    request: Any = _Late("ServerReflectionRequest")
-    response: Any = _Late("ServerReflectionResponse")
+    request: Any = _LazyMessageClass("ServerReflectionRequest")
+    response: Any = _LazyMessageClass("ServerReflectionResponse")
     rpc = wire.Rpc("ServerReflectionInfo", request, response, response_streaming=True)
     return {f"/{service}/{rpc.name}": BidiMethod(rpc, info) for service in SERVICES}

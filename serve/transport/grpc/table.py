@@ -10,8 +10,8 @@ from serve.transport.grpc import (
     profiler_service,
     reflection_service,
 )
-from serve.transport.grpc.guard import guarded
 from serve.transport.grpc.method import AnyMethod, Handler, Method, StreamHandler, StreamMethod
+from serve.transport.grpc.middleware import with_middleware
 from tfx_export import wire
 
 
@@ -31,4 +31,4 @@ def method_table(api: Api, config: Config, admission: Admission) -> dict[str, An
     if config.enable_profiler:
         table |= profiler_service.methods()
     table |= reflection_service.methods(sorted({path.split("/")[1] for path in table}))
-    return guarded(table, admission, config.max_request_seconds)
+    return with_middleware(table, admission, config.max_request_seconds)

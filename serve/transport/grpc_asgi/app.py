@@ -14,8 +14,8 @@ from serve.request.deadline import next_turn, with_context_if_suspended
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
 from serve.transport.grpc.method import Response, status_message
 from serve.transport.grpc_asgi.call_context import AsgiCallContext, percent_encoded
-from serve.transport.grpc_asgi.framing import ACCEPTED, ClientLeftError, frame, read_message, read_messages
-from serve.transport.grpc_asgi.watch import Watch
+from serve.transport.grpc_asgi.cancellation import CallCancellation
+from serve.transport.grpc_asgi.framing import ACCEPTED, ClientDisconnectedError, frame, read_message, read_messages
 
 logger = logging.getLogger("serve")
 
@@ -36,7 +36,7 @@ class ResponseSender:
 
     async def whole(self, message: bytes) -> None:
         """The response to a unary call."""
-        encoding = self._call.answer_encoding
+        encoding = self._call.response_encoding
         # What else is ready is computed first: Envoy's thread then finds many answers when it is woken, and is woken
         # once; woken for each, it took half of the CPU time of a small request.
         await next_turn()
@@ -61,7 +61,7 @@ class ResponseSender:
             _OK if code is Code.OK else [(b"grpc-status", b"%d" % code), (b"grpc-message", percent_encoded(message))]
         )
         end = {"type": "http.response.body", "body": b""}, _status(fields, self._call.trailing)
-        with contextlib.suppress(ClientLeftError):
+        with contextlib.suppress(ClientDisconnectedError):
             await self._events(*(end if self._started else (_START, *end)))
 
     async def _events(self, *events: MutableMapping[str, Any]) -> None:
@@ -69,7 +69,7 @@ class ResponseSender:
             for event in events:
                 await self._send(event)
         except OSError as error:
-            raise ClientLeftError from error
+            raise ClientDisconnectedError from error
 
 
 class GrpcApp:
@@ -97,16 +97,18 @@ class GrpcApp:
             if call.time_remaining() == 0.0:
                 raise ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded")
             if isinstance(method, Method):
-                response = await with_context_if_suspended(method.handler(request, call), partial(Watch, receive, call))
+                response = await with_context_if_suspended(
+                    method.handler(request, call), partial(CallCancellation, receive, call)
+                )
                 await answer.whole(response.SerializeToString())
             else:
                 await with_context_if_suspended(
-                    _stream(method.handler(request, call), answer), partial(Watch, receive, call)
+                    _stream(method.handler(request, call), answer), partial(CallCancellation, receive, call)
                 )
                 await answer.end(Code.OK)
         except ServeError as error:
             await answer.end(error.code, status_message(error))
-        except ClientLeftError:
+        except ClientDisconnectedError:
             return
         except Exception as error:
             logger.exception("%s failed unexpectedly", scope["path"])

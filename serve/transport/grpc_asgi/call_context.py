@@ -41,7 +41,7 @@ class AsgiCallContext:
                     self.accepts = value.decode("latin-1")
 
     @property
-    def answer_encoding(self) -> str:
+    def response_encoding(self) -> str:
         """The encoding of the answer: that of the request, if the client can read it."""
         if self.encoding != "identity" and self.encoding in self.accepts.replace(" ", "").split(","):
             return self.encoding

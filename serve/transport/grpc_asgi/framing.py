@@ -16,7 +16,7 @@ WORTH_COMPRESSING = 1024
 _WBITS = {"gzip": 31, "deflate": 15}
 
 
-class ClientLeftError(Exception):
+class ClientDisconnectedError(Exception):
     """The client closed its stream before the request was whole."""
 
 
@@ -92,7 +92,7 @@ async def _rest_of_message(receive: Receive, event: Message, body: bytes, limit:
 
 def _body(event: Message) -> bytes:
     if event["type"] == "http.disconnect":
-        raise ClientLeftError
+        raise ClientDisconnectedError
     body: bytes = event.get("body", b"")
     return body
 

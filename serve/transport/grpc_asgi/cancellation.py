@@ -1,4 +1,4 @@
-"""Watch: ends a handler that waits when its deadline has passed or its client has gone."""
+"""CallCancellation: cancels the handler of a call when its deadline passes or its client disconnects."""
 
 import asyncio
 from types import TracebackType
@@ -7,14 +7,14 @@ from starlette.types import Message, Receive
 
 from serve.errors import Code, ServeError
 from serve.transport.grpc_asgi.call_context import AsgiCallContext
-from serve.transport.grpc_asgi.framing import ClientLeftError
+from serve.transport.grpc_asgi.framing import ClientDisconnectedError
 
 # pyvoy answers `receive` at once with an empty body as long as the client is there, so it has to be asked now and then.
 POLL_SECONDS = 0.05
 
 
-class Watch:
-    """A context around what the current task awaits. DEADLINE_EXCEEDED or ClientLeftError if it comes to that."""
+class CallCancellation:
+    """A context manager around a handler. Raises DEADLINE_EXCEEDED or ClientDisconnectedError after cancelling it."""
 
     def __init__(self, receive: Receive, call: AsgiCallContext) -> None:
         self._receive = receive
@@ -56,7 +56,7 @@ class Watch:
     def _heard(self, asked: "asyncio.Future[Message]") -> None:
         self._asked = None
         if asked.cancelled() or asked.exception() or asked.result()["type"] == "http.disconnect":
-            self._cancel(ClientLeftError())
+            self._cancel(ClientDisconnectedError())
 
     def _cancel(self, reason: Exception) -> None:
         if self._reason is None and self._task:

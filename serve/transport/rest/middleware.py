@@ -1,4 +1,4 @@
-"""Guard: the admission as an ASGI application around the REST application, in every front.
+"""RestMiddleware: the admission as an ASGI application around the REST application, in every front.
 
 It reads the body before the application is asked: what is too large, too slow or not allowed costs nothing further in.
 """
@@ -46,7 +46,7 @@ class RefusedError(Exception):
         self.code = code
 
 
-class Guard:
+class RestMiddleware:
     """Tokens, limits, deadline, metrics, logs and `x-request-id` for the application it wraps."""
 
     def __init__(self, app: RestApp, admission: Admission, config: Config) -> None:
@@ -62,12 +62,12 @@ class Guard:
         if scope["type"] != "http":
             return
         request = Request(scope)
-        asked = what_is_asked(request.path)
-        call = CallRecord("REST", asked.action, request.header("x-request-id"), partial(peer, scope))
-        call.model = asked.model
+        labels = path_labels(request.path)
+        call = CallRecord("REST", labels.action, request.header("x-request-id"), partial(peer, scope))
+        call.model = labels.model
         answered = False
         try:
-            with self._admission.request_context(call, request.header, counted=asked.counted):
+            with self._admission.request_context(call, request.header, counted=labels.counted):
                 answer = await self._answer(request, receive, call)
                 events = await request.answered(answer, call.request_id, self._headers)
                 # What else is ready is answered first: the front finds many answers at once, not one after the other.
@@ -131,7 +131,7 @@ class Guard:
             raise RefusedError(TOO_SLOW, f"Nothing more of the request came for {seconds:g} s") from None
 
 
-class Asked(NamedTuple):
+class PathLabels(NamedTuple):
     """What a path says to those who count."""
 
     # predict, classify or regress; empty for anything else, as upstream labels it
@@ -144,12 +144,12 @@ class Asked(NamedTuple):
 
 # A few paths are asked for again and again.
 @lru_cache(1024)
-def what_is_asked(path: str) -> Asked:
+def path_labels(path: str) -> PathLabels:
     """Of a path as it was sent."""
     last = path.rpartition(":")[2]
     counted = path.startswith(MODELS)
     model = unquote(path[len(MODELS) :].partition("/")[0].partition(":")[0]) if counted else ""
-    return Asked(last if last in ACTIONS else "", model, counted)
+    return PathLabels(last if last in ACTIONS else "", model, counted)
 
 
 async def _send(send: Send, events: Iterable[MutableMapping[str, Any]]) -> None:

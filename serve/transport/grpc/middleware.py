@@ -16,17 +16,17 @@ COUNTED = frozenset({"Predict", "Classify", "Regress"})
 OPEN_SERVICE = "/grpc.health.v1.Health/"
 
 
-def guarded(table: Mapping[str, AnyMethod], admission: Admission, max_seconds: float) -> dict[str, AnyMethod]:
+def with_middleware(table: Mapping[str, AnyMethod], admission: Admission, max_seconds: float) -> dict[str, AnyMethod]:
     """`table` with tokens, limits, metrics and logs. `max_seconds`: the deadline of calls that bring no earlier one."""
     return {
-        path: method if path.startswith(OPEN_SERVICE) else _guarded(method, admission, max_seconds)
+        path: method if path.startswith(OPEN_SERVICE) else _with_middleware(method, admission, max_seconds)
         for path, method in table.items()
     }
 
 
-def _guarded(method: AnyMethod, admission: Admission, max_seconds: float) -> AnyMethod:
+def _with_middleware(method: AnyMethod, admission: Admission, max_seconds: float) -> AnyMethod:
     if isinstance(method, Method):
-        return replace(method, handler=_guard(method, admission, max_seconds))
+        return replace(method, handler=_unary_handler(method, admission, max_seconds))
     # Streams do no work to be measured or limited, but tell of the models: tokens count.
     answer: Callable[[Any, CallContext], AsyncIterator[Response]] = method.handler
 
@@ -38,13 +38,13 @@ def _guarded(method: AnyMethod, admission: Admission, max_seconds: float) -> Any
     return replace(method, handler=authorized)
 
 
-def _guard(method: Method, admission: Admission, max_seconds: float) -> Handler:
+def _unary_handler(method: Method, admission: Admission, max_seconds: float) -> Handler:
     name = method.rpc.name
     counted = name in COUNTED
     names_model = "model_spec" in method.rpc.request.DESCRIPTOR.fields_by_name
     answer = method.handler
 
-    async def guard(request: Any, context: CallContext) -> Response:
+    async def handle(request: Any, context: CallContext) -> Response:
         metadata = dict(context.invocation_metadata() or ())
         header = partial(_text, metadata)
         given = header("x-request-id")
@@ -64,7 +64,7 @@ def _guard(method: Method, admission: Admission, max_seconds: float) -> Handler:
                 )
             return await answer(request, context)
 
-    return guard
+    return handle
 
 
 def _text(metadata: Mapping[str, str | bytes], name: str) -> str | None:
