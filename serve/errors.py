@@ -1,6 +1,9 @@
 """ServeError and its codes, independent of the protocol: gRPC and REST each translate a code into their own status."""
 
 import enum
+import logging
+
+logger = logging.getLogger("serve")
 
 
 class Code(enum.IntEnum):
@@ -42,6 +45,13 @@ def invalid_argument(message: str) -> ServeError:
     return ServeError(Code.INVALID_ARGUMENT, message)
 
 
-def internal_error(error: BaseException) -> ServeError:
-    """Returns the ServeError for an unexpected exception. The caller logs it; the client learns only its type."""
-    return ServeError(Code.INTERNAL, f"{type(error).__name__} in the server; see its log")
+def from_unexpected(error: BaseException, what: str, where: str = "in the server; see its log") -> ServeError:
+    """Returns the error that a client gets for an exception that is a bug of ours.
+
+    Logs that `what` failed, with the traceback, which the client does not get.
+    """
+    if isinstance(error, Exception):  # other exceptions end the process or the coroutine and are not bugs
+        logger.error("%s failed unexpectedly", what, exc_info=error)
+    if isinstance(error, MemoryError):
+        return ServeError(Code.RESOURCE_EXHAUSTED, "Out of memory")
+    return ServeError(Code.INTERNAL, f"{type(error).__name__} {where}")

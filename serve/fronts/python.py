@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +15,14 @@ from starlette.types import ASGIApp
 
 from serve.config import ANY_PORT, Config
 from serve.core import Core
-from serve.errors import Code, ServeError, internal_error
+from serve.errors import Code, ServeError, from_unexpected
 from serve.fronts.http_protocol import bounded_protocol
 from serve.request.auth import Tls
 from serve.startup.overview import Overview, join_host_port
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
-from serve.transport.grpc.method import Response, status_message
+from serve.transport.grpc.method import ResponseMessage, status_message
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.middleware import RestMiddleware
-
-logger = logging.getLogger("serve")
 
 _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -181,7 +178,7 @@ def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
     )
 
 
-def _serialize(response: Response) -> bytes:
+def _serialize(response: ResponseMessage) -> bytes:
     return response.SerializeToString()
 
 
@@ -189,10 +186,10 @@ def _as_it_is(request: Any) -> Any:
     return request
 
 
-def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[Response]]:
+def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[ResponseMessage]]:
     """Where a failure becomes a status."""
 
-    async def call(request: bytes, context: Any) -> Response:
+    async def call(request: bytes, context: Any) -> ResponseMessage:
         try:
             return await method.handler(parse_request(method, request), context)
         except Exception as error:
@@ -204,8 +201,8 @@ def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[Respons
 
 def _guarded_stream_handler(
     method: StreamMethod | BidiMethod, parse: Callable[[Any], Any]
-) -> Callable[[Any, Any], AsyncIterator[Response]]:
-    async def call(request: Any, context: Any) -> AsyncIterator[Response]:
+) -> Callable[[Any, Any], AsyncIterator[ResponseMessage]]:
+    async def call(request: Any, context: Any) -> AsyncIterator[ResponseMessage]:
         try:
             async for response in method.handler(parse(request), context):
                 yield response
@@ -218,10 +215,8 @@ def _guarded_stream_handler(
 async def _abort(context: Any, name: str, error: Exception) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
-    if not isinstance(error, ServeError):
-        logger.error("%s failed unexpectedly", name, exc_info=error)
-        error = internal_error(error)
-    await context.abort(_STATUS[error.code], status_message(error))
+    failure = error if isinstance(error, ServeError) else from_unexpected(error, name)
+    await context.abort(_STATUS[failure.code], status_message(failure))
 
 
 def _bind(server: grpc.aio.Server, address: str, ssl_config_file: str = "") -> int:

@@ -1,6 +1,5 @@
 """Replica: the class of the deployment. Each one holds a Core of its own and answers both protocols."""
 
-import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -9,32 +8,30 @@ from starlette.types import ASGIApp
 from serve import logs
 from serve.config import Config
 from serve.core import Core
-from serve.errors import Code, ServeError, internal_error
+from serve.errors import Code, ServeError, from_unexpected
 from serve.on_ray.call import RayCall
 from serve.startup.overview import ServedVersion
 from serve.transport.grpc import Method, StreamMethod, method_table, parse_request
-from serve.transport.grpc.method import Response
+from serve.transport.grpc.method import ResponseMessage
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.middleware import RestMiddleware
 from tfx_export import wire
 
-logger = logging.getLogger("serve")
-
-Unary = Callable[["Replica", bytes, Any], Awaitable[Response]]
-Stream = Callable[["Replica", bytes, Any], AsyncIterator[Response]]
+Unary = Callable[["Replica", bytes, Any], Awaitable[ResponseMessage]]
+Stream = Callable[["Replica", bytes, Any], AsyncIterator[ResponseMessage]]
 
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 
 
 def _unary(path: str) -> Unary:
-    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> Response:
+    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> ResponseMessage:
         return await self.answer(path, message, RayCall(grpc_context))
 
     return answer
 
 
 def _stream(path: str) -> Stream:
-    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> AsyncIterator[Response]:
+    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> AsyncIterator[ResponseMessage]:
         async for response in self.stream(path, message, RayCall(grpc_context)):
             yield response
 
@@ -78,7 +75,7 @@ class Replica:
         """What this replica has available."""
         return self._core.served_versions()
 
-    async def answer(self, path: str, message: bytes, call: RayCall) -> Response:
+    async def answer(self, path: str, message: bytes, call: RayCall) -> ResponseMessage:
         """The response of a unary method; after a failure an empty one, with the status in `call`."""
         method = self._methods.get(path)
         try:
@@ -100,11 +97,10 @@ class Replica:
             # Not raised: to Ray that is a fault of the program, told in the proxy's log with a traceback.
             call.fail(error)
         except Exception as error:
-            logger.exception("%s failed unexpectedly", path)
-            call.fail(internal_error(error))
+            call.fail(from_unexpected(error, path))
         return wire.PredictResponse()
 
-    async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[Response]:
+    async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[ResponseMessage]:
         """The responses of a streaming method."""
         method = self._methods.get(path)
         try:

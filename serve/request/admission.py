@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from serve import metrics
 from serve.config import Config
-from serve.errors import Code, ServeError, internal_error
+from serve.errors import Code, ServeError, from_unexpected
 from serve.request import tracing
 from serve.request.auth import Tokens
 from serve.request.call_record import CURRENT, CallRecord
@@ -90,10 +90,9 @@ class RequestContext:
     ) -> None:
         try:
             if error is not None:
-                failure = _outcome(error)
+                failure = _outcome(error, self._call.api)
                 self._call.failed(failure.code, failure.message)
                 if failure is not error and isinstance(error, Exception):
-                    logger.error("%s failed", self._call.api, exc_info=error)
                     raise failure from None
         finally:
             self._cell.value -= 1
@@ -106,16 +105,14 @@ class RequestContext:
             CURRENT.reset(self._token)
 
 
-def _outcome(error: BaseException) -> ServeError:
+def _outcome(error: BaseException, api: str) -> ServeError:
     match error:
         case ServeError():
             return error
         case asyncio.CancelledError():
             return ServeError(Code.CANCELLED, "The client went away")
-        case MemoryError():
-            return ServeError(Code.RESOURCE_EXHAUSTED, "Out of memory")
         case _:
-            return internal_error(error)
+            return from_unexpected(error, api)
 
 
 def _log(call: CallRecord) -> None:

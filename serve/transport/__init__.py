@@ -1,1 +1,1 @@
-"""The protocols: translate requests and answers, nothing else."""
+"""The protocols. They only translate requests and responses."""

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serve import logs
 from serve.config import Config
 from serve.core import Core
-from serve.errors import ServeError, internal_error
+from serve.errors import ServeError, from_unexpected
 from serve.execution.affinity import keep_to
 from serve.fronts.native import embedded_python
 from serve.fronts.native.loop import Loop, LoopPolicy
@@ -38,8 +38,6 @@ from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.middleware import RestMiddleware
-
-logger = logging.getLogger("serve")
 
 
 class Worker:
@@ -120,8 +118,7 @@ class Worker:
         except ServeError as error:
             value = error
         except Exception as error:
-            logger.exception("%s, called by another worker, failed", request.method)
-            value = internal_error(error)
+            value = from_unexpected(error, f"{request.method}, called by another worker,", "in a worker; see the log")
         self._send(PeerReply(request.number, value))
 
     def _send(self, message: Any) -> None:

@@ -1,4 +1,4 @@
-"""gRPC, as a table from path to method that any gRPC runtime can carry."""
+"""gRPC as a table from path to method, which any gRPC runtime can serve."""
 
 from serve.transport.grpc.method import (
     AnyMethod,

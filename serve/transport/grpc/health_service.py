@@ -1,4 +1,4 @@
-"""grpc.health.v1.Health: the server under the empty name, each model under its own."""
+"""grpc.health.v1.Health: the empty service name means the server, other names are models."""
 
 from collections.abc import AsyncIterator
 

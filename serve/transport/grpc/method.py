@@ -1,4 +1,4 @@
-"""Method: one rpc and the coroutine that answers it."""
+"""Method: an rpc with the coroutine that handles it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from tfx_export import wire
 
 
 class CallContext(Protocol):
-    """What a handler may ask about a call; `grpc.aio.ServicerContext` has these methods."""
+    """What a handler may read from and set on a call. `grpc.aio.ServicerContext` has these methods."""
 
     def time_remaining(self) -> float | None:
-        """Seconds until the client's deadline; None without one."""
+        """Seconds until the client's deadline; None if there is no deadline."""
         ...
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
@@ -22,23 +22,23 @@ class CallContext(Protocol):
         ...
 
     def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
-        """Metadata to be sent with the status."""
+        """Sets the metadata that is sent with the status."""
         ...
 
     def peer(self) -> str:
-        """Who calls, as `ipv4:127.0.0.1:4711`."""
+        """The client's address, as `ipv4:127.0.0.1:4711`."""
         ...
 
 
-class Response(Protocol):
-    """A message, or a Serialized one: the transports need nothing else of a response."""
+class ResponseMessage(Protocol):
+    """A protobuf message or a SerializedResponse. The transports need nothing else of a response."""
 
     def SerializeToString(self) -> bytes:  # noqa: N802  # protobuf's name
         ...
 
 
 class SerializedResponse:
-    """A response that is bytes already; in all that a runtime needs of it a message."""
+    """A response that is already serialized."""
 
     __slots__ = ("_message",)
 
@@ -49,18 +49,18 @@ class SerializedResponse:
         return self._message
 
 
-# The request is a message of the rpc, or the result of `Method.read`.
-# Raises ServeError; the admission that carries the table turns it into a status.
-Handler: TypeAlias = Callable[[Any, CallContext], Awaitable[Response]]
-StreamHandler: TypeAlias = Callable[[Any, CallContext], AsyncIterator[Response]]
-BidiHandler: TypeAlias = Callable[[AsyncIterator[Any], CallContext], AsyncIterator[Response]]
+# The request is a message of the rpc, or the result of `Method.read`. A handler raises ServeError; the runtime that
+# serves the table of methods turns it into a status.
+Handler: TypeAlias = Callable[[Any, CallContext], Awaitable[ResponseMessage]]
+StreamHandler: TypeAlias = Callable[[Any, CallContext], AsyncIterator[ResponseMessage]]
+BidiHandler: TypeAlias = Callable[[AsyncIterator[Any], CallContext], AsyncIterator[ResponseMessage]]
 
 
 @dataclass(frozen=True)
 class Method:
     """An rpc with its handler: `async def handler(request, context) -> response`.
 
-    `read`: makes a request for it of the bytes that came, if that is not to be the rpc's message. Raises DecodeError.
+    `read` makes the handler's request from the message's bytes; None: the rpc's message. It raises DecodeError.
     """
 
     rpc: wire.Rpc
@@ -70,7 +70,7 @@ class Method:
 
 @dataclass(frozen=True)
 class StreamMethod:
-    """An rpc that answers with a stream: its handler is an asynchronous generator."""
+    """An rpc with a stream of responses. Its handler is an asynchronous generator."""
 
     rpc: wire.Rpc
     handler: StreamHandler
@@ -78,7 +78,7 @@ class StreamMethod:
 
 @dataclass(frozen=True)
 class BidiMethod:
-    """An rpc of two streams: its handler is an asynchronous generator over an asynchronous iterator."""
+    """An rpc with two streams. Its handler is an asynchronous generator that gets an asynchronous iterator."""
 
     rpc: wire.Rpc
     handler: BidiHandler
@@ -88,7 +88,7 @@ AnyMethod: TypeAlias = Method | StreamMethod | BidiMethod
 
 
 def parse_request(method: AnyMethod, message: bytes) -> Any:
-    """The request in `message`. INTERNAL, gRPC's own code for it, if there is none."""
+    """Returns the request in `message`. Raises INTERNAL, as gRPC itself does, if it cannot be parsed."""
     kind = method.rpc.request
     try:
         return method.read(message) if isinstance(method, Method) and method.read else kind.FromString(message)
@@ -96,12 +96,13 @@ def parse_request(method: AnyMethod, message: bytes) -> Any:
         raise ServeError(Code.INTERNAL, f"The message is not a valid {kind.DESCRIPTOR.full_name}: {error}") from None
 
 
+# TensorFlow Serving's limit and mark.
 MAX_MESSAGE = 1024
-_CUT = "...TRUNCATED"
+_TRUNCATED = "...TRUNCATED"
 
 
 def status_message(error: ServeError) -> str:
-    """The message of a gRPC status, at most 1024 characters and a mark."""
+    """Returns the message of a gRPC status: at most 1,024 characters, and a mark if it was longer."""
     if len(error.message) <= MAX_MESSAGE:
         return error.message
-    return error.message[:MAX_MESSAGE] + _CUT
+    return error.message[:MAX_MESSAGE] + _TRUNCATED

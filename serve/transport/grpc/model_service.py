@@ -23,7 +23,7 @@ def handlers(api: Api) -> dict[str, Handler]:
     async def handle_reload_config_request(
         request: wire.ReloadConfigRequest, context: CallContext
     ) -> wire.ReloadConfigResponse:
-        # Other processes are asked for theirs only if somebody wants to know.
+        # Metrics are collected from other processes only if the request names metrics.
         before = await api.metrics() if request.metric_names else {}
         await api.reload(request.config)
         after = await api.metrics() if request.metric_names else {}

@@ -1,4 +1,4 @@
-"""ModelSpec, the part of every request that says which model it is for."""
+"""ModelSpec, the part of every request that names the model."""
 
 from typing import TypeAlias
 
@@ -18,14 +18,14 @@ RequestWithModelSpec: TypeAlias = (
 
 
 def spec_of(request: RequestWithModelSpec) -> wire.ModelSpec:
-    """The ModelSpec of a request. INVALID_ARGUMENT if it has none."""
+    """Returns the ModelSpec of a request. Raises INVALID_ARGUMENT if it has none."""
     if not request.HasField("model_spec"):
         raise ServeError(Code.INVALID_ARGUMENT, "Missing ModelSpec")
     return request.model_spec
 
 
 def model_ref(spec: wire.ModelSpec) -> ModelRef:
-    """The model a ModelSpec names. INVALID_ARGUMENT if it names none."""
+    """Returns the model that a ModelSpec names. Raises INVALID_ARGUMENT if it names none."""
     if not spec.name:
         raise ServeError(Code.INVALID_ARGUMENT, "ModelSpec has no name specified.")
     choice = spec.WhichOneof("version_choice")
@@ -34,8 +34,8 @@ def model_ref(spec: wire.ModelSpec) -> ModelRef:
     return ModelRef(spec.name, label=spec.version_label if choice == "version_label" else None)
 
 
-def echo(spec: wire.ModelSpec, lease: Lease, signature: str | None = None) -> None:
-    """Fill the ModelSpec of an answer: the model, the version that answered, and the signature if one was run."""
+def fill_model_spec(spec: wire.ModelSpec, lease: Lease, signature: str | None = None) -> None:
+    """Fills the ModelSpec of a response: the model, the version that was used, and the signature if one was run."""
     spec.name = lease.name
     spec.version.value = lease.version
     if signature is not None:

@@ -18,7 +18,7 @@ from serve.config import Config
 from serve.errors import Code, ServeError
 from serve.request import tracing
 from serve.transport.grpc.method import CallContext, Handler, SerializedResponse
-from serve.transport.grpc.model_spec import echo, model_ref, spec_of
+from serve.transport.grpc.model_spec import fill_model_spec, model_ref, spec_of
 from tfx_export import wire
 
 SERVICE = "tensorflow.serving.PredictionService"
@@ -28,7 +28,7 @@ SIGNATURE_DEF = "signature_def"
 
 
 def readers(config: Config) -> dict[str, Callable[[bytes], PredictRequest]]:
-    """Path -> what makes requests of bytes, where that is not the message's own class."""
+    """Path -> function that makes a request from its bytes, for methods whose request is not the rpc's message."""
     return {f"/{SERVICE}/Predict": PredictReader(config.max_tensor_elements or sys.maxsize).read}
 
 
@@ -55,7 +55,7 @@ class PredictionService:
             signature = predict_signature(lease, spec.signature_name)
             began = time.time_ns()
             inputs = request.inputs()
-            # Defaults are gRPC's only: REST knows none, here as upstream.
+            # Only gRPC uses the defaults of inputs; REST does not, like TensorFlow Serving.
             for name, proto in signature.defaults.items():
                 if name not in inputs:
                     inputs[name] = decode(proto)
@@ -71,21 +71,21 @@ class PredictionService:
     async def classify(self, request: wire.ClassificationRequest, context: CallContext) -> wire.ClassificationResponse:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
-            answer = await self._api.classify(lease, spec.signature_name, _examples(request))
+            result = await self._api.classify(lease, spec.signature_name, _examples(request))
             with tracing.span("encode"):
                 response = wire.ClassificationResponse()
-                echo(response.model_spec, lease, spec.signature_name)
-                fill_classification(response.result, answer)
+                fill_model_spec(response.model_spec, lease, spec.signature_name)
+                fill_classification(response.result, result)
                 return response
 
     async def regress(self, request: wire.RegressionRequest, context: CallContext) -> wire.RegressionResponse:
         spec = spec_of(request)
         with self._api.lease(model_ref(spec)) as lease:
-            answer = await self._api.regress(lease, spec.signature_name, _examples(request))
+            result = await self._api.regress(lease, spec.signature_name, _examples(request))
             with tracing.span("encode"):
                 response = wire.RegressionResponse()
-                echo(response.model_spec, lease, spec.signature_name)
-                fill_regression(response.result, answer)
+                fill_model_spec(response.model_spec, lease, spec.signature_name)
+                fill_regression(response.result, result)
                 return response
 
     async def multi_inference(
@@ -94,7 +94,7 @@ class PredictionService:
         specs = [task.model_spec for task in request.tasks] or [wire.ModelSpec()]
         tasks = [Task(task.model_spec.signature_name, task.method_name) for task in request.tasks]
         response = wire.MultiInferenceResponse()
-        # The first task chooses the version, as upstream has it.
+        # The version of the first task is used for all, like in TensorFlow Serving.
         with self._api.lease(model_ref(specs[0])) as lease:
             if not all(spec.name for spec in specs):
                 raise ServeError(Code.INVALID_ARGUMENT, "Found ModelSpec with an empty model name.")
@@ -102,15 +102,15 @@ class PredictionService:
                 raise ServeError(
                     Code.INVALID_ARGUMENT, "All ModelSpecs in a MultiInferenceRequest must access the same model name."
                 )
-            answers = await self._api.multi_inference(lease, tasks, _examples(request))
+            results = await self._api.multi_inference(lease, tasks, _examples(request))
             with tracing.span("encode"):
-                for spec, answer in zip(specs, answers, strict=True):
-                    result = response.results.add()
-                    echo(result.model_spec, lease, spec.signature_name)
-                    if isinstance(answer, Classification):
-                        fill_classification(result.classification_result, answer)
+                for spec, result in zip(specs, results, strict=True):
+                    message = response.results.add()
+                    fill_model_spec(message.model_spec, lease, spec.signature_name)
+                    if isinstance(result, Classification):
+                        fill_classification(message.classification_result, result)
                     else:
-                        fill_regression(result.regression_result, answer)
+                        fill_regression(message.regression_result, result)
         return response
 
     async def get_model_metadata(
@@ -126,7 +126,7 @@ class PredictionService:
                 )
         response = wire.GetModelMetadataResponse()
         with self._api.lease(model_ref(spec)) as lease:
-            echo(response.model_spec, lease)
+            fill_model_spec(response.model_spec, lease)
             response.metadata[SIGNATURE_DEF].Pack(signature_def_map(lease.model.signatures))
         return response
 

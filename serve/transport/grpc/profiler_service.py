@@ -1,4 +1,4 @@
-"""tensorflow.ProfilerService: TensorFlow's profiler client captures a trace of the running server."""
+"""tensorflow.ProfilerService: lets TensorFlow's profiler client capture a trace of the running server."""
 
 import asyncio
 import sys
@@ -18,7 +18,7 @@ def methods() -> dict[str, Method]:
 
 
 async def _profile(request: wire.ProfileRequest, context: CallContext) -> wire.ProfileResponse:
-    """Trace for `duration_ms` and write the XSpace where the client will look for it: on this machine, as upstream."""
+    """Traces for `duration_ms` and writes the XSpace where the client looks for it: on this machine, like upstream."""
     if "tensorflow" not in sys.modules:
         raise ServeError(Code.UNIMPLEMENTED, "No model here runs on TensorFlow: there is nothing to trace")
     session, host = request.session_id, request.host_name.replace(":", "_")

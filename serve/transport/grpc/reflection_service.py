@@ -1,4 +1,4 @@
-"""grpc.reflection: lets grpcurl and its like ask without .proto files."""
+"""grpc.reflection: lets tools such as grpcurl call the server without .proto files."""
 
 from collections.abc import AsyncIterator, Iterable
 from functools import cache
@@ -10,12 +10,12 @@ from google.protobuf.message import Message
 from serve.transport.grpc.method import BidiMethod, CallContext
 from tfx_export import wire
 
-# Tools ask for the one or the other; their messages are the same.
+# Some tools use v1, others v1alpha. The messages of both are the same.
 SERVICES = ("grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection")
 
 
 class _LazyMessageClass:
-    """A message class of grpc_reflection, which brings all of grpc with it: imported when a client asks."""
+    """A message class of grpc_reflection, which imports all of grpc and is therefore imported by the first call."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -25,7 +25,7 @@ class _LazyMessageClass:
 
 
 def methods(services: Iterable[str]) -> dict[str, BidiMethod]:
-    """Reflection over `services`, whose files are in our own descriptor pool."""
+    """Returns the methods of reflection for `services`, whose files are in our own descriptor pool."""
     names = [*services, *SERVICES]
 
     @cache

@@ -1,4 +1,4 @@
-"""The table of every method the server answers over gRPC: path -> method."""
+"""The table of all gRPC methods of the server: path -> method."""
 
 from serve.api import Api
 from serve.config import Config
@@ -16,7 +16,7 @@ from tfx_export import wire
 
 
 def method_table(api: Api, config: Config, admission: Admission) -> dict[str, AnyMethod]:
-    """`/tensorflow.serving.PredictionService/Predict` and so on, with their handlers, behind `edge`."""
+    """Returns the methods, `/tensorflow.serving.PredictionService/Predict` and so on, with handlers and middleware."""
     handlers: dict[str, Handler] = {**prediction_service.handlers(api, config), **model_service.handlers(api)}
     streams: dict[str, StreamHandler] = {}
     if config.enable_grpc_healthcheck_service:

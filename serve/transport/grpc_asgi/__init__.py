@@ -1,4 +1,4 @@
-"""gRPC over ASGI: the table of methods, carried by any ASGI server that speaks HTTP/2 with trailers."""
+"""gRPC over ASGI: serves the table of methods on any ASGI server that supports HTTP/2 with trailers."""
 
 from serve.transport.grpc_asgi.app import GrpcApp
 

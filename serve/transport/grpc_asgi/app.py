@@ -1,7 +1,6 @@
-"""GrpcApp: an ASGI application that answers gRPC calls from a table of methods."""
+"""GrpcApp: an ASGI application that answers gRPC calls with a table of methods."""
 
 import contextlib
-import logging
 from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,15 +8,13 @@ from typing import Any
 from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
-from serve.errors import Code, ServeError, internal_error
+from serve.errors import Code, ServeError, from_unexpected
 from serve.request.deadline import next_turn, with_context_if_suspended
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, parse_request
-from serve.transport.grpc.method import Response, status_message
+from serve.transport.grpc.method import ResponseMessage, status_message
 from serve.transport.grpc_asgi.call_context import AsgiCallContext, percent_encoded
 from serve.transport.grpc_asgi.cancellation import CallCancellation
 from serve.transport.grpc_asgi.framing import ACCEPTED, ClientDisconnectedError, frame, read_message, read_messages
-
-logger = logging.getLogger("serve")
 
 _HEADERS = [(b"content-type", b"application/grpc"), (b"grpc-accept-encoding", ACCEPTED)]
 _START = {"type": "http.response.start", "status": 200, "headers": _HEADERS, "trailers": True}
@@ -25,7 +22,7 @@ _OK = [(b"grpc-status", b"0")]
 
 
 class ResponseSender:
-    """The events of one response: headers, framed messages, and the status in the trailers."""
+    """Sends the events of one response: headers, framed messages, and the status in the trailers."""
 
     __slots__ = ("_call", "_send", "_started")
 
@@ -34,37 +31,37 @@ class ResponseSender:
         self._send = send
         self._started = False
 
-    async def whole(self, message: bytes) -> None:
-        """The response to a unary call."""
+    async def send_unary(self, message: bytes) -> None:
+        """Sends the response to a unary call, with status OK."""
         encoding = self._call.response_encoding
-        # What else is ready is computed first: Envoy's thread then finds many answers when it is woken, and is woken
-        # once; woken for each, it took half of the CPU time of a small request.
+        # Other requests that are ready are computed first. Envoy's thread is then woken once for many responses; woken
+        # for each of them, it took half of the CPU time of a small request.
         await next_turn()
-        await self._events(
+        await self._send_events(
             _START if encoding == "identity" else _start(encoding),
             {"type": "http.response.body", "body": frame(message, encoding)},
             _status(_OK, self._call.trailing),
         )
 
-    async def part(self, message: bytes) -> None:
-        """One message of a streaming response."""
+    async def send_message(self, message: bytes) -> None:
+        """Sends one message of a streaming response."""
         body = {"type": "http.response.body", "body": frame(message), "more_body": True}
         if self._started:
-            await self._events(body)
+            await self._send_events(body)
         else:
             self._started = True
-            await self._events(_START, body)
+            await self._send_events(_START, body)
 
-    async def end(self, code: Code, message: str = "") -> None:
-        """The status, after whatever was sent before."""
+    async def send_status(self, code: Code, message: str = "") -> None:
+        """Sends the status, which ends the response."""
         fields = (
             _OK if code is Code.OK else [(b"grpc-status", b"%d" % code), (b"grpc-message", percent_encoded(message))]
         )
         end = {"type": "http.response.body", "body": b""}, _status(fields, self._call.trailing)
         with contextlib.suppress(ClientDisconnectedError):
-            await self._events(*(end if self._started else (_START, *end)))
+            await self._send_events(*(end if self._started else (_START, *end)))
 
-    async def _events(self, *events: MutableMapping[str, Any]) -> None:
+    async def _send_events(self, *events: MutableMapping[str, Any]) -> None:
         try:
             for event in events:
                 await self._send(event)
@@ -73,7 +70,7 @@ class ResponseSender:
 
 
 class GrpcApp:
-    """Answers `POST /package.Service/Method` with content type application/grpc; nothing else may be sent to it."""
+    """Answers `POST /package.Service/Method` with content type application/grpc, the only requests it must be given."""
 
     def __init__(self, methods: Mapping[str, AnyMethod], *, max_message_bytes: int = 2**32) -> None:
         self._methods = methods
@@ -81,17 +78,17 @@ class GrpcApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         call = AsgiCallContext(scope)
-        answer = ResponseSender(call, send)
+        sender = ResponseSender(call, send)
         try:
-            if call.problem:
-                raise call.problem
+            if call.header_error:
+                raise call.header_error
             method = self._methods.get(scope["path"])
             if method is None:
                 raise self._unknown(scope["path"])
             if isinstance(method, BidiMethod):
                 requests = self._requests(method, receive, call.encoding)
-                await _stream(method.handler(requests, call), answer)
-                await answer.end(Code.OK)
+                await _stream(method.handler(requests, call), sender)
+                await sender.send_status(Code.OK)
                 return
             request = parse_request(method, await read_message(receive, call.encoding, self._limit))
             if call.time_remaining() == 0.0:
@@ -100,20 +97,19 @@ class GrpcApp:
                 response = await with_context_if_suspended(
                     method.handler(request, call), partial(CallCancellation, receive, call)
                 )
-                await answer.whole(response.SerializeToString())
+                await sender.send_unary(response.SerializeToString())
             else:
                 await with_context_if_suspended(
-                    _stream(method.handler(request, call), answer), partial(CallCancellation, receive, call)
+                    _stream(method.handler(request, call), sender), partial(CallCancellation, receive, call)
                 )
-                await answer.end(Code.OK)
+                await sender.send_status(Code.OK)
         except ServeError as error:
-            await answer.end(error.code, status_message(error))
+            await sender.send_status(error.code, status_message(error))
         except ClientDisconnectedError:
             return
         except Exception as error:
-            logger.exception("%s failed unexpectedly", scope["path"])
-            failure = internal_error(error)
-            await answer.end(failure.code, failure.message)
+            failure = from_unexpected(error, scope["path"])
+            await sender.send_status(failure.code, failure.message)
 
     async def _requests(self, method: BidiMethod, receive: Receive, encoding: str) -> AsyncIterator[Message]:
         async for message in read_messages(receive, encoding, self._limit):
@@ -128,9 +124,9 @@ class GrpcApp:
         return ServeError(Code.UNIMPLEMENTED, f"Method not found: {path} (the services are {services})")
 
 
-async def _stream(responses: AsyncIterator[Response], answer: ResponseSender) -> None:
+async def _stream(responses: AsyncIterator[ResponseMessage], sender: ResponseSender) -> None:
     async for response in responses:
-        await answer.part(response.SerializeToString())
+        await sender.send_message(response.SerializeToString())
 
 
 def _start(encoding: str) -> dict[str, Any]:

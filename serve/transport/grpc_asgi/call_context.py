@@ -1,4 +1,4 @@
-"""AsgiCallContext: what the headers of one request say, in the terms of `serve.transport.grpc.CallContext`."""
+"""AsgiCallContext: the headers of one request, with the interface of `serve.transport.grpc.CallContext`."""
 
 import base64
 import binascii
@@ -12,24 +12,24 @@ from serve.errors import Code, ServeError
 from serve.transport.grpc_asgi.framing import ENCODINGS
 
 _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
-# Headers of the transport; what is left is the caller's metadata.
+# Headers of the transport; all other headers are the client's metadata.
 _RESERVED = frozenset({b"content-type", b"te", b"host", b"content-length", b"x-forwarded-proto"})
-# Printable ASCII but for the percent sign travels as it is in grpc-message.
+# In grpc-message, printable ASCII except for the percent sign is not encoded.
 _PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class AsgiCallContext:
-    """One request's headers; reads only what the hot path needs until more is asked for."""
+    """The headers of one request. The constructor reads only those that every call needs."""
 
-    __slots__ = ("_scope", "accepts", "encoding", "expires", "problem", "trailing")
+    __slots__ = ("_scope", "accepted_encodings", "encoding", "expires", "header_error", "trailing")
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self.encoding = "identity"
-        self.accepts = ""
+        self.accepted_encodings = ""
         self.expires: float | None = None
-        # What the headers say that cannot be done.
-        self.problem: ServeError | None = None
+        # The error of a header that the server cannot fulfil.
+        self.header_error: ServeError | None = None
         self.trailing: Sequence[tuple[str, str]] = ()
         for name, value in scope["headers"]:
             if name[:5] == b"grpc-":
@@ -38,21 +38,21 @@ class AsgiCallContext:
                 elif name == b"grpc-encoding":
                     self._read_encoding(value.decode("latin-1"))
                 elif name == b"grpc-accept-encoding":
-                    self.accepts = value.decode("latin-1")
+                    self.accepted_encodings = value.decode("latin-1")
 
     @property
     def response_encoding(self) -> str:
-        """The encoding of the answer: that of the request, if the client can read it."""
-        if self.encoding != "identity" and self.encoding in self.accepts.replace(" ", "").split(","):
+        """The encoding of the response: that of the request, if the client accepts it."""
+        if self.encoding != "identity" and self.encoding in self.accepted_encodings.replace(" ", "").split(","):
             return self.encoding
         return "identity"
 
     def time_remaining(self) -> float | None:
-        """Seconds until the client's deadline; None without one."""
+        """Seconds until the client's deadline; None if there is no deadline."""
         return None if self.expires is None else max(0.0, self.expires - time.monotonic())
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
-        """The caller's metadata: `-bin` values as bytes, others as text."""
+        """The client's metadata: `-bin` values as bytes, others as text."""
         return [
             (name.decode("latin-1"), _binary(value) if name.endswith(b"-bin") else value.decode("latin-1"))
             for name, value in self._scope["headers"]
@@ -60,11 +60,11 @@ class AsgiCallContext:
         ]
 
     def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
-        """Metadata to be sent with the status."""
+        """Sets the metadata that is sent with the status."""
         self.trailing = trailing_metadata
 
     def peer(self) -> str:
-        """Who calls, as gRPC writes it: `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`, or `unix:`."""
+        """The client's address as gRPC writes it: `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`, or `unix:`."""
         client = self._scope.get("client")
         if client is None:
             return "unix:"
@@ -77,18 +77,18 @@ class AsgiCallContext:
             self.expires = time.monotonic() + int(digits) * _UNIT_SECONDS[unit]
         else:
             message = f'grpc-timeout "{text}" is not a number with one of the units H M S m u n.'
-            self.problem = ServeError(Code.INTERNAL, message)
+            self.header_error = ServeError(Code.INTERNAL, message)
 
     def _read_encoding(self, name: str) -> None:
         if name in ENCODINGS:
             self.encoding = name
         else:
-            message = f'Compression "{name}" is not known; known are {", ".join(ENCODINGS)}.'
-            self.problem = ServeError(Code.UNIMPLEMENTED, message)
+            message = f'Compression "{name}" is not supported. Supported: {", ".join(ENCODINGS)}.'
+            self.header_error = ServeError(Code.UNIMPLEMENTED, message)
 
 
 def percent_encoded(message: str) -> bytes:
-    """A status message as it travels in the grpc-message trailer."""
+    """Returns a status message as the value of the grpc-message trailer."""
     return quote(message, safe=_PLAIN).encode("ascii")
 
 

@@ -9,7 +9,7 @@ from serve.errors import Code, ServeError
 from serve.transport.grpc_asgi.call_context import AsgiCallContext
 from serve.transport.grpc_asgi.framing import ClientDisconnectedError
 
-# pyvoy answers `receive` at once with an empty body as long as the client is there, so it has to be asked now and then.
+# pyvoy's `receive` returns an empty body at once while the client is connected, so it has to be polled.
 POLL_SECONDS = 0.05
 
 
@@ -21,41 +21,41 @@ class CallCancellation:
         self._call = call
         self._reason: Exception | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._asked: asyncio.Future[Message] | None = None
+        self._receiving: asyncio.Future[Message] | None = None
 
     def __enter__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self._wait()
+        self._schedule_check()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._timer:
             self._timer.cancel()
-        if self._asked:
-            # It stays pending: the server completes it when the stream ends.
-            self._asked.remove_done_callback(self._heard)
+        if self._receiving:
+            # The future stays pending; the ASGI server completes it when the stream ends.
+            self._receiving.remove_done_callback(self._on_event)
         if self._reason and isinstance(error, asyncio.CancelledError):
             raise self._reason from None
 
-    def _wait(self) -> None:
+    def _schedule_check(self) -> None:
         left = self._call.time_remaining()
-        self._timer = self._loop.call_later(POLL_SECONDS if left is None else min(left, POLL_SECONDS), self._look)
+        self._timer = self._loop.call_later(POLL_SECONDS if left is None else min(left, POLL_SECONDS), self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._call.time_remaining() == 0.0:
             self._cancel(ServeError(Code.DEADLINE_EXCEEDED, "Deadline Exceeded"))
-        elif self._asked is None:
-            self._asked = asyncio.ensure_future(self._receive())
-            self._asked.add_done_callback(self._heard)
-            self._wait()
+        elif self._receiving is None:
+            self._receiving = asyncio.ensure_future(self._receive())
+            self._receiving.add_done_callback(self._on_event)
+            self._schedule_check()
         else:
-            self._wait()
+            self._schedule_check()
 
-    def _heard(self, asked: "asyncio.Future[Message]") -> None:
-        self._asked = None
-        if asked.cancelled() or asked.exception() or asked.result()["type"] == "http.disconnect":
+    def _on_event(self, event: "asyncio.Future[Message]") -> None:
+        self._receiving = None
+        if event.cancelled() or event.exception() or event.result()["type"] == "http.disconnect":
             self._cancel(ClientDisconnectedError())
 
     def _cancel(self, reason: Exception) -> None:
