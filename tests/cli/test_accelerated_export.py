@@ -1,4 +1,4 @@
-"""`tfx-export keras --accelerate --warmup`: from a model file to a server that answers with both engines."""
+"""`tfx-export keras --accelerate --warmup`: from a model file to a server that uses both engines."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ pytest.importorskip("ai_edge_litert")
 
 
 @pytest.mark.slow
-def test_an_accelerated_export_is_served_by_litert_and_what_it_lacks_by_tensorflow(tmp_path: Path) -> None:
+def test_litert_serves_the_converted_signatures_and_tensorflow_the_others(tmp_path: Path) -> None:
     file = keras_models.save("dense", "keras", tmp_path / "digits.keras")
     (tmp_path / "labels.txt").write_text("zero\none\ntwo\nthree\n")
     signatures = ("--signature", "predict", "--signature", "classify", "--labels", tmp_path / "labels.txt")

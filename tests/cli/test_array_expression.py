@@ -1,4 +1,4 @@
-"""Expressions are numpy's constructors and literals; nothing else is evaluated."""
+"""Expressions may contain numpy's constructors and literals; other code is not evaluated."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ from tfx_export.errors import SpecError
         ("np.random.rand(2, 2) * 0", np.zeros((2, 2))),
     ],
 )
-def test_it_is_what_python_would_say(text: str, expected: Any) -> None:
+def test_an_expression_gives_the_same_array_as_in_python(text: str, expected: Any) -> None:
     value = evaluate(text)
     np.testing.assert_array_equal(value, expected)
     assert type(value) is type(expected)
@@ -60,7 +60,7 @@ def test_it_is_what_python_would_say(text: str, expected: Any) -> None:
         "(" * 500,
     ],
 )
-def test_everything_else_is_refused_with_what_is_allowed(text: str) -> None:
+def test_other_expressions_are_refused_with_a_list_of_what_is_allowed(text: str) -> None:
     with pytest.raises(SpecError) as refused:
         evaluate(text)
     assert "np.ones" in refused.value.hint

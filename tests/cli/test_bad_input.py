@@ -1,4 +1,4 @@
-"""What can be wrong with what a user gives an export: a message that helps, a documented exit code, nothing written."""
+"""Wrong arguments and files for an export give a helpful message and a documented exit code, and nothing is written."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ TAKES_RANK_2 = "signatures: {raw: {inputs: {pixels: {source: pixels, shape: [nul
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A good model of each kind, and the bad files beside them."""
+    """A valid model of each kind, and invalid files beside them."""
     folder = tmp_path_factory.mktemp("given")
     keras_models.save("dense", "keras", folder / "digits.keras")
     tf1_models.save_checkpoint(folder / "training", tf1_models.segmenter)
@@ -63,15 +63,15 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_it_is_refused_with_what_exists_or_what_to_type(
+def test_bad_input_is_refused_with_a_helpful_message(
     case: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    typed, says = BAD[case]
+    typed, message = BAD[case]
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as end:
         main([*typed, "--out", str(tmp_path / "out")])
     out, err = capsys.readouterr()
-    assert says in err
+    assert message in err
     assert "Traceback" not in err
     assert (end.value.code, out) == (2, "")
     assert not (tmp_path / "out").exists()
@@ -79,7 +79,7 @@ def test_it_is_refused_with_what_exists_or_what_to_type(
 
 @pytest.fixture
 def full_device(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A folder on a file system of one megabyte."""
     mounted = tmp_path / "device"
     mounted.mkdir()
     try:
@@ -92,7 +92,7 @@ def full_device(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", mounted], check=True)
 
 
-def test_no_space_left_on_the_device(full_device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_device_is_reported(full_device: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     keras = keras_models.library("keras")
     keras.Sequential([keras.Input((400,)), keras.layers.Dense(4000)]).save(tmp_path / "large.keras")
     with pytest.raises(SystemExit) as end:
@@ -103,12 +103,12 @@ def test_no_space_left_on_the_device(full_device: Path, tmp_path: Path, capsys: 
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there the owner's rights are no mode bits")
-def test_a_target_that_may_only_be_read(folder: Path, tmp_path: Path) -> None:
+def test_a_read_only_target_is_reported(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "models"
     target.mkdir()
     target.chmod(0o555)
     typed = [sys.executable, "-m", "tfx_export", "keras", str(folder / "digits.keras"), "--out", str(target / "m")]
-    if os.geteuid() == 0:  # who may write anywhere, unless that right is taken away
+    if os.geteuid() == 0:  # Root may write everywhere, unless it drops that capability.
         if not which("setpriv"):
             pytest.skip("root may write anywhere, and there is no setpriv")
         typed = ["setpriv", "--bounding-set=-dac_override", *typed]

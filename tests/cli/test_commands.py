@@ -1,4 +1,4 @@
-"""Every command has a module, a help text, and a line in the overview that says the same."""
+"""Each command has a module, a help text, and a line in the overview that equals the first line of the help text."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def test_the_overview_shows_the_first_line_of_the_help(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_says_what_it_does(name: str) -> None:
+def test_each_option_has_a_help_text(name: str) -> None:
     command = cli.get_command(click.Context(cli), name)
     assert command is not None
     commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
@@ -29,7 +29,7 @@ def test_every_option_says_what_it_does(name: str) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in COMMANDS)], ids=" ".join)
-def test_help_waits_for_neither_tensorflow_nor_numpy(arguments: list[str]) -> None:
+def test_help_imports_neither_tensorflow_nor_numpy(arguments: list[str]) -> None:
     program = (
         "import sys; from tfx_export.cli import main\n"
         "try: main(sys.argv[1:])\n"
@@ -39,7 +39,7 @@ def test_help_waits_for_neither_tensorflow_nor_numpy(arguments: list[str]) -> No
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=True
     )
     assert "Usage:" in done.stdout
-    # `serve` becomes another program, with a test of its own.
+    # `serve` starts another program and has its own test.
     assert done.stderr.strip() == ("" if arguments[0] == "serve" else "[]")
 
 
@@ -54,7 +54,7 @@ def test_an_unknown_command_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "more"), [("show", []), ("scan", []), ("run", ["--signature_def=vector", "--input_exprs=x=[2.0]"])]
 )
-def test_a_savedmodel_is_named_with_dir_or_without(name: str, more: list[str], served_models: Path) -> None:
+def test_a_savedmodel_can_be_given_with_or_without_dir(name: str, more: list[str], served_models: Path) -> None:
     folder = str(served_models / "half_plus_two" / "1")
     assert tfx_export(name, folder, *more).stdout == tfx_export(name, "--dir", folder, *more).stdout
     done = tfx_export(name, *more, code=2)

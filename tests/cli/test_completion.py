@@ -1,4 +1,4 @@
-"""Shell completion is click's own; it works with commands that are imported when they are typed."""
+"""Shell completion, which click provides, works although commands are imported only when they are used."""
 
 import os
 import shutil
@@ -13,9 +13,9 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def completed(shell: str, *words: str) -> str:
-    """What the program answers when `shell` asks how the last of `words` may go on."""
+    """Returns the completions of the last of `words`, as the program prints them for `shell`."""
     line = " ".join(("tfx-export", *words))
-    # fish sends the last word by itself, the others its position.
+    # fish sends the last word separately; the other shells send its position.
     asked = {"COMP_WORDS": line, "COMP_CWORD": words[-1] if shell == "fish" else str(len(words))}
     environment = os.environ | asked | {"_TFX_EXPORT_COMPLETE": f"{shell}_complete"}
     return subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True).stdout
@@ -49,7 +49,7 @@ def test_commands_options_and_choices_are_completed(
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_the_script_is_one_the_shell_can_read(shell: str, tmp_path: Path) -> None:
+def test_the_shell_can_parse_the_script(shell: str, tmp_path: Path) -> None:
     environment = os.environ | {"_TFX_EXPORT_COMPLETE": f"{shell}_source"}
     done = subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True)
     assert "_TFX_EXPORT_COMPLETE" in done.stdout
@@ -60,8 +60,8 @@ def test_the_script_is_one_the_shell_can_read(shell: str, tmp_path: Path) -> Non
     subprocess.run([shell, "-n", script], check=True)
 
 
-def test_bash_itself_completes() -> None:
-    """With the script sourced, the function that bash calls on Tab fills COMPREPLY."""
+def test_bash_completes_with_the_script() -> None:
+    """After the script is sourced, the function that bash calls on Tab fills COMPREPLY."""
     program = (
         'eval "$(_TFX_EXPORT_COMPLETE=bash_source tfx-export)"\n'
         'COMP_WORDS=(tfx-export rollb) COMP_CWORD=1; _tfx_export_completion tfx-export; echo "${COMPREPLY[@]}"'
@@ -72,7 +72,7 @@ def test_bash_itself_completes() -> None:
 
 
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
-def test_fish_itself_completes() -> None:
+def test_fish_completes_with_the_script() -> None:
     program = '_TFX_EXPORT_COMPLETE=fish_source tfx-export | source; complete -C "tfx-export rollb"'
     environment = os.environ | {"PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(["fish", "-c", program], env=environment, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""`tfx-export doctor` finds what is in the way, says what to do about it, and imports no TensorFlow."""
+"""`tfx-export doctor` finds problems of the installation, says how to fix them, and does not import TensorFlow."""
 
 import json
 import os
@@ -19,13 +19,13 @@ SHADOW = "serve.py"
 
 
 def report(*arguments: str | Path, code: int = 0) -> dict[str, dict[str, Any]]:
-    """Name -> finding."""
+    """Returns the findings by name."""
     content = json.loads(tfx_export("doctor", "--json", *arguments, code=code).stdout)
     assert content["healthy"] is (code == 0)
     return {finding["name"]: finding for finding in content["findings"]}
 
 
-def test_a_sound_machine_is_healthy_and_its_versions_are_told(tmp_path: Path) -> None:
+def test_a_healthy_installation_is_reported_with_its_versions(tmp_path: Path) -> None:
     found = report(tmp_path)
     assert {
         name: found[name]["level"] for name in ("python", "tensorflow", "keras", "protobuf", "numpy")
@@ -35,7 +35,7 @@ def test_a_sound_machine_is_healthy_and_its_versions_are_told(tmp_path: Path) ->
     assert "TensorFlow" not in found
 
 
-def test_text_for_people_has_the_same_findings(tmp_path: Path) -> None:
+def test_the_text_output_has_the_same_findings(tmp_path: Path) -> None:
     lines = tfx_export("doctor", tmp_path).stdout.splitlines()
     assert [line for line in lines if not line.startswith(" ")] == [
         "Versions",
@@ -57,7 +57,7 @@ def test_tensorflow_is_not_imported(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_deep_lets_tensorflow_compute(tmp_path: Path) -> None:
+def test_deep_runs_a_computation_in_tensorflow(tmp_path: Path) -> None:
     found = report("--deep", tmp_path)["TensorFlow"]
     assert found["level"] == "ok"
     assert "CPU:0" in found["found"]
@@ -69,7 +69,7 @@ def test_a_backend_that_cannot_be_exported_is_a_problem(tmp_path: Path, monkeypa
     assert (found["level"], found["advice"]) == ("problem", "export KERAS_BACKEND=tensorflow")
 
 
-def test_a_port_that_is_taken_is_noted() -> None:
+def test_a_port_in_use_gives_a_note() -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
@@ -81,7 +81,7 @@ def test_a_port_that_is_taken_is_noted() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere")
-def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_a_problem(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
         assert report(tmp_path, code=1)["folder"]["level"] == "problem"
@@ -89,7 +89,7 @@ def test_a_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
         tmp_path.chmod(0o700)
 
 
-def test_a_folder_in_which_nothing_can_be_made_is_a_problem() -> None:
+def test_a_folder_in_which_files_cannot_be_created_is_a_problem() -> None:
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
         pytest.skip("there is no /proc here")
@@ -119,7 +119,7 @@ def keras_file(folder: Path) -> None:
         ("keras.json", {}, keras_file),
     ],
 )
-def test_what_may_surprise_is_noted(
+def test_settings_and_files_with_surprising_effects_give_a_note(
     name: str, environment: dict[str, str], prepare: Callable[[Path], None] | None, tmp_path: Path
 ) -> None:
     clean = {"KERAS_HOME": str(tmp_path)}
@@ -133,7 +133,7 @@ def test_what_may_surprise_is_noted(
     assert healthy(findings)
 
 
-def test_the_packages_of_a_checkout_hide_nothing(tmp_path: Path) -> None:
+def test_a_checkout_of_this_project_gives_no_note_about_its_packages(tmp_path: Path) -> None:
     (tmp_path / "serve").mkdir()
     (tmp_path / "serve" / "__init__.py").touch()
 
@@ -145,7 +145,7 @@ def test_the_packages_of_a_checkout_hide_nothing(tmp_path: Path) -> None:
     assert "serve/__init__.py" not in names()
 
 
-def test_a_proxy_that_spares_localhost_is_fine(tmp_path: Path) -> None:
+def test_a_proxy_that_excludes_localhost_gives_no_note(tmp_path: Path) -> None:
     environment = {"KERAS_HOME": str(tmp_path), "http_proxy": "http://proxy:3128", "no_proxy": "example.org, localhost"}
     assert "http_proxy" not in {finding.name for finding in mistakes.findings(tmp_path, environment)}
 
@@ -168,12 +168,12 @@ def test_two_copies_of_a_package_are_a_problem(tmp_path: Path, monkeypatch: pyte
         ("flags\t\t: fpu sse", []),
     ],
 )
-def test_instructions_are_read_from_cpuinfo(line: str, features: list[str], tmp_path: Path) -> None:
+def test_cpu_features_are_read_from_cpuinfo(line: str, features: list[str], tmp_path: Path) -> None:
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{line}\n\nprocessor\t: 1\n{line}\n")
     assert versions.cpu_features(tmp_path / "cpuinfo") == features
     assert versions.cpu_features(tmp_path / "none") is None
 
 
-def test_only_a_problem_is_unhealthy() -> None:
+def test_only_problems_make_an_installation_unhealthy() -> None:
     assert healthy([Finding("a", "b", "missing", ""), Finding("a", "b", "note", ""), Finding("a", "b", "ok", "")])
     assert not healthy([Finding("a", "b", "problem", "")])

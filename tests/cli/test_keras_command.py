@@ -1,4 +1,4 @@
-"""`tfx-export keras` as a user types it: what it prints, what it leaves, how it ends."""
+"""`tfx-export keras` as a user types it: its output, the files that it leaves, and its exit code."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return keras_models.save("dense", "keras", tmp_path_factory.mktemp("model") / "digits.h5")
 
 
-def test_says_what_was_written_and_what_to_type_next(
+def test_the_output_names_the_new_version_and_the_next_command(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -48,7 +48,7 @@ def test_says_what_was_written_and_what_to_type_next(
     assert out.endswith("Next: tfx-export serve models/digits\n")
 
 
-def test_json_is_for_machines_and_quiet_is_quiet(
+def test_json_prints_only_json_and_quiet_prints_nothing(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("keras", model, "--out", tmp_path / "m", "--version", "12", "--json", "--no-verify") == 0
@@ -61,7 +61,7 @@ def test_json_is_for_machines_and_quiet_is_quiet(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_process_of_its_own_is_silent_on_stderr(tmp_path: Path, model: Path) -> None:
+def test_a_separate_process_prints_nothing_to_stderr(tmp_path: Path, model: Path) -> None:
     typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m"), "--no-verify"]
     done = subprocess.run(typed, capture_output=True, text=True, check=True)
     assert done.stderr == ""
@@ -100,7 +100,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path, Path], object], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD_FILES)
-def test_a_file_that_is_no_model_gives_one_message_and_leaves_nothing(
+def test_an_invalid_model_file_gives_one_message_and_writes_nothing(
     case: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, make, message = BAD_FILES[case]
@@ -114,7 +114,7 @@ def test_a_file_that_is_no_model_gives_one_message_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_input_is_answered_without_tensorflow(tmp_path: Path) -> None:
+def test_bad_input_is_refused_without_importing_tensorflow(tmp_path: Path) -> None:
     (tmp_path / "m.h5").write_bytes(LFS)
     code = f"""
 import sys
@@ -140,7 +140,7 @@ assert not {{"tensorflow", "keras"}} & set(sys.modules)
         (["--no-such-option"], 2, "No such option"),
     ],
 )
-def test_bad_options(
+def test_wrong_options_are_refused(
     args: list[str], code: int, message: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("keras", model, "--out", tmp_path / "out", *args) == code
@@ -149,7 +149,7 @@ def test_bad_options(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo terminals")
-def test_a_terminal_sees_how_far_it_is(tmp_path: Path, model: Path) -> None:
+def test_progress_is_shown_on_a_terminal(tmp_path: Path, model: Path) -> None:
     drawn = on_a_terminal("keras", model, "--out", tmp_path / "m", "--no-verify")
     seen = re.findall(r"(\d)/(\d) ([A-Z][A-Za-z ]+[a-z]) +\d:\d\d:\d\d", drawn)
     assert {total for _, total, _ in seen} == {"5"}
@@ -165,7 +165,9 @@ def test_an_existing_version_is_refused(tmp_path: Path, model: Path, capsys: pyt
     assert "--overwrite" in capsys.readouterr().err
 
 
-def test_signatures_labels_and_tags_from_flags(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_signatures_labels_and_tags_can_be_given_as_flags(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     labels = tmp_path / "labels.txt"
     labels.write_text("a\nb\nc\nd\n")
     args = ["--signature", "raw=predict", "--signature", "classify", "--labels", labels, "--top-k", "2"]
@@ -179,7 +181,7 @@ def test_signatures_labels_and_tags_from_flags(tmp_path: Path, model: Path, caps
     assert (tmp_path / "m" / "1" / "saved_model.pbtxt").is_file()
 
 
-def test_init_writes_a_spec_that_signatures_takes(
+def test_init_writes_a_valid_spec_for_the_signatures_option(
     tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("init", "keras", model) == 0
@@ -201,7 +203,7 @@ def test_keep_prunes_old_versions_after_publishing(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["7", "8"]
 
 
-def test_layers_of_the_user_are_found_in_the_current_folder(
+def test_custom_layers_are_imported_from_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keras = keras_models.library("keras")
@@ -229,16 +231,16 @@ def test_every_option_is_documented(option: str) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
 @pytest.mark.parametrize(
     ("number", "codes"),
-    # After Ctrl-C Python may end itself with the signal although it was handled, if code from text was running.
+    # After Ctrl-C, Python may end itself with the signal although it was handled, if code from a string was running.
     [(signal.SIGTERM, {143}), (signal.SIGINT, {1, -signal.SIGINT}), (signal.SIGKILL, {-signal.SIGKILL})],
 )
-def test_killed_in_the_middle_it_publishes_nothing(
+def test_an_interrupted_export_publishes_nothing(
     tmp_path: Path, model: Path, number: signal.Signals, codes: set[int]
 ) -> None:
     out = tmp_path / "m"
     typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(out), "--warmup=1"]
     with subprocess.Popen(typed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        # What comes after the writing, verification and the replay of warmup requests, takes seconds.
+        # After the files are written, verification and the replay of warmup requests take seconds.
         deadline = time.monotonic() + 120
         while not list(out.glob("*/saved_model.pb")):
             assert process.poll() is None

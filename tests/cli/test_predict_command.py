@@ -1,4 +1,4 @@
-"""`tfx-export predict` and `status`, against a real server."""
+"""`tfx-export predict` and `tfx-export status` with a real server."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ import pytest
 from tests.support.command_line import tfx_export
 from tests.support.server import RunningServer
 
-# A command asks the same of every front.
+# One front is enough, because the command sends the same requests to each.
 one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
 
 
@@ -28,13 +28,13 @@ def rows(tmp_path: Path, document: object) -> Path:
 
 
 @one_front
-def test_arrays_from_a_file(server: RunningServer, column: Path) -> None:
+def test_inputs_are_read_from_npy_files(server: RunningServer, column: Path) -> None:
     done = tfx_export("predict", "half_plus_two", "--server", server.grpc, "--inputs", f"x={column}")
     assert json.loads(done.stdout) == {"outputs": {"y": [[2.5], [3.0]]}}
 
 
 @one_front
-def test_one_array_of_an_archive(server: RunningServer, tmp_path: Path) -> None:
+def test_an_input_can_be_one_array_of_an_npz_archive(server: RunningServer, tmp_path: Path) -> None:
     np.savez(tmp_path / "all.npz", a=np.zeros(1, np.float32), b=np.full(1, 8, np.float32))
     arguments = ("--signature", "vector", "--inputs", f"x={tmp_path}/all.npz[b]")
     done = tfx_export("predict", "half_plus_two", "--server", server.grpc, *arguments)
@@ -60,7 +60,7 @@ def test_one_array_of_an_archive(server: RunningServer, tmp_path: Path) -> None:
     ],
 )
 @one_front
-def test_rows_of_json(
+def test_instances_are_rows_in_a_json_file(
     server: RunningServer, tmp_path: Path, model: str, options: list[str], document: object, predictions: object
 ) -> None:
     file = rows(tmp_path, document)
@@ -87,7 +87,7 @@ def test_rows_of_json(
     ],
 )  # fmt: skip
 @one_front
-def test_what_cannot_be_asked_is_explained(
+def test_an_invalid_request_gives_a_helpful_message(
     server: RunningServer, tmp_path: Path, arguments: list[str], code: int, message: str
 ) -> None:
     files = {"rows": "[[1.0]]", "ragged": "[[1.0], [[2.0]]]", "broken": "[1.0", "empty": "[]"}
@@ -99,13 +99,13 @@ def test_what_cannot_be_asked_is_explained(
     assert message in tfx_export("predict", *filled, "--server", server.grpc, code=code).stderr
 
 
-def test_nobody_there() -> None:
+def test_an_unreachable_server_gives_exit_code_6() -> None:
     done = tfx_export("status", "mnist", "--server", "127.0.0.1:1", code=6)
     assert "UNAVAILABLE" in done.stderr
 
 
 @one_front
-def test_status_shows_versions_and_says_by_exit_code_whether_one_serves(server: RunningServer) -> None:
+def test_status_shows_versions_and_its_exit_code_shows_whether_one_is_available(server: RunningServer) -> None:
     done = tfx_export("status", "plus", "--server", server.grpc)
     assert done.stdout == "plus/4  AVAILABLE\n"
     document = json.loads(tfx_export("status", "plus", "--server", server.grpc, "--json").stdout)
@@ -121,7 +121,7 @@ def test_status_shows_versions_and_says_by_exit_code_whether_one_serves(server: 
         (["--inputs", "x={column}"], {"outputs": [[2.5], [3.0]]}),
     ],
 )
-def test_rest_gives_the_same(
+def test_predict_gives_the_same_result_over_rest(
     server: RunningServer, tmp_path: Path, column: Path, options: list[str], answer: object
 ) -> None:
     file = rows(tmp_path, [[1.0]])
@@ -131,7 +131,7 @@ def test_rest_gives_the_same(
 
 
 @one_front
-def test_rest_tells_the_status_too(server: RunningServer) -> None:
+def test_status_works_over_rest(server: RunningServer) -> None:
     assert tfx_export("status", "plus", "--rest", "--server", server.rest).stdout == "plus/4  AVAILABLE\n"
     done = tfx_export("status", "nothing", "--rest", "--server", server.rest, code=6)
     assert "404: Could not find any versions of model nothing" in done.stderr

@@ -1,4 +1,4 @@
-"""`tfx-export replay`: logged requests, asked again of a real server."""
+"""`tfx-export replay` sends logged requests again to a real server and compares the responses."""
 
 import json
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from tfx_export import wire
 from tfx_export.savedmodel import tensor
 from tfx_export.wire.tfrecord import write_records
 
-# A command asks the same of every front.
+# One front is enough, because the command sends the same requests to each.
 pytestmark = pytest.mark.parametrize("front", ["python"], indirect=True)
 
 
 def log(x: Sequence[float], y: Sequence[float] | None, *, model: str = "plus", version: int = 1) -> wire.PredictionLog:
-    """A logged Predict: `y` was the answer of a version that is gone since."""
+    """Returns a logged Predict request, with the response `y` of a version that no longer exists."""
     record = wire.PredictionLog()
     request = record.predict_log.request
     request.model_spec.name = model
@@ -35,7 +35,7 @@ def written(tmp_path: Path, *records: wire.PredictionLog) -> Path:
     return path
 
 
-def test_the_same_answers(server: RunningServer, tmp_path: Path) -> None:
+def test_equal_responses_give_exit_code_0(server: RunningServer, tmp_path: Path) -> None:
     path = written(tmp_path, log([1, 2], [5, 6]), log([0], [4]), log([7], None))
     done = tfx_export("replay", path, "--server", server.grpc)
     assert done.stdout == (
@@ -44,7 +44,7 @@ def test_the_same_answers(server: RunningServer, tmp_path: Path) -> None:
     )
 
 
-def test_other_answers_are_shown_and_give_exit_code_5(server: RunningServer, tmp_path: Path) -> None:
+def test_different_responses_are_shown_and_give_exit_code_5(server: RunningServer, tmp_path: Path) -> None:
     path = written(tmp_path, log([1, 2], [5, 6]), log([1, 2], [5, 6.6]), log([1], [1, 2]))
     done = tfx_export("replay", path, "--server", server.grpc, code=5)
     assert "record 1: plus//y differs: error 0.0909, allowed 0.0001" in done.stderr
@@ -52,7 +52,7 @@ def test_other_answers_are_shown_and_give_exit_code_5(server: RunningServer, tmp
     assert done.stdout.startswith("3 requests: 1 equal, 2 different, 0 refused")
 
 
-def test_tolerance_is_the_operators(server: RunningServer, tmp_path: Path) -> None:
+def test_the_tolerance_can_be_set(server: RunningServer, tmp_path: Path) -> None:
     path = written(tmp_path, log([1, 2], [5, 6.1]))
     tfx_export("replay", path, "--server", server.grpc, code=5)
     tfx_export("replay", path, "--server", server.grpc, "--tolerance", "0.05")
@@ -69,12 +69,14 @@ def test_refused_requests_give_exit_code_5(server: RunningServer, tmp_path: Path
 
 
 @pytest.mark.parametrize("options", [["--model", "plus"], ["--model", "plus", "--version", "4"]], ids=" ".join)
-def test_another_model_or_version_can_be_asked(server: RunningServer, tmp_path: Path, options: list[str]) -> None:
+def test_requests_can_be_sent_to_another_model_or_version(
+    server: RunningServer, tmp_path: Path, options: list[str]
+) -> None:
     path = written(tmp_path, log([1], [5], model="gone"))
     tfx_export("replay", path, "--server", server.grpc, *options)
 
 
-def test_a_limit_ends_early(server: RunningServer, tmp_path: Path) -> None:
+def test_limit_ends_the_replay_early(server: RunningServer, tmp_path: Path) -> None:
     path = written(tmp_path, log([1], [5]), log([1], [99]))
     assert tfx_export("replay", path, "--server", server.grpc, "--limit", "1").stdout.startswith("1 requests: 1 equal")
 
@@ -100,7 +102,9 @@ def test_classify_and_regress_are_compared(server: RunningServer, tmp_path: Path
     ("content", "message"),
     [(b"no record", "cut off"), (b"\0" * 40, "damaged"), (b"", "no request in it")],
 )
-def test_a_log_that_cannot_be_read(server: RunningServer, tmp_path: Path, content: bytes, message: str) -> None:
+def test_an_unreadable_log_gives_exit_code_2(
+    server: RunningServer, tmp_path: Path, content: bytes, message: str
+) -> None:
     path = tmp_path / "broken.tfrecord"
     path.write_bytes(content)
     assert message in tfx_export("replay", path, "--server", server.grpc, code=2).stderr

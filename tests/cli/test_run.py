@@ -1,4 +1,4 @@
-"""`tfx-export run` asks a signature with inputs from files, expressions and examples, and writes no pickle."""
+"""`tfx-export run` calls a signature with inputs from files, expressions and examples, and never writes pickles."""
 
 import json
 import pickle
@@ -10,7 +10,7 @@ import pytest
 from tests.support.command_line import tfx_export
 
 
-def test_expressions_files_and_defaults_feed_a_signature(saved_models: Path, tmp_path: Path) -> None:
+def test_inputs_come_from_expressions_files_and_defaults(saved_models: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", features=np.eye(3), other=np.ones(2))
     inputs = ("--inputs", f"x={tmp_path}/data.npz[features]")
     done = tfx_export("run", "--dir", saved_models / "tf1_linear", *inputs, "--outdir", tmp_path / "out")
@@ -22,7 +22,7 @@ def test_expressions_files_and_defaults_feed_a_signature(saved_models: Path, tmp
         np.testing.assert_array_equal(written["y"], [[12]])
 
 
-def test_examples_feed_a_classifier_and_its_strings_are_written_without_pickle(
+def test_a_classifier_takes_examples_and_its_strings_are_written_without_pickle(
     saved_models: Path, tmp_path: Path
 ) -> None:
     done = tfx_export(
@@ -33,13 +33,13 @@ def test_examples_feed_a_classifier_and_its_strings_are_written_without_pickle(
     assert np.load(tmp_path / "classes.npy", allow_pickle=False).tolist() == [[b"5.000000"], [b"2.000000"]]
 
 
-def test_what_the_model_itself_refuses_is_told(saved_models: Path) -> None:
+def test_an_error_of_the_model_is_reported(saved_models: Path) -> None:
     arguments = ("--tag_set", "serve", "--input_exprs", "inputs=['no example']")
     assert "refuses" in tfx_export("run", "--dir", saved_models / "tf1_tag_sets", *arguments, code=2).stderr
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         ([], "--input_exprs"),
         (["--input_exprs", "z=1"], "takes: scale (DT_FLOAT []), x (DT_FLOAT [?, 3])"),
@@ -53,14 +53,14 @@ def test_what_the_model_itself_refuses_is_told(saved_models: Path) -> None:
         (["--signature_def", "other", "--input_exprs", "x=1"], "Signatures: serving_default"),
     ],
 )
-def test_inputs_that_do_not_fit_are_refused_before_the_model_is_loaded(
-    options: list[str], says: str, saved_models: Path
+def test_inputs_that_do_not_fit_the_signature_are_refused_before_the_model_is_loaded(
+    options: list[str], message: str, saved_models: Path
 ) -> None:
     done = tfx_export("run", "--dir", saved_models / "tf1_linear", *options, code=2)
-    assert says in done.stderr
+    assert message in done.stderr
 
 
-def test_an_integer_input_loses_no_fraction(saved_models: Path) -> None:
+def test_a_fraction_is_refused_for_an_integer_input(saved_models: Path) -> None:
     done = tfx_export(
         "run", "--dir", saved_models / "tf1_text", "--signature_def=labels", "--input_exprs=x=[0.5]", code=2
     )
@@ -77,7 +77,7 @@ class Surprise:
         return print, ("code ran",)
 
 
-def test_a_damaged_file_of_arrays_is_told(saved_models: Path, tmp_path: Path) -> None:
+def test_a_damaged_array_file_is_reported(saved_models: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.eye(3))
     (tmp_path / "cut.npz").write_bytes((tmp_path / "data.npz").read_bytes()[:200])
     inputs = ("--inputs", f"x={tmp_path}/cut.npz")
@@ -85,7 +85,7 @@ def test_a_damaged_file_of_arrays_is_told(saved_models: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["pickle", "npy", "npz"])
-def test_no_pickle_is_read(kind: str, saved_models: Path, tmp_path: Path) -> None:
+def test_pickles_are_not_read(kind: str, saved_models: Path, tmp_path: Path) -> None:
     file = tmp_path / f"data.{kind}"
     content = np.array([Surprise()], object)
     if kind == "pickle":
@@ -99,7 +99,7 @@ def test_no_pickle_is_read(kind: str, saved_models: Path, tmp_path: Path) -> Non
     assert "run" in done.stderr
 
 
-def test_an_existing_output_is_kept_unless_told_otherwise(saved_models: Path, tmp_path: Path) -> None:
+def test_an_existing_output_is_not_overwritten_without_the_option(saved_models: Path, tmp_path: Path) -> None:
     (tmp_path / "out.npz").write_text("mine")
     command = ("run", "--dir", saved_models / "tf1_linear", "--input_exprs", "x=np.ones((1,3))")
     assert "--overwrite" in tfx_export(*command, "--npz", tmp_path / "out.npz", code=4).stderr

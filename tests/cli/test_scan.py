@@ -1,4 +1,4 @@
-"""`tfx-export scan` finds what should not be served, and its exit code says so."""
+"""`tfx-export scan` finds denied ops and bad values, and shows in its exit code whether it found any."""
 
 import json
 import shutil
@@ -10,11 +10,11 @@ from tests.support.command_line import tfx_export
 
 
 @pytest.mark.parametrize("model", ["tf1_linear", "tf1_text", "tf1_sparse", "keras3_export", "keras2_saved", "tf2_bare"])
-def test_ordinary_models_are_clean(model: str, saved_models: Path) -> None:
+def test_normal_models_have_no_findings(model: str, saved_models: Path) -> None:
     assert "No findings in" in tfx_export("scan", "--dir", saved_models / model).stdout
 
 
-def test_denied_ops_and_bad_numbers_are_found(saved_models: Path) -> None:
+def test_denied_ops_nan_and_infinite_values_are_found(saved_models: Path) -> None:
     done = tfx_export("scan", "--dir", saved_models / "tf1_unsafe", "--json", code=1)
     report = json.loads(done.stdout)
     found = {finding["name"]: finding for finding in report["findings"]}
@@ -36,7 +36,7 @@ def test_the_denied_ops_can_be_replaced(saved_models: Path) -> None:
     assert "NaN" in unsafe
 
 
-def test_only_the_named_graph_is_looked_at(saved_models: Path) -> None:
+def test_only_the_graph_of_the_tag_set_is_scanned(saved_models: Path) -> None:
     arguments = ("scan", "--dir", saved_models / "tf1_tag_sets", "--op-denylist", "AsString")
     assert tfx_export(*arguments, code=1).stdout.count("AsString in node") == 3
     assert tfx_export(*arguments, "--tag_set", "serve,gpu", code=1).stdout.count("AsString in node") == 1
@@ -58,5 +58,5 @@ def test_damaged_variables_are_found(damage: str, saved_models: Path, tmp_path: 
     assert "variable" in tfx_export("scan", "--dir", tmp_path / "1", code=1).stdout
 
 
-def test_no_saved_model_is_another_exit_code(tmp_path: Path) -> None:
+def test_an_invalid_saved_model_gives_exit_code_2(tmp_path: Path) -> None:
     assert "not a valid SavedModel" in tfx_export("scan", "--dir", tmp_path, code=2).stderr

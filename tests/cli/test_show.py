@@ -1,4 +1,4 @@
-"""`tfx-export show` prints what `saved_model_cli show` prints, says more where that is silent, runs no TensorFlow."""
+"""`tfx-export show` prints the text of `saved_model_cli show`, and more where that fails, without TensorFlow."""
 
 import json
 import re
@@ -12,7 +12,7 @@ import pytest
 from tests.support.command_line import tfx_export
 from tests.support.terminal import on_a_terminal
 
-# Model -> its tag sets and a signature.
+# The tag sets and a signature of each model.
 MODELS = {
     "tf1_linear": (["serve"], "serving_default"),
     "tf1_tag_sets": (["serve", "gpu,serve", "train"], "regression"),
@@ -27,7 +27,7 @@ MODELS = {
     "keras2_saved": (["serve"], "serving_default"),
     "keras2_lstm": (["serve"], "serving_default"),
 }
-QUESTIONS = [
+COMMANDS = [
     [model, *options]
     for model, (tag_sets, signature) in MODELS.items()
     for options in (
@@ -42,30 +42,32 @@ QUESTIONS = [
 
 @pytest.fixture(scope="session")
 def expected(saved_models: Path) -> dict[str, str]:
-    """What TensorFlow's own saved_model_cli answers to QUESTIONS."""
-    commands = [["show", "--dir", str(saved_models / model), *options] for model, *options in QUESTIONS]
+    """The output of TensorFlow's saved_model_cli for each of COMMANDS."""
+    commands = [["show", "--dir", str(saved_models / model), *options] for model, *options in COMMANDS]
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.saved_model_cli_outputs", json.dumps(commands)],
         capture_output=True,
         text=True,
         check=True,
     )
-    return dict(zip(map(" ".join, QUESTIONS), json.loads(done.stdout), strict=True))
+    return dict(zip(map(" ".join, COMMANDS), json.loads(done.stdout), strict=True))
 
 
 def ordered(text: str) -> str:
-    """`text` with the parts sorted that saved_model_cli prints in an order of chance: the set of ops, dicts."""
+    """Returns `text` with sorted ops and dictionaries, which saved_model_cli prints in random order."""
     text = re.sub(r"(?<=following ops: \{)(.*)(?=\})", lambda ops: ", ".join(sorted(ops[0].split(", "))), text)
     return re.sub(
         r"(?<=Value: \{)(.*)(?=, \x08\x08\})", lambda items: ", ".join(sorted(re.split(r", (?=')", items[0]))), text
     )
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=" ".join)
-def test_the_text_is_that_of_saved_model_cli(question: list[str], saved_models: Path, expected: dict[str, str]) -> None:
-    model, *options = question
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_the_text_equals_that_of_saved_model_cli(
+    command: list[str], saved_models: Path, expected: dict[str, str]
+) -> None:
+    model, *options = command
     answer = tfx_export("show", "--dir", saved_models / model, *options).stdout
-    wanted = expected[" ".join(question)]
+    wanted = expected[" ".join(command)]
     assert len(wanted) > 20
     assert ordered(answer) == ordered(wanted)
 
@@ -87,7 +89,7 @@ def test_no_framework_is_imported(saved_models: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [["--signature_def", "serving_default"], ["--list-ops"]], ids=" ".join)
-def test_the_only_tag_set_need_not_be_named(options: list[str], saved_models: Path) -> None:
+def test_a_single_tag_set_need_not_be_given(options: list[str], saved_models: Path) -> None:
     folder = saved_models / "tf1_linear"
     assert tfx_export("show", folder, *options).stdout == tfx_export("show", folder, "--tag-set=serve", *options).stdout
 
@@ -105,7 +107,7 @@ def test_the_only_tag_set_need_not_be_named(options: list[str], saved_models: Pa
         ("nothing", [], ["not a valid SavedModel", "no such folder"]),
     ],
 )
-def test_a_wrong_name_is_answered_with_the_right_ones(
+def test_the_error_for_a_wrong_name_lists_the_existing_ones(
     model: str, options: list[str], says: list[str], saved_models: Path
 ) -> None:
     done = tfx_export("show", "--dir", saved_models / model, *options, code=2)
@@ -122,13 +124,13 @@ def test_a_damaged_file_is_reported(content: bytes, tmp_path: Path) -> None:
     assert str(tmp_path) in tfx_export("show", "--dir", tmp_path, code=2).stderr
 
 
-def test_without_a_folder_the_usage_is_shown() -> None:
+def test_usage_is_shown_without_a_folder() -> None:
     assert "--dir models/NAME/VERSION" in tfx_export("show", code=2).stderr
 
 
 @pytest.fixture
 def versions(saved_models: Path, tmp_path: Path) -> Path:
-    """A model with the versions 1, 2 and 10, the last of which is broken, and folders that are no versions."""
+    """A model with the versions 1, 2 and 10, of which 10 is broken, and a folder that is not a version."""
     shutil.copytree(saved_models / "tf1_linear", tmp_path / "1")
     shutil.copytree(saved_models / "tf1_text", tmp_path / "2")
     (tmp_path / "10").mkdir()
@@ -146,14 +148,14 @@ def test_a_model_folder_shows_its_versions_newest_first(versions: Path) -> None:
     assert [entry["version"] for entry in entries] == [10, 2, 1]
 
 
-def test_a_question_to_a_model_folder_is_answered_by_its_newest_version(versions: Path) -> None:
+def test_options_with_a_model_folder_show_its_newest_version(versions: Path) -> None:
     shutil.rmtree(versions / "10")
     done = tfx_export("show", versions, "--signature_def", "labels")
     assert "label:0" in done.stdout
     assert "newest version is 2" in done.stderr
 
 
-def test_json_is_what_the_text_says(saved_models: Path) -> None:
+def test_the_json_output_has_the_content_of_the_text(saved_models: Path) -> None:
     document = json.loads(tfx_export("show", saved_models / "tf1_linear", "--json", "--all").stdout)
     (graph,) = document["meta_graphs"]
     signature = graph["signatures"]["serving_default"]
@@ -166,7 +168,7 @@ def test_json_is_what_the_text_says(saved_models: Path) -> None:
     assert document["total_bytes"] > document["variable_bytes"] > 0
 
 
-def test_a_terminal_gets_a_tree(saved_models: Path) -> None:
+def test_a_tree_is_shown_on_a_terminal(saved_models: Path) -> None:
     text = on_a_terminal("show", saved_models / "tf1_linear", "--all")
     assert "└── tag set serve" in text
     assert re.search(r"→ x +float \[\?, 3\]", text)

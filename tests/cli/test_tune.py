@@ -1,4 +1,4 @@
-"""`tfx-export tune`, with the real server on a real model."""
+"""`tfx-export tune` with a real server and a real model."""
 
 import json
 from html.parser import HTMLParser
@@ -32,7 +32,7 @@ def model(served_models: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_it_measures_writes_the_parameters_and_a_report(model: Path, tmp_path: Path) -> None:
+def test_tune_writes_the_parameters_and_a_report(model: Path, tmp_path: Path) -> None:
     probe, output, report = tmp_path / "x.npz", tmp_path / "batching.pbtxt", tmp_path / "report.html"
     np.savez(probe, x=np.ones((3, 1), np.float32))
     done = tfx_export(
