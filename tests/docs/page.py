@@ -1,4 +1,4 @@
-"""A Markdown page as a program: its `sh` and `python` blocks, one after the other, and what they should print."""
+"""A Markdown page as a program: its `sh` and `python` blocks in order, and the output that they must have."""
 
 import re
 from dataclasses import dataclass
@@ -7,10 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-# `text` after a block is its output, elsewhere a listing; `bash` is shown but not run; the rest is no command.
+# `text` after a block is its output, elsewhere a listing; `bash` is shown but not run; the others are not commands.
 RUN = {"sh", "python"}
 SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish", "mermaid"}
-# What `bash` blocks may begin with: the network is needed, or minutes; tests of their own run bench, tune and Ray.
+# The beginnings of lines in `bash` blocks: they need the network, or minutes. Other tests run bench, tune and Ray.
 NOT_RUN = (
     *("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/"),
     *("tfx-export bench ", "tfx-export tune ", "tfx-export serve models/digits --on ray", "serve run "),
@@ -22,7 +22,7 @@ _SERVER = re.compile(r"^tfx-export serve .*&$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: what is written after the fence, its text, and the output that follows it."""
+    """A fenced block: its language, its text, and the output shown after it."""
 
     language: str
     text: str
@@ -34,7 +34,7 @@ class Block:
 
 
 def blocks(page: Path) -> list[Block]:
-    """All blocks of a page."""
+    """Returns all blocks of a page."""
     found: list[Block] = []
     text = page.read_text(encoding="utf-8")
     end = 0
@@ -50,12 +50,12 @@ def blocks(page: Path) -> list[Block]:
 
 
 def script(block: Block) -> str:
-    """The block for bash: servers are waited for, Python is fed to an interpreter."""
+    """Returns the block for bash: it waits for servers, and feeds Python to an interpreter."""
     if block.language == "python":
         return f"python - <<'END_OF_PYTHON'\n{block.text}END_OF_PYTHON\n"
     return _SERVER.sub(lambda command: f"{command[0]}\nwait_for_server", block.text)
 
 
 def shape(line: str) -> str:
-    """A line without what may differ from run to run: numbers and spaces."""
+    """Returns a line without numbers and spaces, which may differ from run to run."""
     return re.sub(r"\d[\d.,:e-]*", "0", "".join(line.split()))

@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, fetches nothing, and its reference pages are made from the code."""
+"""The site builds without a warning and loads nothing from other sites; its reference pages come from the code."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tfx_export.cli import COMMANDS
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The built site."""
+    """The folder of the built site."""
     folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", "docs/site/mkdocs.yml", "-d", str(folder)]
     environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
@@ -41,7 +41,7 @@ def test_every_command_and_subcommand_is_in_the_reference(site: Path) -> None:
     assert "tfx-export-sig-rename-input" in titles
 
 
-def test_help_texts_are_shown_as_they_are_written(site: Path) -> None:
+def test_help_texts_are_shown_unchanged(site: Path) -> None:
     text = page(site, "commands")
     assert "<code>saved_model_cli show</code>" in text
     assert "\\_" not in text
@@ -59,11 +59,11 @@ def test_every_exit_code_is_explained(site: Path) -> None:
     assert [meaning for meaning in meanings if meaning not in text] == []
 
 
-def test_no_mark_is_left(site: Path) -> None:
+def test_no_generated_mark_is_left(site: Path) -> None:
     assert not [each for each in site.rglob("index.html") if "<!-- generated" in each.read_text(encoding="utf-8")]
 
 
-def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
+def test_nothing_is_loaded_from_other_sites(site: Path) -> None:
     fetched = re.compile(r'<(?:script|img|link|iframe)[^>]+(?:src|href)="?(?:https?:)?//[^">]+')
     assert {
         found for each in site.rglob("*.html") for found in fetched.findall(each.read_text(encoding="utf-8"))

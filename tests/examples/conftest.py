@@ -1,4 +1,4 @@
-"""A copy of the examples in which their work folders disturb nothing."""
+"""A copy of the examples, so that their work folders are not in the source tree."""
 
 from pathlib import Path
 from shutil import copytree, ignore_patterns

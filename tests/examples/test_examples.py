@@ -1,4 +1,4 @@
-"""Each walk-through runs by one command, here at a small size, and types what its README shows."""
+"""Each example runs with one command, here at a small size, and its commands and output are those of its README."""
 
 import gzip
 import importlib.util
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.examples.readme import assert_typed
+from tests.examples.readme import assert_shows
 
 PERCENT = r"(\d+\.\d+)%"
 
-WALKS = [
+EXAMPLES = [
     ("mnist", ["--images", "200"], [rf"Inference error rate: {PERCENT}\n", rf"error rate of Classify: {PERCENT}\n"]),
     ("deeplab", ["--steps", "30"], [r"8 images: one by one [\d.]+ s, concurrently [\d.]+ s", r"mask.png"]),
     ("wide_deep", [], [r"gRPC Classify .*engineer.*: buys", r"REST :classify \[\[\[", r"gRPC Regress   \[-?\d"]),
@@ -29,8 +29,8 @@ WALKS = [
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("name", "arguments", "says"), WALKS, ids=[name for name, _, _ in WALKS])
-def test_walkthrough_runs(examples: Path, name: str, arguments: Sequence[str], says: Sequence[str]) -> None:
+@pytest.mark.parametrize(("name", "arguments", "says"), EXAMPLES, ids=[name for name, _, _ in EXAMPLES])
+def test_example_runs(examples: Path, name: str, arguments: Sequence[str], says: Sequence[str]) -> None:
     done = subprocess.run(
         [sys.executable, examples / name / "run.py", *arguments], capture_output=True, text=True, check=False
     )
@@ -38,13 +38,13 @@ def test_walkthrough_runs(examples: Path, name: str, arguments: Sequence[str], s
     for pattern in says:
         assert re.search(pattern, done.stdout), done.stdout
     assert "the server exited with 0" in done.stdout
-    assert_typed(examples / name / "README.md", done.stdout)
+    assert_shows(examples / name / "README.md", done.stdout)
 
 
 def test_every_example_is_tested_and_described() -> None:
     folder = Path(__file__).parents[2] / "examples"
     found = {path.parent.name for path in folder.glob("*/run.py")}
-    assert found == {name for name, _, _ in WALKS} | {"digits"}
+    assert found == {name for name, _, _ in EXAMPLES} | {"digits"}
     index = (folder / "README.md").read_text()
     for name in found:
         assert (folder / name / "README.md").is_file()
@@ -80,7 +80,7 @@ def test_mnist_is_read_from_a_folder(examples: Path, tmp_path: Path, write: Call
         np.testing.assert_array_equal(labels, LABELS)
 
 
-def test_a_folder_without_mnist_is_said_to_be_one(examples: Path, tmp_path: Path) -> None:
+def test_a_folder_without_mnist_is_an_error_that_says_so(examples: Path, tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"contains neither idx files .* nor mnist\.npz"):
         mnist_data(examples).load(tmp_path)
 
