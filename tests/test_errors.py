@@ -4,11 +4,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
-import numpy as np
+import pytest
 
-from tests.support.command_line import tfx_export
 from tfx_export import errors
+from tfx_export.cli import main
+from tfx_export.load.generator import LoadError
 
 # In a separate process, because some modules are programs that import TensorFlow.
 EVERY_ERROR = """
@@ -38,8 +40,14 @@ def test_the_tree_lists_each_error_with_its_exit_code_and_meaning() -> None:
     assert {tuple(line.split("|")) for line in done.stdout.splitlines()} == set(drawn)
 
 
-def test_a_model_too_slow_to_be_measured_ends_bench_with_a_message(served_models: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "probe.npz", loops=np.int32(200_000))
-    options = ["--seconds=0.1", "--rounds=1", "--clients=1", f"--probe={tmp_path}/probe.npz"]
-    done = tfx_export("bench", served_models / "slow", *options, code=6)
-    assert "none was answered" in done.stderr
+def test_a_command_that_ends_in_a_load_error_exits_with_its_code_and_message(
+    served_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def measure_model(*_: object, **__: object) -> NoReturn:
+        raise LoadError("No load on 127.0.0.1:8500: no request was answered")
+
+    monkeypatch.setattr("tfx_export.bench.measure_model.measure_model", measure_model)
+    with pytest.raises(SystemExit) as ended:
+        main(["bench", str(served_models / "half_plus_two")])
+    assert ended.value.code == LoadError.exit_code == 6
+    assert "Error: No load on 127.0.0.1:8500" in capsys.readouterr().err

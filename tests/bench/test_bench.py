@@ -1,4 +1,4 @@
-"""The benchmarks run at a small size. The tests do not check the measured values."""
+"""The load generator and both benchmarks run, at a small size. No test checks the figures."""
 
 import json
 import subprocess
@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from tests.docs.page import ROOT
 from tests.support.command_line import tfx_export
 from tests.support.server import RunningServer
 from tfx_export.bench.comparison import Comparison, in_turn
@@ -15,39 +17,47 @@ from tfx_export.client import Model, calls
 from tfx_export.load.generator import PREDICT, Load, LoadError, measure
 
 
-@pytest.fixture
-def request_file(tmp_path: Path) -> Path:
-    file = tmp_path / "request"
-    call = calls.predict(Model("half_plus_two"), {"x": np.ones((1, 1), np.float32)})
-    file.write_bytes(call.request.SerializeToString())
-    return file
+def message(model: str, **inputs: npt.ArrayLike) -> bytes:
+    """A serialized PredictRequest."""
+    return bytes(calls.predict(Model(model), inputs).request.SerializeToString())
 
 
-def test_all_responses_are_counted_over_grpc_and_rest(
-    server: RunningServer, request_file: Path, tmp_path: Path
-) -> None:
-    body = tmp_path / "body.json"
-    body.write_text('{"instances": [[1.0]]}')
-    rest = server.rest.removeprefix("http://"), "/v1/models/half_plus_two:predict", str(body)
-    for load in (Load("grpc", server.grpc, PREDICT, str(request_file), 2, 4, 0.2), Load("rest", *rest, 2, 1, 0.2)):
+def test_all_responses_are_counted_over_grpc_and_rest(server: RunningServer) -> None:
+    messages = (
+        message("half_plus_two", x=np.ones((1, 1), np.float32)),
+        message("half_plus_two", x=np.ones((2, 1), np.float32)),
+    )
+    bodies = b'{"instances": [[1.0]]}', b'{"instances": [[1.0], [2.0]]}'
+    rest = server.rest.removeprefix("http://"), "/v1/models/half_plus_two:predict"
+    for load in (
+        Load("grpc", server.grpc, PREDICT, messages, clients=9, connections=2, seconds=0.2),
+        Load("rest", *rest, bodies, clients=2, seconds=0.2),
+    ):
         measured = measure(load)
-        assert measured.rate > 0
-        assert 0 < measured.median_ms <= measured.p99_ms
+        assert measured.requests_per_second > 0
+        assert 0 < measured.p50_ms <= measured.p99_ms
         assert measured.failures == 0
 
 
-def test_messages_larger_than_the_http2_window_are_sent_completely(server: RunningServer, tmp_path: Path) -> None:
-    file = tmp_path / "large"
-    call = calls.predict(Model("half_plus_two"), {"x": np.ones((1_000_000, 1), np.float32)})
-    file.write_bytes(call.request.SerializeToString())
-    assert measure(Load("grpc", server.grpc, PREDICT, str(file), 1, 3, 1.0)).failures == 0
+def test_messages_larger_than_the_http2_window_are_sent_completely(server: RunningServer) -> None:
+    messages = (
+        message("half_plus_two", x=np.ones((1_000_000, 1), np.float32)),
+        message("half_plus_two", x=np.ones((1, 1), np.float32)),
+    )
+    load = Load("grpc", server.grpc, PREDICT, messages, clients=3, connections=1, seconds=1.0)
+    assert measure(load).failures == 0
 
 
-def test_failed_requests_do_not_count_as_answered(server: RunningServer, tmp_path: Path) -> None:
-    file = tmp_path / "request"
-    file.write_bytes(calls.predict(Model("nope"), {}).request.SerializeToString())
+def test_a_response_slower_than_the_measured_time_counts(server: RunningServer) -> None:
+    slow = message("slow", loops=np.int32(100_000))
+    measured = measure(Load("grpc", server.grpc, PREDICT, (slow,), clients=1, seconds=0.01))
+    assert measured.p50_ms > 10
+    assert measured.requests_per_second < 100
+
+
+def test_failures_are_not_counted_as_responses(server: RunningServer) -> None:
     with pytest.raises(LoadError, match="none was answered"):
-        measure(Load("grpc", server.grpc, PREDICT, str(file), 1, 1, 0.2))
+        measure(Load("grpc", server.grpc, PREDICT, (message("nope"),), clients=1, seconds=0.2))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +88,7 @@ def test_a_model_of_the_user_is_measured(served_models: Path) -> None:
 def test_make_bench_measures_the_chosen_comparisons(tmp_path: Path) -> None:
     options = ["--seconds=0.2", "--rounds=1", f"--folder={tmp_path}/work", f"--output={tmp_path}/bench.json"]
     chosen = ["--only=grpc_rate", "--only=start", "--only=swap"]
-    subprocess.run([sys.executable, "-m", "tests.benchmark", *options, *chosen], check=True)
+    subprocess.run([sys.executable, "-m", "tests.benchmark", *options, *chosen], check=True, cwd=ROOT)
     comparisons = json.loads((tmp_path / "bench.json").read_text())["comparisons"]
     assert len(comparisons) == 6
     assert all(each["ratio"] > 0 and each["bar"] for each in comparisons)

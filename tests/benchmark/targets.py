@@ -31,7 +31,9 @@ def grpc_rate(testbed: Testbed) -> Iterator[Comparison]:
     for name, (flags, bar) in contenders.items():
         with echo_server() as echo, testbed.server("mlp", *flags) as server:
             ours, theirs = in_turn(
-                testbed.rounds, lambda: testbed.grpc(server.grpc, "mlp").rate, lambda: testbed.grpc(echo, "mlp").rate
+                testbed.rounds,
+                lambda: testbed.grpc(server.grpc, "mlp").requests_per_second,
+                lambda: testbed.grpc(echo, "mlp").requests_per_second,
             )
         yield Comparison(f"gRPC Predict, MLP, {name}", "grpc.aio echo", RATE, ours, theirs, bar)
 
@@ -49,7 +51,7 @@ def latency_of(testbed: Testbed, rows: int, engine: str, bar: float) -> Comparis
     with testbed.server("mobilenet", engine) as server:
         ours, theirs = in_turn(
             testbed.rounds,
-            lambda: testbed.grpc(server.grpc, "mobilenet", rows, clients=1).median_ms,
+            lambda: testbed.grpc(server.grpc, "mobilenet", rows, clients=1).p50_ms,
             lambda: testbed.plain_ms("mobilenet", rows),
         )
     what = f"MobileNetV2, batch {rows}, {engine.partition('=')[2]}"
@@ -68,8 +70,8 @@ def large_json(testbed: Testbed) -> Iterator[Comparison]:
     with testbed.server("mobilenet", LITERT) as server:
 
         def added() -> float:
-            over_rest = testbed.rest(server.rest, "mobilenet", clients=1).median_ms
-            return over_rest - testbed.grpc(server.grpc, "mobilenet", clients=1).median_ms
+            over_rest = testbed.rest(server.rest, "mobilenet", clients=1).p50_ms
+            return over_rest - testbed.grpc(server.grpc, "mobilenet", clients=1).p50_ms
 
         ours, theirs = in_turn(testbed.rounds, added, parsed)
     yield Comparison("REST beyond gRPC, 1x224x224x3", "json.loads + numpy", "ms", ours, theirs, 0.30, at_least=False)
@@ -89,8 +91,8 @@ def batching_of(testbed: Testbed, model: str, title: str) -> Comparison:
     with testbed.server(model, TENSORFLOW, *flags) as merged, testbed.server(model, TENSORFLOW) as single:
         ours, theirs = in_turn(
             testbed.rounds,
-            lambda: testbed.grpc(merged.grpc, model).rate,
-            lambda: testbed.grpc(single.grpc, model).rate,
+            lambda: testbed.grpc(merged.grpc, model).requests_per_second,
+            lambda: testbed.grpc(single.grpc, model).requests_per_second,
         )
     return Comparison(f"{title}, 32 clients, batching", "without batching", RATE, ours, theirs, 1.5)
 
@@ -103,10 +105,10 @@ def workers(testbed: Testbed) -> Iterator[Comparison]:
     ):
         grpc_two, grpc_one, rest_two, rest_one = in_turn(
             testbed.rounds,
-            lambda: testbed.grpc(several.grpc, "mlp", connections=16).rate,
-            lambda: testbed.grpc(single.grpc, "mlp", connections=16).rate,
-            lambda: testbed.rest(several.rest, "mlp").rate,
-            lambda: testbed.rest(single.rest, "mlp").rate,
+            lambda: testbed.grpc(several.grpc, "mlp", connections=16).requests_per_second,
+            lambda: testbed.grpc(single.grpc, "mlp", connections=16).requests_per_second,
+            lambda: testbed.rest(several.rest, "mlp").requests_per_second,
+            lambda: testbed.rest(single.rest, "mlp").requests_per_second,
         )
     yield Comparison("gRPC Predict, MLP, two workers", "one worker", RATE, grpc_two, grpc_one, 1.3)
     yield Comparison("REST predict, MLP, two workers", "one worker", RATE, rest_two, rest_one, 1.3)
@@ -183,8 +185,8 @@ def rest_rate(testbed: Testbed) -> Iterator[Comparison]:
         ):
             ours, theirs = in_turn(
                 testbed.rounds,
-                lambda: testbed.rest(server.rest, "mlp").rate,
-                lambda: testbed.rest(peer.address, "mlp", path=PATH).rate,
+                lambda: testbed.rest(server.rest, "mlp").requests_per_second,
+                lambda: testbed.rest(peer.address, "mlp", path=PATH).requests_per_second,
             )
         yield Comparison("REST predict, MLP, 16 connections", name, RATE, ours, theirs, bar)
 

@@ -15,7 +15,7 @@ import numpy as np
 from tests.benchmark.models import SHAPES
 from tfx_export.bench.plain_signature import plain_signature_ms
 from tfx_export.client import Model, calls
-from tfx_export.load.generator import PREDICT, Load, Measured, measure
+from tfx_export.load.generator import PREDICT, Load, Measurement, measure
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.server_program import Server, running_server
@@ -72,16 +72,16 @@ class Testbed:
         ):
             yield server
 
-    def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4) -> Measured:
+    def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4) -> Measurement:
         """Measure Predict over gRPC, with `clients` requests in flight on at most `connections` connections."""
-        connections = min(connections, clients)
-        body = str(self.message_file(name, rows))
-        return measure(Load("grpc", address, PREDICT, body, connections, max(1, clients // connections), self.seconds))
+        message = self.message_file(name, rows).read_bytes()
+        return measure(Load("grpc", address, PREDICT, (message,), clients, connections, self.seconds))
 
-    def rest(self, address: str, name: str, rows: int = 1, *, clients: int = 16, path: str = "") -> Measured:
+    def rest(self, address: str, name: str, rows: int = 1, *, clients: int = 16, path: str = "") -> Measurement:
         """Measure predict over REST, with one connection per client."""
         path = path or f"/v1/models/{name}:predict"
-        return measure(Load("rest", address, path, str(self.json_file(name, rows)), clients, 1, self.seconds))
+        body = self.json_file(name, rows).read_bytes()
+        return measure(Load("rest", address, path, (body,), clients, seconds=self.seconds))
 
     def plain_ms(self, name: str, rows: int) -> float:
         """Measure the signature in process. Returns the median in milliseconds."""

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from tfx_export import wire
+from tfx_export.load.generator import Measurement
 from tfx_export.tuning.search import best, search
-from tfx_export.tuning.setting import Measurement, Setting, Trial
+from tfx_export.tuning.setting import Setting, Trial
 
 Machine = Callable[[Setting], Measurement | None]
 

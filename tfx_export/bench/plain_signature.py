@@ -15,16 +15,23 @@ from pathlib import Path
 from typing import Any
 
 from tfx_export import wire
+from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.tensorflow_import import import_tensorflow
 
 
 def plain_signature_ms(version: Path, request: Path, seconds: float) -> float:
-    """Measure for `seconds` in a new process. Returns the median in milliseconds, or raises CalledProcessError."""
+    """Measure for `seconds` in a new process. Returns the median in milliseconds.
+
+    Raises SavedModelError if the signature fails.
+    """
     command = [sys.executable, "-m", "tfx_export.bench.plain_signature", str(version), str(request), str(seconds)]
     environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return float(subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        raise SavedModelError(f"The signature fails in process: {done.stderr.strip().splitlines()[-1]}")
+    return float(done.stdout)
 
 
 def main(folder: str, file: str, seconds: str) -> None:

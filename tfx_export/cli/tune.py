@@ -117,7 +117,7 @@ def _print(tuning: "Tuning", written: str | None, report: Path, serve: str) -> N
     for trial in tuning.trials:
         measured = trial.measured
         style = "bold green" if trial is tuning.best else None
-        figures = (f"{measured.requests_per_second:.0f}", f"{measured.p50:.1f}", f"{measured.p99:.1f}")
+        figures = (f"{measured.requests_per_second:.0f}", f"{measured.p50_ms:.1f}", f"{measured.p99_ms:.1f}")
         table.add_row(str(trial.setting), *figures, style=style)
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)

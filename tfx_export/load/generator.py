@@ -1,4 +1,4 @@
-"""Load: how many answers a server gives in a second, and how long each takes. Runs as a process of its own."""
+"""The load generator: sends requests in a closed loop from a process of its own, and measures the responses."""
 
 import asyncio
 import contextlib
@@ -6,17 +6,20 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from typing import Literal
 
 from tfx_export.errors import TfxExportError
 from tfx_export.load.http1 import Http1Connection
 from tfx_export.load.http2 import Http2Connection
 
-# How long the first answer may take.
-FIRST_SECONDS = 30.0
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
+# Limit for the first response, and for the first one that counts.
+RESPONSE_SECONDS = 30.0
+# The unmeasured time before the measurement, as a fraction of the measured time.
+WARMUP = 0.25
 
 
 class LoadError(TfxExportError):
@@ -27,87 +30,113 @@ class LoadError(TfxExportError):
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of whom: `protocol` grpc or rest, `address` host:port, `body` a file with the request's message.
+    """The requests to send, and where.
 
-    `connections` with `in_flight` requests each; rest has one in flight on a connection.
+    `address`: `host:port`. `path`: of the gRPC method or of the URL. `messages`: serialized requests or JSON bodies,
+    sent in turn. `clients`: the number of requests in flight, spread over at most `connections` connections; over REST
+    each client has its own connection. `seconds`: the measured time.
     """
 
-    protocol: str
+    protocol: Literal["grpc", "rest"]
     address: str
     path: str
-    body: str
+    messages: tuple[bytes, ...]
+    clients: int = 32
     connections: int = 4
-    in_flight: int = 8
     seconds: float = 3.0
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Answers a second, milliseconds, and how many were no answers but failures."""
+class Measurement:
+    """What the clients saw. Latencies run from sending a request to the end of its response."""
 
-    rate: float
-    median_ms: float
+    requests_per_second: float
+    p50_ms: float
     p99_ms: float
-    failures: int
+    failures: int = 0
 
 
-def measure(load: Load) -> Measured:
-    """Put `load` on a server. Raises LoadError if it cannot be reached, or answers nothing."""
-    command = [sys.executable, "-m", "tfx_export.load.generator", json.dumps(asdict(load))]
-    done = subprocess.run(command, capture_output=True, text=True)
+def measure(load: Load) -> Measurement:
+    """Put `load` on a server. Raises LoadError if the server cannot be reached, or if no request succeeds."""
+    header = asdict(load) | {"messages": [len(message) for message in load.messages]}
+    done = subprocess.run(
+        [sys.executable, "-m", "tfx_export.load.generator"],
+        input=b"".join((json.dumps(header).encode(), b"\n", *load.messages)),
+        capture_output=True,
+    )
     if done.returncode:
-        raise LoadError(f"No load on {load.address}: {done.stderr.strip().splitlines()[-1]}")
-    return Measured(**json.loads(done.stdout))
-
-
-async def _measure(load: Load) -> Measured:
-    body = Path(load.body).read_bytes()
-    host, _, port = load.address.rpartition(":")
-    seconds: list[float] = []
-    failures = 0
-    counting = False
-    # A server may prepare what it runs when it is first asked: that is no part of any measurement.
-    first = asyncio.Event()
-
-    def answered(took: float, good: bool) -> None:
-        nonlocal failures
-        first.set()
-        if counting:
-            if good:
-                seconds.append(took)
-            else:
-                failures += 1
-
-    def connection() -> Http1Connection | Http2Connection:
-        if load.protocol == "grpc":
-            return Http2Connection(load.path, body, load.in_flight, answered)
-        return Http1Connection(load.path, body, answered)
-
-    loop = asyncio.get_running_loop()
-    open_ones = [(await loop.create_connection(connection, host, int(port)))[1] for _ in range(load.connections)]
-    with contextlib.suppress(asyncio.TimeoutError):
-        await asyncio.wait_for(first.wait(), FIRST_SECONDS)
-    await asyncio.sleep(load.seconds / 4)
-    counting, began = True, time.perf_counter()
-    await asyncio.sleep(load.seconds)
-    counting, elapsed = False, time.perf_counter() - began
-    for each in open_ones:
-        each.stop()
-    await asyncio.gather(*(each.closed for each in open_ones))
-    if not seconds:
-        raise RuntimeError(f"{failures} requests failed, none was answered")
-    seconds.sort()
-    p99 = seconds[min(len(seconds) - 1, len(seconds) * 99 // 100)]
-    return Measured(len(seconds) / elapsed, 1e3 * seconds[len(seconds) // 2], 1e3 * p99, failures)
+        reason = done.stderr.decode(errors="replace").strip().splitlines()[-1]
+        raise LoadError(f"No load on {load.address}: {reason}")
+    return Measurement(**json.loads(done.stdout))
 
 
 def main() -> None:
-    runner: Callable[..., Measured] = asyncio.run
+    """The program: reads what `measure` writes, and prints the measurement as JSON."""
+    load = Load(**json.loads(sys.stdin.buffer.readline()))
+    load = replace(load, messages=tuple(sys.stdin.buffer.read(int(size)) for size in load.messages))
+    run: Callable[..., Measurement] = asyncio.run
     with contextlib.suppress(ImportError):
         import uvloop
 
-        runner = uvloop.run
-    print(json.dumps(asdict(runner(_measure(Load(**json.loads(sys.argv[1])))))))  # noqa: T201
+        run = uvloop.run
+    print(json.dumps(asdict(run(_measure(load)))))  # noqa: T201
+
+
+async def _measure(load: Load) -> Measurement:
+    latencies: list[float] = []
+    failures = 0
+    counting = False
+    response = asyncio.Event()
+
+    def on_response(seconds: float, succeeded: bool) -> None:
+        nonlocal failures
+        response.set()
+        if counting and succeeded:
+            latencies.append(seconds)
+        elif counting:
+            failures += 1
+
+    async def wait_for_response() -> None:
+        response.clear()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(response.wait(), RESPONSE_SECONDS)
+
+    connections = await _connect(load, on_response)
+    # The server may prepare a program for the first request, which should not count.
+    await wait_for_response()
+    await asyncio.sleep(WARMUP * load.seconds)
+    counting, started = True, time.perf_counter()
+    await asyncio.sleep(load.seconds)
+    if not latencies and not failures:
+        await wait_for_response()
+    counting, elapsed = False, time.perf_counter() - started
+    for connection in connections:
+        connection.stop()
+    await asyncio.gather(*(connection.closed for connection in connections))
+    if not latencies:
+        raise RuntimeError(f"{failures} requests failed, none was answered")
+    latencies.sort()
+    return Measurement(
+        len(latencies) / elapsed,
+        1e3 * latencies[len(latencies) // 2],
+        1e3 * latencies[len(latencies) * 99 // 100],
+        failures,
+    )
+
+
+async def _connect(
+    load: Load, on_response: Callable[[float, bool], None]
+) -> Sequence[Http1Connection | Http2Connection]:
+    factories: list[Callable[[], Http1Connection | Http2Connection]]
+    if load.protocol == "rest":
+        factories = [partial(Http1Connection, load.path, load.messages, on_response)] * load.clients
+    else:
+        count = min(load.connections, load.clients)
+        shares = [load.clients // count + (number < load.clients % count) for number in range(count)]
+        factories = [partial(Http2Connection, load.path, load.messages, share, on_response) for share in shares]
+    loop = asyncio.get_running_loop()
+    host, _, port = load.address.rpartition(":")
+    return [(await loop.create_connection(factory, host.strip("[]"), int(port)))[1] for factory in factories]
 
 
 if __name__ == "__main__":

@@ -42,31 +42,31 @@ def verdict(tuning: Tuning) -> str:
 
 def _row(trial: Trial, is_best: bool) -> str:
     measured = trial.measured
-    cells = f"<td>{escape(str(trial.setting))}</td><td>{measured.requests_per_second:g}</td>"
-    cells += f"<td>{measured.p50:.1f}</td><td>{measured.p99:.1f}</td>"
+    cells = f"<td>{escape(str(trial.setting))}</td><td>{measured.requests_per_second:.1f}</td>"
+    cells += f"<td>{measured.p50_ms:.1f}</td><td>{measured.p99_ms:.1f}</td>"
     return f'<tr class="best">{cells}</tr>' if is_best else f"<tr>{cells}</tr>"
 
 
 def _plot(tuning: Tuning) -> str:
     """Requests/s as bars, and the p99 latency as a dot on a scale of its own."""
     most = max(trial.measured.requests_per_second for trial in tuning.trials) or 1.0
-    slowest = max(trial.measured.p99 for trial in tuning.trials) or 1.0
+    slowest = max(trial.measured.p99_ms for trial in tuning.trials) or 1.0
     lines = []
     for index, trial in enumerate(tuning.trials):
         top = index * _LINE
-        rate, p99 = trial.measured.requests_per_second, trial.measured.p99
+        rate, p99 = trial.measured.requests_per_second, trial.measured.p99_ms
         colour = "#2e7d4f" if trial is tuning.best else "#9db8c9"
         lines += [
             f'<text x="0" y="{top + 17}">{escape(str(trial.setting))}</text>',
             f'<rect x="{_LABEL}" y="{top + 4}" width="{_BAR * rate / most:.1f}" height="18" fill="{colour}">'
-            f"<title>{rate:g} requests/s</title></rect>",
-            f'<text x="{_LABEL + 6}" y="{top + 17}">{rate:g}/s</text>',
+            f"<title>{rate:.1f} requests/s</title></rect>",
+            f'<text x="{_LABEL + 6}" y="{top + 17}">{rate:.1f}/s</text>',
             f'<circle cx="{_LABEL + _BAR * p99 / slowest:.1f}" cy="{top + 13}" r="5" fill="#c2402b">'
             f"<title>p99 {p99:.1f} ms</title></circle>",
         ]
     legend = len(tuning.trials) * _LINE + 18
     lines.append(
-        f'<text x="{_LABEL}" y="{legend}">bars: requests/s (to {most:g}); dots: p99 (to {slowest:.1f} ms)</text>'
+        f'<text x="{_LABEL}" y="{legend}">bars: requests/s (to {most:.1f}); dots: p99 (to {slowest:.1f} ms)</text>'
     )
     width, height = _LABEL + _BAR + 10, legend + 10
     drawn = "\n".join(lines)

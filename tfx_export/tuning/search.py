@@ -4,7 +4,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from tfx_export.tuning.setting import Measurement, Setting, Trial
+from tfx_export.load.generator import Measurement
+from tfx_export.tuning.setting import Setting, Trial
 
 # Yields what to try next, is sent what was measured; None: the server could not be run that way.
 Search: TypeAlias = Generator[Setting, Measurement | None, None]
@@ -73,8 +74,8 @@ def best(trials: Sequence[Trial], max_p99: float | None = None, tolerance: float
 
     `max_p99`: only those below so many milliseconds count; if there are none, the one that comes nearest.
     """
-    allowed = [trial for trial in trials if max_p99 is None or trial.measured.p99 <= max_p99]
+    allowed = [trial for trial in trials if max_p99 is None or trial.measured.p99_ms <= max_p99]
     if not allowed:
-        return min(trials, key=lambda trial: trial.measured.p99)
+        return min(trials, key=lambda trial: trial.measured.p99_ms)
     most = max(trial.measured.requests_per_second for trial in allowed)
     return next(trial for trial in allowed if trial.measured.requests_per_second >= most * (1 - tolerance))

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from tfx_export.load.generator import Measurement
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -31,15 +33,6 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What clients saw. Latencies are milliseconds from sending a request to its answer."""
-
-    requests_per_second: float
-    p50: float
-    p99: float
-
-
-@dataclass(frozen=True)
 class Trial:
     """A setting and its measurement."""
 
@@ -47,4 +40,10 @@ class Trial:
     measured: Measurement
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self.setting), **asdict(self.measured)}
+        """The setting and the measurement in one object, with latencies in milliseconds."""
+        return {
+            **asdict(self.setting),
+            "requests_per_second": round(self.measured.requests_per_second, 1),
+            "p50": round(self.measured.p50_ms, 3),
+            "p99": round(self.measured.p99_ms, 3),
+        }

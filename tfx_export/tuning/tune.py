@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tfx_export.client import Client
 from tfx_export.errors import PublishError, SavedModelError
+from tfx_export.load.generator import PREDICT, WARMUP, Load, LoadError, Measurement, measure
 from tfx_export.savedmodel.reader import is_saved_model
 from tfx_export.savedmodel.version_folders import list_versions
-from tfx_export.tuning.load import WARMUP, measure
 from tfx_export.tuning.requests import acceptable_requests
 from tfx_export.tuning.search import best, search
 from tfx_export.tuning.server import MODEL, serving
-from tfx_export.tuning.setting import Measurement, Setting, Trial
+from tfx_export.tuning.setting import Setting, Trial
 
 PARAMETERS_FILE = "batching_params.pbtxt"
 TFLITE_FILE = "model.tflite"
@@ -71,7 +71,10 @@ def tune(
                     if not requests:
                         with Client(target) as client:
                             requests.extend(acceptable_requests(client, MODEL, version, signature, probe))
-                    return measure(target, requests, clients, window)
+                    measured = measure(Load("grpc", target, PREDICT, tuple(requests), clients, seconds=window))
+                    if measured.failures:
+                        raise LoadError(f"{measured.failures} requests failed ({setting}).")
+                    return measured
             except SavedModelError as error:
                 refusals.append(error.message)
                 return None
