@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
+from tests.support.slow_model import SECOND
 from tests.support.tls import ssl_config
 from tfx_export import wire
 from tfx_export.client import Client, ServerError, calls
@@ -21,10 +22,8 @@ from tfx_export.client import Client, ServerError, calls
 MAX_BODY = 1 << 20
 MAX_REQUESTS = 2
 MAX_SECONDS = 5.0
-# Turns of the model `slow`, roughly.
-SECOND = 200_000
-# Long enough that the server does not take the model for one that is quick whatever it is given.
-SOON = 2_000
+# Long enough that the server does not run the model on its event loop.
+SOON = SECOND // 50
 
 
 @dataclass

@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from tests.support.server import PATIENCE, RunningServer, publish, wait_for_cpu
+from tests.support.slow_model import SECOND
 from tfx_export.wire import HealthCheckRequest, HealthCheckResponse
 
 CODERS = {
@@ -72,7 +73,9 @@ def test_health_follows_the_model_and_flips_while_draining(
         assert next(plus) == "SERVING"
         client.predict("slow", {"loops": np.int32(1)})
         answers: list[object] = []
-        thread = threading.Thread(target=lambda: answers.append(client.predict("slow", {"loops": np.int32(400_000)})))
+        thread = threading.Thread(
+            target=lambda: answers.append(client.predict("slow", {"loops": np.int32(2 * SECOND)}))
+        )
         thread.start()
         wait_for_cpu(server.process.pid)
         server.process.send_signal(signal.SIGTERM)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.support.server import RunningServer, publish, wait_until
+from tests.support.slow_model import SECOND
 from tfx_export.client import Model
 
 X = {"x": np.array([1.0, 2.0], np.float32)}
@@ -118,7 +119,7 @@ def test_a_version_is_held_until_its_last_request_is_answered(
 
     def ask() -> None:
         with server.client as client:
-            answered.append(client.predict(Model("slow", version=1), {"loops": np.int32(400_000)}))
+            answered.append(client.predict(Model("slow", version=1), {"loops": np.int32(2 * SECOND)}))
 
     with server.client as client:
         client.predict("slow", {"loops": np.int32(1)})

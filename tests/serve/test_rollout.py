@@ -11,6 +11,7 @@ import pytest
 
 from tests.serve.test_model_config import config_of, entry, reload
 from tests.support.server import RunningServer, running, wait_for_cpu, wait_until
+from tests.support.slow_model import SECOND
 from tfx_export.client import Client, Model, ServerError
 
 X = {"x": np.array([1.0], np.float32)}
@@ -111,4 +112,4 @@ def test_killed_and_started_again_it_serves_on_the_same_ports(front: str, served
 
 def _ignoring_its_end(client: Client) -> None:
     with pytest.raises(ServerError):
-        client.predict("slow", {"loops": np.array(20_000_000, np.int32)})
+        client.predict("slow", {"loops": np.array(60 * SECOND, np.int32)})

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.support.server import PATIENCE, RunningServer, publish, starting, wait_for_cpu, wait_until
+from tests.support.slow_model import SECOND
 from tfx_export.client import Client, ServerError
 
-SLOW = {"loops": np.int32(300_000)}
+SLOW = {"loops": np.int32(SECOND)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

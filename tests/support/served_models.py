@@ -1,4 +1,4 @@
-"""Write the models that server tests serve, below argv[1]: `NAME/VERSION`. Run as a program, for TensorFlow's sake.
+"""Writes the models that server tests serve, below argv[1]: `NAME/VERSION`. A program, because it imports TensorFlow.
 
 half_plus_two   TF2, resource variables        y = x / 2 + 2, x [-1, 1]; also `vector` of x [-1]
 plus            versions 1 to 4, accelerated   y = x + VERSION, x [-1]; its servers start without TensorFlow
@@ -7,7 +7,7 @@ words           TF1, ref variables, an asset vocabulary, legacy_init_op, written
                 Classify and Regress on tf.Example
 image           TF2, a convolution of x [-1, 8, 8, 3]
 hidden          TF2, convolutions where static shape inference does not see them: `loop`, `branch`, `reshaped`
-slow            busy for `loops` turns, a second for some 200,000 of them
+slow            accelerated, busy for `loops` turns, see slow_model.py; its servers start without TensorFlow
 defaulted       y = x * scale, scale has a default
 pictures        Predict on encoded images, `serving_default`, and on tf.Examples, `measure`
 """
@@ -76,7 +76,7 @@ class Hidden(Image):
 
 
 def session_model(folder: Path, inputs: dict[str, Any], outputs: dict[str, Any], **options: Any) -> None:
-    """What is in the default graph, as a SavedModel with one Predict signature and those in `signatures`."""
+    """Saves the default graph as a SavedModel with one Predict signature and those in `signatures`."""
     as_text = options.pop("as_text", False)
     signatures = options.pop("signatures", {})
     defaults = options.pop("defaults", {})
@@ -95,8 +95,13 @@ def plus(folder: Path, version: int) -> None:
         x = tf1.placeholder(tf.float32, [None], "x")
         amount = tf1.get_variable("amount", initializer=float(version), use_resource=True)
         session_model(folder, {"x": x}, {"y": tf.add(x, amount)})
-    accelerated = Extras(verify=False, accelerate="float32")
-    finish(folder, accelerated, lambda *_: {}, tags=["serve"], source=None, spec={}, report=lambda step: None)
+    accelerate(folder)
+
+
+def accelerate(folder: Path) -> None:
+    """Adds a model.tflite."""
+    extras = Extras(verify=False, accelerate="float32")
+    finish(folder, extras, lambda *_: {}, tags=["serve"], source=None, spec={}, report=lambda step: None)
 
 
 def words(folder: Path) -> None:
@@ -151,6 +156,7 @@ def slow(folder: Path) -> None:
             (0, start.read_value()),
         )
         session_model(folder / "slow" / "1", {"loops": loops}, {"total": total})
+    accelerate(folder / "slow" / "1")
 
 
 def defaulted(folder: Path) -> None:
@@ -196,7 +202,7 @@ def main(folder: Path) -> None:
         str(folder / "hidden" / "1"),
         signatures={"loop": hidden.loop, "branch": hidden.branch, "reshaped": hidden.reshaped},
     )
-    with ThreadPoolExecutor(2) as pool:  # the converter is a program of its own
+    with ThreadPoolExecutor(2) as pool:  # the converter runs in a process of its own
         list(pool.map(lambda version: plus(folder / "plus" / str(version), version), range(1, 5)))
     words(folder)
     slow(folder)

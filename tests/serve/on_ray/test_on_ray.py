@@ -24,6 +24,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from tests.serve.on_ray.conftest import Cluster, free_ports
 from tests.support.rest import send_json
 from tests.support.server import PATIENCE, RunningServer, publish, wait_until
+from tests.support.slow_model import SECOND
 from tfx_export import wire
 from tfx_export.cli import cli
 from tfx_export.client import Client, ServerError
@@ -245,7 +246,7 @@ def kept_busy(client: Client) -> Iterator[None]:
 
     def predict_repeatedly() -> None:
         while not stop.is_set():
-            answers(client, loops=50_000)
+            answers(client, loops=SECOND // 4)
 
     threads = [threading.Thread(target=predict_repeatedly) for _ in range(6)]
     for thread in threads:

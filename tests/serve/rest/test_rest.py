@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from tests.support.server import RunningServer, Server, wait_until
+from tests.support.slow_model import SECOND
 from tfx_export import wire
 
 PLUS = "/v1/models/plus"
@@ -341,7 +342,7 @@ def test_a_server_with_cors_a_timeout_and_limits(
         assert reply.headers["access-control-allow-origin"] == "*"
         assert reply.headers["access-control-allow-methods"] == "POST, GET"
         assert reply.headers["access-control-allow-headers"] == "Content-Type"
-    reply = server.post(slow, {"inputs": 2_000_000})
+    reply = server.post(slow, {"inputs": 2 * SECOND})
     assert reply.status == 504
     assert "Timed out" in reply.error
     reply = server.request("POST", slow, b"", content_length="1000001")
