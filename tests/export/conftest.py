@@ -1,4 +1,4 @@
-"""A SavedModel that several tests of the exporters read; no test writes into it."""
+"""A SavedModel that several tests of the exporters read, and that none of them changes."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Layers that a user might have of their own, for files that refer to them."""
+"""Layers and models as users write them, for model files that refer to them."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ class Doubler(keras.Model):  # type: ignore[misc]
 
 
 class Pair(keras.Model):  # type: ignore[misc]
-    """Takes a dict of two, or a list."""
+    """A model with two inputs, as a dictionary or a list."""
 
     def call(self, pair: Any) -> Any:
         first, second = (pair["a"], pair["b"]) if isinstance(pair, dict) else pair
@@ -35,7 +35,7 @@ class Pair(keras.Model):  # type: ignore[misc]
 
 
 class VectorTable(keras.Model):  # type: ignore[misc]
-    """Looks up vectors by number, in a table that can grow: 1 and 7 are known, [0.0, 0.5] is found for others."""
+    """Looks up vectors by number in a mutable table: it knows 1 and 7, and returns [0.0, 0.5] for other numbers."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class VectorTable(keras.Model):  # type: ignore[misc]
 
 
 class Stream(keras.Model):  # type: ignore[misc]
-    """Answers out of a dataset that it goes through: no SavedModel can hold where it is."""
+    """Returns elements of a dataset. Its position in the dataset cannot be stored in a SavedModel."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Stream(keras.Model):  # type: ignore[misc]
 
 
 class PairsOnly(keras.Model):  # type: ignore[misc]
-    """Written for batches of two."""
+    """Works with batches of two only."""
 
     def call(self, x: Any) -> Any:
         if x.shape[0] != 2:
@@ -71,7 +71,7 @@ class PairsOnly(keras.Model):  # type: ignore[misc]
 
 
 class Never(keras.Model):  # type: ignore[misc]
-    """Once built, it refuses every call."""
+    """Raises an error for each call after it is built."""
 
     calls = 0
 

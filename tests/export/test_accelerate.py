@@ -1,4 +1,4 @@
-"""A LiteRT model is added as far as it answers as the SavedModel does; the rest is named with its reason."""
+"""A LiteRT model is added for signatures with outputs equal to the SavedModel's; the others are listed with reasons."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
+def test_converted_signatures_are_proven_equal_and_the_others_have_a_reason(
     tmp_path: Path, classifier: Path, precision: Precision
 ) -> None:
     folder = shutil.copytree(classifier, tmp_path / "1")
@@ -58,7 +58,7 @@ def test_what_converts_is_compared_and_proven_the_rest_has_a_reason(
     assert kept["of"] == export_record.file_hashes(classifier)
 
 
-def test_int8_is_calibrated_on_the_probe_file(tmp_path: Path, classifier: Path) -> None:
+def test_int8_is_calibrated_with_the_probe_file(tmp_path: Path, classifier: Path) -> None:
     folder = shutil.copytree(classifier, tmp_path / "1")
     np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).standard_normal((30, 12)))
     calibrated = accelerated(folder, "int8", tmp_path / "data.npz")
@@ -68,7 +68,7 @@ def test_int8_is_calibrated_on_the_probe_file(tmp_path: Path, classifier: Path) 
     assert "of 30 rows" in calibrated.checks[0].note
 
 
-def test_a_model_that_does_not_convert_leaves_no_file(tmp_path: Path) -> None:
+def test_no_file_is_written_if_the_model_cannot_be_converted(tmp_path: Path) -> None:
     three_signatures.write_unconvertible(tmp_path / "1")
     result = accelerated(tmp_path / "1", "float32")
     assert result.signatures == ()

@@ -1,4 +1,4 @@
-"""When two answers count as equal, as different, and as no proof."""
+"""Outputs are judged as equal, different or unproven."""
 
 import numpy as np
 import pytest
@@ -39,11 +39,11 @@ WORDS = np.array([b"a", b"b"], dtype=object)
         (np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32), "unproven"),
     ],
 )
-def test_verdict_of_one_request(expected: np.ndarray, actual: np.ndarray, verdict: str) -> None:
+def test_the_verdict_on_the_outputs_of_one_request(expected: np.ndarray, actual: np.ndarray, verdict: str) -> None:
     assert compare("s", "y", [expected], [actual], [2]).verdict == verdict
 
 
-def test_tolerance_given_is_for_floats_only() -> None:
+def test_the_tolerance_applies_to_floats_only() -> None:
     assert compare("s", "y", [ROWS], [ROWS * 1.01], [2], tolerance=2e-2).verdict == "equal"
     assert compare("s", "y", [np.array([1, 2])], [np.array([1, 3])], [2], tolerance=9.0).verdict == "differs"
 
@@ -51,7 +51,7 @@ def test_tolerance_given_is_for_floats_only() -> None:
 @pytest.mark.parametrize(
     ("answers", "rows", "verdict"),
     [
-        # A vector that is no batch: its elements differ, but not from request to request.
+        # A vector without a batch dimension: its elements differ, but the outputs of the requests do not.
         ([np.array([1.0, 2.0, 3.0])] * 2, [4, 1], "unproven"),
         ([np.array([1.0, 2.0]), np.array([1.0, 3.0])], [1, 1], "equal"),
         ([np.float64(1.0), np.float64(2.0)], [1, 1], "equal"),
@@ -59,5 +59,5 @@ def test_tolerance_given_is_for_floats_only() -> None:
         ([np.array([[1.0, 2.0]] * 4), np.array([[1.0, 2.0]])], [4, 1], "unproven"),
     ],
 )
-def test_liveness_over_requests(answers: list[np.ndarray], rows: list[int], verdict: str) -> None:
+def test_outputs_must_differ_between_rows_or_requests(answers: list[np.ndarray], rows: list[int], verdict: str) -> None:
     assert compare("s", "y", answers, answers, rows).verdict == verdict

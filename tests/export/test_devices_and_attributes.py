@@ -1,4 +1,4 @@
-"""Where ops were placed, and attributes at their default, are forgotten or kept, inside functions too."""
+"""Devices of ops and attributes with default values are removed or kept, also inside functions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ PLACE = "/device:GPU:1"
 
 
 def doubled_three_times(x: Any) -> Any:
-    """On a device that this machine need not have, in a loop too."""
+    """Doubles `x` three times in a loop, on a device that this machine may not have."""
 
     def body(i: Any, value: Any) -> Any:
         with tf.device(PLACE):
@@ -45,8 +45,8 @@ def checkpoint(folder: Path, spec: ExportSpec) -> Exported:
         doubled_three_times(tf.compat.v1.placeholder(tf.float32, [None], "x") * weight)
         tf1_models.initialise(session)
         prefix = tf.compat.v1.train.Saver().save(session, str(folder / "trained" / "model"))
-    ends: Any = {"inputs": {"x": "x"}, "outputs": {"y": "y"}}
-    return export_session(f"{prefix}.meta", folder / "m", spec=spec, extras=Extras(verify=False), **ends)
+    names: Any = {"inputs": {"x": "x"}, "outputs": {"y": "y"}}
+    return export_session(f"{prefix}.meta", folder / "m", spec=spec, extras=Extras(verify=False), **names)
 
 
 def saved_model(folder: Path, spec: ExportSpec) -> Exported:
@@ -55,7 +55,7 @@ def saved_model(folder: Path, spec: ExportSpec) -> Exported:
 
 
 def nodes(folder: Path) -> Iterator[Any]:
-    """Those of the model itself, in the graph and in its functions; what saves and restores stays on the processor."""
+    """The nodes of the graph and its functions, without those that save and restore, which stay on the CPU."""
     graph = GraphDef.FromString(find_meta_graph(read_index(folder), ["serve"]).graph_def)
     yield from (node for node in graph.node if not node.name.startswith("save/"))
     for one in graph.library.function:
@@ -63,7 +63,7 @@ def nodes(folder: Path) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("export", [function, checkpoint, saved_model])
-def test_devices_are_forgotten_unless_they_are_to_be_kept(tmp_path: Path, export: Any) -> None:
+def test_devices_are_removed_unless_the_spec_keeps_them(tmp_path: Path, export: Any) -> None:
     cleared = export(tmp_path / "cleared", ExportSpec())
     assert {node.device for node in nodes(cleared.path)} == {""}
     assert run_in_session(cleared.path, {"x": np.ones(2, np.float32)})["y"].tolist() == [8, 8]
@@ -73,7 +73,7 @@ def test_devices_are_forgotten_unless_they_are_to_be_kept(tmp_path: Path, export
     assert {"StatelessWhile", "While"} & set(placed)
 
 
-def test_default_attributes_are_left_out_unless_they_are_to_be_kept(tmp_path: Path) -> None:
+def test_default_attributes_are_removed_unless_the_spec_keeps_them(tmp_path: Path) -> None:
     counts = [
         sum(len(node.attr) for node in nodes(function(tmp_path, ExportSpec(strip_default_attrs=strip)).path))
         for strip in (True, False)

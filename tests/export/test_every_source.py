@@ -86,7 +86,7 @@ def weights(library: str, name: str) -> Export:
 
 
 def network(scoring: Any, pricing: Any) -> None:
-    """The model as TF1 code, in the graph that is the default."""
+    """Builds the model with TF1 code in the default graph."""
     flat = tf.reshape(V1.placeholder(tf.float32, [None, *SHAPE], "image"), [-1, 60])
     tf.nn.softmax(tf.matmul(flat, scoring), name="scores")
     tf.matmul(flat, pricing, name="price")
@@ -169,7 +169,7 @@ SOURCES: dict[str, Export] = {
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The version folder of each source's export; all under one folder of models."""
+    """The version folder of the export of each source, all in one folder of models."""
     models = tmp_path_factory.mktemp("models")
     labels = tmp_path_factory.mktemp("labels")
     (labels / "labels.txt").write_text("\n".join(LABELS))
@@ -204,7 +204,7 @@ INPUTS = {
 }
 
 
-def assert_right(signature: str, answers: dict[str, np.ndarray]) -> None:
+def assert_expected(signature: str, answers: dict[str, np.ndarray]) -> None:
     scores = true_scores()
     best = np.argsort(-scores, axis=1)[:, :2]
     truth: dict[str, dict[str, np.ndarray]] = {
@@ -226,16 +226,18 @@ def assert_right(signature: str, answers: dict[str, np.ndarray]) -> None:
 
 @pytest.mark.parametrize("signature", INPUTS)
 @pytest.mark.parametrize("source", SOURCES)
-def test_loaded_both_ways_it_is_right(exported: dict[str, Path], source: str, signature: str) -> None:
+def test_session_and_tf_saved_model_load_give_the_expected_outputs(
+    exported: dict[str, Path], source: str, signature: str
+) -> None:
     for run in (run_in_session, run_loaded):
-        assert_right(signature, run(exported[source], INPUTS[signature], signature))
+        assert_expected(signature, run(exported[source], INPUTS[signature], signature))
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_served_it_is_right(server: RunningServer, source: str) -> None:
+def test_the_server_gives_the_expected_outputs(server: RunningServer, source: str) -> None:
     with server.client as client:
         for signature in ("serving_default", "raw", "image"):
-            assert_right(signature, client.predict(Model(source, signature=signature), INPUTS[signature]))
+            assert_expected(signature, client.predict(Model(source, signature=signature), INPUTS[signature]))
         rows = [{"image": image.ravel().astype(float).tolist()} for image in IMAGES]
         best = client.classify(Model(source, signature="classify"), rows)
         prices = client.regress(Model(source, signature="regress"), rows)
@@ -243,5 +245,5 @@ def test_served_it_is_right(server: RunningServer, source: str) -> None:
         "classes": np.array([[label.encode() for label, _ in row] for row in best], object),
         "scores": np.array([[score for _, score in row] for row in best]),
     }
-    assert_right("classify", found)
-    assert_right("regress", {"outputs": np.array(prices)[:, None]})
+    assert_expected("classify", found)
+    assert_expected("regress", {"outputs": np.array(prices)[:, None]})

@@ -1,4 +1,4 @@
-"""Python functions and modules of TensorFlow become SavedModels."""
+"""Python functions and TensorFlow modules are exported as SavedModels."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ X = np.array([[1, 2], [3, 4]], np.float32)
 
 
 class Scaler(tf.Module):  # type: ignore[misc]
-    """A variable and a table, reached through the module."""
+    """A module with a variable and a table."""
 
     def __init__(self) -> None:
         self.factor = tf.Variable([2.0, 3.0])
@@ -35,7 +35,7 @@ def sum_and_product(a: Any, b: Any) -> Any:
     return a + b, a * b
 
 
-def test_module_with_variable_and_table(tmp_path: Path) -> None:
+def test_a_module_with_a_variable_and_a_table_is_exported(tmp_path: Path) -> None:
     exported = export_function(Scaler(), tmp_path)
     for run in (run_in_session, run_loaded):
         answer = run(exported.path, {"x": X})
@@ -43,7 +43,7 @@ def test_module_with_variable_and_table(tmp_path: Path) -> None:
         assert answer["name"].tolist() == [b"two", b"six"]
 
 
-def test_callable_with_inputs_given(tmp_path: Path) -> None:
+def test_a_callable_is_exported_with_given_inputs(tmp_path: Path) -> None:
     specs = {name: tf.TensorSpec([None, 2], tf.float32) for name in "ab"}
     exported = export_function(sum_and_product, tmp_path, inputs=specs, extras=UNVERIFIED)
     answer = run_in_session(exported.path, {"a": X, "b": X})
@@ -51,7 +51,9 @@ def test_callable_with_inputs_given(tmp_path: Path) -> None:
     np.testing.assert_array_equal(answer["output_1"], X * X)
 
 
-def test_module_and_attribute_from_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_function_can_be_given_as_module_and_attribute_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "mine.py").write_text("def double(x):\n    return {'y': 2 * x}\n")
     monkeypatch.chdir(tmp_path)
     tfx_export("function", "mine:double", "--out", "served", "--input", "x=float32[?,2]", "--no-verify")
@@ -62,7 +64,7 @@ def nest(pair: Any, scale: Any) -> Any:
     return {"all": {"sum": pair["a"] + pair["b"], "parts": [pair["a"], pair["b"]]}, "scaled": pair["a"] * scale}
 
 
-def test_nested_inputs_and_outputs_are_named_after_their_places(tmp_path: Path) -> None:
+def test_nested_inputs_and_outputs_are_named_by_their_path(tmp_path: Path) -> None:
     number = tf.TensorSpec([None], tf.float32)
     inputs = {"pair": {"a": number, "b": number}, "scale": tf.TensorSpec([], tf.float32)}
     exported = export_function(nest, tmp_path, inputs=inputs)
@@ -81,7 +83,7 @@ def composites(r: Any, s: Any) -> Any:
     return {"total": tf.reduce_sum(r, 1), "dense": tf.sparse.to_dense(s), "twice": r * 2.0, "half": s / 2.0}
 
 
-def test_ragged_and_sparse_tensors_are_sent_as_several(tmp_path: Path) -> None:
+def test_ragged_and_sparse_tensors_become_several_inputs_and_outputs(tmp_path: Path) -> None:
     exported = export_function(composites, tmp_path, extras=UNVERIFIED)
     given = {
         "r_values": np.array([1, 2, 3], np.float32),
@@ -98,25 +100,25 @@ def test_ragged_and_sparse_tensors_are_sent_as_several(tmp_path: Path) -> None:
 
 
 class Silent(tf.Module):  # type: ignore[misc]
-    """It has a function and cannot be called itself."""
+    """A module with a function that cannot be called itself."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "x")])  # type: ignore[untyped-decorator]
     def predict(self, x: Any) -> Any:
         return x
 
 
-def test_a_module_without_a_call_names_its_functions(tmp_path: Path) -> None:
+def test_the_error_for_a_module_that_cannot_be_called_lists_its_functions(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"no __call__\.\nName one of its functions: predict"):
         export_function(Silent(), tmp_path)
 
 
-def test_function_that_does_not_say_what_it_takes(tmp_path: Path) -> None:
+def test_a_function_without_a_signature_needs_inputs(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="input_signature"):
         export_function(sum_and_product, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("reference", "error", "says"),
+    ("reference", "error", "message"),
     [
         ("no colon", SpecError, "module:attribute"),
         ("no_such_module:f", SourceError, "no module 'no_such_module'"),
@@ -124,6 +126,6 @@ def test_function_that_does_not_say_what_it_takes(tmp_path: Path) -> None:
         ("tests.export.test_function:X", SourceError, "cannot be called"),
     ],
 )
-def test_reference_to_nothing(tmp_path: Path, reference: str, error: type[Exception], says: str) -> None:
-    with pytest.raises(error, match=says):
+def test_an_invalid_reference_is_refused(tmp_path: Path, reference: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         export_function(reference, tmp_path)

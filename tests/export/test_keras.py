@@ -1,4 +1,4 @@
-"""A Keras model file becomes a SavedModel that computes the same and names things as the model does."""
+"""A Keras file is exported as a SavedModel with the same outputs and the names of the model."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from tfx_export.exporting.extras import Extras
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.reader import read_signatures
 
-# Where the test itself compares, or nothing is computed.
+# For tests that compare outputs themselves or do not compute any.
 UNVERIFIED = Extras(verify=False)
 
 FILES = [
@@ -30,7 +30,7 @@ def weight_bytes(model: Any) -> int:
 
 
 @pytest.mark.parametrize(("kind", "library", "suffix"), FILES)
-def test_export_computes_what_the_model_computes(tmp_path: Path, kind: str, library: str, suffix: str) -> None:
+def test_the_export_gives_the_outputs_of_the_model(tmp_path: Path, kind: str, library: str, suffix: str) -> None:
     file = keras_models.save(kind, library, tmp_path / f"model{suffix}")
     exported = export_keras(file, tmp_path / "served", extras=UNVERIFIED)
 
@@ -52,14 +52,14 @@ def test_export_computes_what_the_model_computes(tmp_path: Path, kind: str, libr
             np.testing.assert_allclose(answers[name], value, rtol=1e-5, atol=1e-6)
 
 
-def test_every_weight_is_written_once(tmp_path: Path) -> None:
+def test_each_weight_is_written_once(tmp_path: Path) -> None:
     keras = keras_models.library("keras")
     model = keras.Sequential([keras.Input((400,)), keras.layers.Dense(2000), keras.layers.Dense(500)])
     exported = export_keras(model, tmp_path / "m", extras=UNVERIFIED)
     assert weight_bytes(model) <= exported.weight_bytes <= exported.bytes <= 1.05 * weight_bytes(model)
 
 
-def test_names_can_be_changed(tmp_path: Path) -> None:
+def test_inputs_and_outputs_can_be_renamed(tmp_path: Path) -> None:
     file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
     exported = export_keras(
         file, tmp_path / "m", input_names={"image": "pixels"}, output_names={"kind": "price_2"}, extras=UNVERIFIED
@@ -76,14 +76,14 @@ def test_names_can_be_changed(tmp_path: Path) -> None:
         ({"output_names": {"kind": "price"}}, r"Two outputs would be named 'price'"),
     ],
 )
-def test_a_name_that_does_not_fit_is_refused(tmp_path: Path, names: dict[str, Any], message: str) -> None:
+def test_a_wrong_name_is_refused(tmp_path: Path, names: dict[str, Any], message: str) -> None:
     file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
     with pytest.raises(SpecError, match=message):
         export_keras(file, tmp_path / "out", **names)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_wrong_rank_is_an_error_and_no_crash(tmp_path: Path) -> None:
+def test_a_wrong_rank_raises_an_error_instead_of_a_crash(tmp_path: Path) -> None:
     exported = export_keras(
         keras_models.save("convolution", "keras", tmp_path / "m.keras"), tmp_path / "m", extras=UNVERIFIED
     )
@@ -92,7 +92,7 @@ def test_a_wrong_rank_is_an_error_and_no_crash(tmp_path: Path) -> None:
 
 
 def _feed_unchecked(exported: Exported, value: np.ndarray) -> None:
-    """Feed as TensorFlow Serving does, without the shape check of the Python session."""
+    """Runs the export as TensorFlow Serving does, without the shape check of the Python session."""
     signature = read_signatures(exported.path)["serving_default"]
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.saved_model.loader.load(session, ["serve"], str(exported.path))
@@ -104,7 +104,9 @@ def _feed_unchecked(exported: Exported, value: np.ndarray) -> None:
         session._make_callable_from_options(callable_options)(value)
 
 
-def test_overwrite_replaces_and_a_failure_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overwrite_replaces_a_version_and_keeps_it_if_the_export_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = keras_models.save("dense", "keras", tmp_path / "first.keras")
     second = keras_models.save("recurrent", "keras", tmp_path / "second.keras")
     export_keras(first, tmp_path / "m", version=5, extras=UNVERIFIED)
@@ -133,7 +135,7 @@ def test_a_full_device_publishes_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     assert not (tmp_path / "out").exists()
 
 
-def test_an_export_that_computes_something_else_is_not_published(tmp_path: Path) -> None:
+def test_an_export_with_different_outputs_is_not_published(tmp_path: Path) -> None:
     keras = keras_models.library("keras")
 
     class Noise(keras.layers.Layer):  # type: ignore[misc, name-defined]
@@ -145,7 +147,7 @@ def test_an_export_that_computes_something_else_is_not_published(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_record_tells_source_libraries_and_verification(tmp_path: Path) -> None:
+def test_the_record_holds_source_libraries_and_verification(tmp_path: Path) -> None:
     file = keras_models.save("two_in_two_out", "keras", tmp_path / "m.keras")
     exported = export_keras(file, tmp_path / "m")
     kept = export_record.read(exported.path)

@@ -1,4 +1,4 @@
-"""Every kind of Keras file there is: who wrote it, what is in it, what must be said to load it."""
+"""Each kind of Keras file is exported: by its Keras version, its content, and the options that it needs."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ import pytest
 import tensorflow as tf
 
 from tests.export import custom_layers
-from tests.export.keras_answers import Inputs, answers, floats, save
+from tests.export.keras_outputs import Inputs, floats, outputs_of, save
 from tests.support import keras_models
 from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import export_keras
@@ -30,7 +30,7 @@ WORDS = np.array([["a"], ["b"], ["zz"]], object)
 
 
 def functional(name: str, shape: tuple[int | None, ...], build: Callable[[Any, Any], Any], **more: Any) -> Any:
-    """A builder of a model with the input `name` and one output."""
+    """Returns a builder of a model with the input `name` and one output."""
 
     def make(keras: Any) -> Any:
         given = keras.Input(shape, name=name, **more)
@@ -108,7 +108,7 @@ MODELS: dict[str, tuple[Callable[[Any], Any], Inputs]] = {
         ),
         {"x_values": np.array([1, 2, 3]), "x_row_splits": np.array([0, 2, 3])},
     ),
-    # Keras 3 on any backend writes such files; what is in them does not say which it was.
+    # Keras 3 writes such files with each backend. The files do not name the backend.
     "keras.ops": (operations_behind_a_mask, {"tokens": np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]], np.int32)}),
     "augmentation": (
         functional("x", (8, 8, 3), lambda layers, x: layers.Flatten()(layers.RandomFlip()(layers.Rescaling(0.1)(x)))),
@@ -121,36 +121,36 @@ FILES = [
     (name, library, suffix)
     for name in MODELS
     for library, suffix in (("keras", ".keras"), ("tf_keras", ".keras"), ("tf_keras", ".h5"))
-    if (name, suffix) != ("words by adapt", ".h5")  # Keras itself cannot write that
+    if (name, suffix) != ("words by adapt", ".h5")  # Keras cannot write this file.
     and (library, name) != ("tf_keras", "keras.ops")
 ]
 
 
 @pytest.mark.parametrize(("name", "library", "suffix"), FILES)
-def test_files_of_both_generations(tmp_path: Path, name: str, library: str, suffix: str) -> None:
+def test_files_of_keras_2_and_keras_3_are_exported(tmp_path: Path, name: str, library: str, suffix: str) -> None:
     build, inputs = MODELS[name]
     keras = keras_models.library(library)
     model = build(keras)
     path = save(model, tmp_path / f"model{suffix}")
     assert inspect_keras_file(path).generation == (3 if library == "keras" else 2)
-    # The truth is the model that was saved, not the one that was loaded.
+    # The expected outputs come from the model that was saved, not from the loaded model.
     with keras_source.open_model(model) as source:
         truth = source.reference(inputs)
-    for key, value in answers(path, inputs).items():
+    for key, value in outputs_of(path, inputs).items():
         np.testing.assert_allclose(value, truth[key], rtol=1e-5, atol=1e-6)
 
 
-def test_operations_of_keras_2_on_tensors(tmp_path: Path) -> None:
+def test_keras_2_operations_on_tensors_are_exported(tmp_path: Path) -> None:
     keras = keras_models.library("tf_keras")
     given = keras.Input((3,), name="x")
     path = save(keras.Model(given, tf.nn.relu(given) * 2.0), tmp_path / "ops.h5")
     assert "TFOpLambda" in str(inspect_keras_file(path).config)
-    found = answers(path, {"x": np.array([[-1, 0, 2]], np.float32)})
+    found = outputs_of(path, {"x": np.array([[-1, 0, 2]], np.float32)})
     assert next(iter(found.values())).tolist() == [[0, 0, 4]]
 
 
 @pytest.mark.parametrize("layers_as_list", [True, False])
-def test_an_old_sequential_without_input_layer_keeps_its_rank(tmp_path: Path, layers_as_list: bool) -> None:
+def test_an_old_sequential_model_without_input_layer_keeps_its_rank(tmp_path: Path, layers_as_list: bool) -> None:
     keras = keras_models.library("tf_keras")
     model = keras.Sequential([keras.layers.Dense(4, input_shape=(8,)), keras.layers.Dense(6)])
     path = save(model, tmp_path / "old.h5")
@@ -162,7 +162,7 @@ def test_an_old_sequential_without_input_layer_keeps_its_rank(tmp_path: Path, la
         file.attrs["model_config"] = json.dumps(config)
         file.attrs["keras_version"] = "2.1.6"
     rows = floats(2, 8)
-    found = next(iter(answers(path, _only_input(path, rows)).values()))
+    found = next(iter(outputs_of(path, _only_input(path, rows)).values()))
     assert found.shape == (2, 6)
     np.testing.assert_allclose(found, model(rows), rtol=1e-5)
 
@@ -174,7 +174,7 @@ def _only_input(path: Path, rows: np.ndarray) -> Inputs:
 
 
 @pytest.mark.parametrize("kind", ["dense", "two_in_two_out", "recurrent"])
-def test_saved_model_folders_of_keras_2(tmp_path: Path, kind: str) -> None:
+def test_saved_model_folders_of_keras_2_are_exported(tmp_path: Path, kind: str) -> None:
     keras = keras_models.library("tf_keras")
     model = keras_models.KINDS[kind].build(keras)
     with warnings.catch_warnings():
@@ -186,7 +186,7 @@ def test_saved_model_folders_of_keras_2(tmp_path: Path, kind: str) -> None:
     assert set(signature.outputs) == set(keras_models.KINDS[kind].outputs)
     inputs = keras_models.inputs_for(signature)
     truth = keras_models.KINDS[kind].ask(model, inputs)
-    for name, value in answers(tmp_path / "folder", inputs).items():
+    for name, value in outputs_of(tmp_path / "folder", inputs).items():
         np.testing.assert_allclose(value, truth[name], rtol=1e-5, atol=1e-6)
 
 
@@ -196,12 +196,12 @@ def test_a_saved_model_folder_keeps_its_tables(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.save(tmp_path / "folder", save_format="tf")
-    found = answers(tmp_path / "folder", {"word": WORDS})
+    found = outputs_of(tmp_path / "folder", {"word": WORDS})
     np.testing.assert_allclose(next(iter(found.values())), model(tf.constant(WORDS.astype(str))), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("library", "weights"), [("keras", "w.weights.h5"), ("tf_keras", "w.h5")])
-def test_architecture_and_weights(tmp_path: Path, library: str, weights: str) -> None:
+def test_a_model_is_built_from_architecture_and_weights_files(tmp_path: Path, library: str, weights: str) -> None:
     keras = keras_models.library(library)
     model = keras_models.dense(keras)
     (tmp_path / "model.json").write_text(model.to_json())
@@ -209,14 +209,16 @@ def test_architecture_and_weights(tmp_path: Path, library: str, weights: str) ->
     options = KerasOptions(architecture=tmp_path / "model.json")
     assert inspect_keras_file(tmp_path / weights, options).generation == (3 if library == "keras" else 2)
     rows = floats(2, 8)
-    np.testing.assert_allclose(answers(tmp_path / weights, {"pixels": rows}, options)["scores"], model(rows), rtol=1e-5)
+    np.testing.assert_allclose(
+        outputs_of(tmp_path / weights, {"pixels": rows}, options)["scores"], model(rows), rtol=1e-5
+    )
 
 
-def test_a_file_written_on_another_backend(tmp_path: Path) -> None:
+def test_a_file_written_with_another_backend_is_exported(tmp_path: Path) -> None:
     path = keras_models.save("dense", "keras", tmp_path / "m.h5")
     with h5py.File(path, "r+") as file:
         file.attrs["backend"] = "jax"
-    assert answers(path, {"pixels": floats(2, 8)})["scores"].shape == (2, 4)
+    assert outputs_of(path, {"pixels": floats(2, 8)})["scores"].shape == (2, 4)
 
 
 def pairs_only() -> Any:
@@ -232,7 +234,7 @@ def stateful() -> Any:
 
 
 @pytest.mark.parametrize("make", [pairs_only, stateful])
-def test_a_model_for_one_batch_size_is_exported_with_it(make: Callable[[], Any]) -> None:
+def test_a_model_with_a_fixed_batch_size_keeps_it(make: Callable[[], Any]) -> None:
     model = make()
     with keras_source.open_model(model) as source:
         assert "one batch size only" in source.notes[0]
@@ -240,7 +242,7 @@ def test_a_model_for_one_batch_size_is_exported_with_it(make: Callable[[], Any])
     assert signed.signature.inputs["x"].shape == (2, 3)
 
 
-def test_an_answer_that_comes_from_a_table_keeps_its_shape() -> None:
+def test_an_output_of_a_table_keeps_its_shape() -> None:
     with keras_source.open_model(lookup(vocabulary=["a"])(keras_models.library("keras"))) as source:
         (answer,) = signatures.sign(source, ExportSpec())[0].signature.outputs.values()
     assert answer.shape == (None, 1, 2)
@@ -260,14 +262,14 @@ def test_tables_of_vectors_are_copied(tmp_path: Path, kind: str) -> None:
     ("make", "message"),
     [(custom_layers.Stream, "uses a resource"), (custom_layers.Never, "on its inputs: .*not today")],
 )
-def test_a_model_that_cannot_be_written_says_why(make: Callable[[], Any], message: str) -> None:
+def test_the_error_says_why_a_model_cannot_be_exported(make: Callable[[], Any], message: str) -> None:
     model = make()
     model(np.ones((2, 1), np.float32))
     with pytest.raises(SourceError, match=message):
         keras_source.open_model(model)
 
 
-def test_without_tf_keras_a_file_of_keras_2_says_what_to_install(
+def test_the_error_for_a_keras_2_file_without_tf_keras_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = keras_models.save("dense", "tf_keras", tmp_path / "m.h5")
@@ -276,7 +278,7 @@ def test_without_tf_keras_a_file_of_keras_2_says_what_to_install(
         keras_source.open_file(inspect_keras_file(path))
 
 
-def test_a_vocabulary_file_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_missing_vocabulary_file(tmp_path: Path) -> None:
     vocabulary = tmp_path / "words.txt"
     vocabulary.write_text("a\nb\n")
     path = save(lookup(vocabulary=str(vocabulary))(keras_models.library("tf_keras")), tmp_path / "m.h5")
@@ -285,7 +287,7 @@ def test_a_vocabulary_file_that_is_gone_is_named(tmp_path: Path) -> None:
         keras_source.open_file(inspect_keras_file(path))
 
 
-def test_a_file_of_a_newer_keras_says_which(tmp_path: Path) -> None:
+def test_the_error_for_a_file_of_a_newer_keras_names_the_version(tmp_path: Path) -> None:
     file = keras_models.save("dense", "keras", tmp_path / "model.keras")
     newer = tmp_path / "newer.keras"
     with zipfile.ZipFile(file) as source, zipfile.ZipFile(newer, "w") as target:

@@ -1,4 +1,4 @@
-"""Generated probes fit the signature, and tell rows apart for models that know only certain words or numbers."""
+"""Generated probes fit the signature, and give different outputs for models that know only certain words or numbers."""
 
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from tfx_export.savedmodel.string_inputs import StringInputs
 
 @pytest.mark.parametrize("dtype", ["DT_FLOAT", "DT_HALF", "DT_INT8", "DT_INT32", "DT_BOOL"])
 @pytest.mark.parametrize("shape", [(None, 5), (None,), (), (None, None, None, 3), (2, 3), None])
-def test_every_probe_fits_the_declared_dtype_and_shape(classifier: Path, dtype: str, shape: Shape | None) -> None:
+def test_each_probe_has_the_declared_dtype_and_shape(classifier: Path, dtype: str, shape: Shape | None) -> None:
     signature = Signature("s", PREDICT, {"x": TensorSpec("x:0", dtype, shape)}, {})
     for probe in islice(generated(signature, StringInputs(classifier, ["serve"])), 10):
         for request, rows in zip(probe.requests, probe.rows, strict=True):
@@ -30,7 +30,7 @@ def test_every_probe_fits_the_declared_dtype_and_shape(classifier: Path, dtype: 
             if shape[:1] == (None,):
                 assert len(x) == rows
             if len(shape) == 4:
-                # Networks that halve a smaller picture to nothing have ended the process with SIGFPE.
+                # Some networks reduce smaller images to size 0, which ended the process with SIGFPE.
                 assert min(x.shape[1:3]) >= 96
 
 
@@ -43,7 +43,7 @@ def number_lookup(layers: Any) -> Any:
 
 
 @pytest.mark.parametrize(("dtype", "lookup"), [("string", text_lookup), ("int64", number_lookup)])
-def test_tables_are_asked_for_what_they_know(tmp_path: Path, dtype: str, lookup: Any) -> None:
+def test_probes_use_the_keys_of_lookup_tables(tmp_path: Path, dtype: str, lookup: Any) -> None:
     keras = keras_models.library("keras")
     word = keras.Input((1,), dtype=dtype, name="word")
     record = export_keras(keras.Model(word, lookup(keras.layers)(word)), tmp_path / "m").record
@@ -52,7 +52,7 @@ def test_tables_are_asked_for_what_they_know(tmp_path: Path, dtype: str, lookup:
     assert [check.verdict for check in record.verification.checks] == ["equal"]
 
 
-def test_rows_differ_in_more_than_noise(classifier: Path) -> None:
+def test_the_rows_of_a_probe_differ_by_more_than_noise(classifier: Path) -> None:
     signature = Signature("s", PREDICT, {"x": TensorSpec("x:0", "DT_FLOAT", (None, 64, 64, 3))}, {})
     probe = next(generated(signature, StringInputs(classifier, ["serve"])))
     means = probe.requests[0]["x"].mean(axis=(1, 2))

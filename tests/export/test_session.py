@@ -1,4 +1,4 @@
-"""TF1 checkpoints, frozen graphs and live sessions become SavedModels that compute the same and hold no more."""
+"""TF1 checkpoints, frozen graphs and sessions are exported as SavedModels with the same outputs and nothing more."""
 
 from functools import partial
 from pathlib import Path
@@ -51,7 +51,7 @@ def vocabulary(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("use_resource", [False, True], ids=["ref", "resource"])
 @pytest.mark.parametrize("given", ["meta", "prefix", "index", "folder"])
-def test_checkpoint_is_found_and_exported(tmp_path: Path, given: str, use_resource: bool) -> None:
+def test_a_checkpoint_is_found_and_exported(tmp_path: Path, given: str, use_resource: bool) -> None:
     build = partial(tf1_models.classifier, use_resource=use_resource)
     meta = tf1_models.save_checkpoint(tmp_path / "training", build)
     path = {
@@ -67,7 +67,7 @@ def test_checkpoint_is_found_and_exported(tmp_path: Path, given: str, use_resour
 
 
 @pytest.mark.parametrize("suffix", [".pb", ".pbtxt"])
-def test_frozen_graph_is_exported(tmp_path: Path, suffix: str) -> None:
+def test_a_frozen_graph_is_exported(tmp_path: Path, suffix: str) -> None:
     build = partial(tf1_models.classifier, use_resource=True)
     frozen = tf1_models.save_frozen(tmp_path / f"frozen{suffix}", build, ["softmax"])
     exported = export_session(frozen, tmp_path / "served", extras=UNVERIFIED, **SCORES)  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_frozen_graph_is_exported(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(run_in_session(exported.path, {"x": FEATURES})["scores"], want)
 
 
-def test_live_session_is_exported_as_it_is_and_left_alone(tmp_path: Path) -> None:
+def test_a_session_is_exported_with_its_present_values_and_not_changed(tmp_path: Path) -> None:
     with tf1_models.session() as session:
         tf1_models.classifier(use_resource=False)
         tf1_models.initialise(session)
@@ -91,7 +91,7 @@ def test_live_session_is_exported_as_it_is_and_left_alone(tmp_path: Path) -> Non
     np.testing.assert_array_equal(run_in_session(exported.path, {"x": FEATURES})["scores"], want)
 
 
-def test_export_holds_only_what_the_outputs_need(tmp_path: Path) -> None:
+def test_the_export_holds_only_what_the_outputs_need(tmp_path: Path) -> None:
     meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=False))
     exported = export_session(meta, tmp_path / "served", extras=UNVERIFIED, **SCORES)  # type: ignore[arg-type]
     names = {node.name for node in nodes(exported.path)}
@@ -107,11 +107,11 @@ def test_variables_keep_their_kind(tmp_path: Path, use_resource: bool) -> None:
     assert kinds == {"VarHandleOp" if use_resource else "VariableV2"}
 
 
-def test_vocabulary_becomes_an_asset_and_survives_a_second_export(tmp_path: Path, vocabulary: Path) -> None:
+def test_a_vocabulary_becomes_an_asset_also_in_a_second_export(tmp_path: Path, vocabulary: Path) -> None:
     build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary)
     meta = tf1_models.save_checkpoint(tmp_path / "training", build)
-    ends: Any = {**SCORES, "outputs": {"scores": "softmax", "label": LABEL}}
-    first = export_session(meta, tmp_path / "first", extras=UNVERIFIED, **ends)
+    names: Any = {**SCORES, "outputs": {"scores": "softmax", "label": LABEL}}
+    first = export_session(meta, tmp_path / "first", extras=UNVERIFIED, **names)
     want = expected({"scores": "softmax:0", "label": LABEL}, build)
     vocabulary.unlink()
     second = export_savedmodel(first.path, tmp_path / "second")
@@ -124,12 +124,12 @@ def test_vocabulary_becomes_an_asset_and_survives_a_second_export(tmp_path: Path
 
 
 @pytest.mark.parametrize("init", ["main_op", "legacy_init_op", "tf2"])
-def test_a_saved_model_is_exported_again_without_the_file_its_vocabulary_came_from(
+def test_a_saved_model_is_exported_again_without_the_original_vocabulary_file(
     tmp_path: Path, vocabulary: Path, init: str
 ) -> None:
     source = tf1_models.save_labels(tmp_path / "source", vocabulary, init=init)
     vocabulary.unlink()
-    # Where the file lies on this machine is no part of the model: it works from another place too.
+    # The path of the vocabulary on this machine is not part of the model, which works in another folder too.
     exported = export_savedmodel(source.rename(tmp_path / "moved"), tmp_path / "served", extras=UNVERIFIED)
     assert [asset.name for asset in (exported.path / "assets").iterdir()] == ["vocabulary.txt"]
     for run in (run_in_session, run_loaded):
@@ -137,14 +137,14 @@ def test_a_saved_model_is_exported_again_without_the_file_its_vocabulary_came_fr
 
 
 @pytest.mark.parametrize("source", ["main_op", "unused"])
-def test_assets_that_no_table_reads_come_along_too(tmp_path: Path, vocabulary: Path, source: str) -> None:
+def test_assets_that_no_table_reads_are_exported_too(tmp_path: Path, vocabulary: Path, source: str) -> None:
     build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary if source == "main_op" else None)
     (tmp_path / "notes.txt").write_text("how it was trained")
     spec = ExportSpec(assets=(tmp_path / "notes.txt",))
     meta = tf1_models.save_checkpoint(tmp_path / "training", build)
     outputs = {"scores": "softmax"} if source == "unused" else {"scores": "softmax", "label": LABEL}
-    ends: Any = {**SCORES, "outputs": outputs}
-    first = export_session(meta, tmp_path / "first", spec=spec, extras=UNVERIFIED, **ends)
+    names: Any = {**SCORES, "outputs": outputs}
+    first = export_session(meta, tmp_path / "first", spec=spec, extras=UNVERIFIED, **names)
     again = export_savedmodel(first.path, tmp_path / "again", extras=UNVERIFIED)
     names = sorted(asset.name for asset in (again.path / "assets").iterdir())
     assert names == sorted(asset.name for asset in (first.path / "assets").iterdir())
@@ -155,8 +155,8 @@ def test_tables_of_a_frozen_graph_are_filled(tmp_path: Path, vocabulary: Path) -
     build = partial(tf1_models.classifier, use_resource=True, vocabulary=vocabulary)
     outputs = ["softmax", LABEL.partition(":")[0], "init_all_tables"]
     frozen = tf1_models.save_frozen(tmp_path / "frozen.pb", build, outputs)
-    ends: Any = {**SCORES, "outputs": {"label": LABEL}}
-    exported = export_session(frozen, tmp_path / "served", **ends)
+    names: Any = {**SCORES, "outputs": {"label": LABEL}}
+    exported = export_session(frozen, tmp_path / "served", **names)
     assert exported.record
     assert exported.record.verification
     want = expected({"label": LABEL}, build)["label"]
@@ -169,22 +169,22 @@ def test_a_table_that_nothing_can_fill_is_refused(tmp_path: Path, vocabulary: Pa
     outputs = [LABEL.partition(":")[0], *(["init_all_tables"] if gone == "file" else [])]
     frozen = tf1_models.save_frozen(tmp_path / "frozen.pb", build, outputs)
     vocabulary.unlink()
-    ends: Any = {**SCORES, "outputs": {"label": LABEL}}
-    says = {"initializer": "nothing in the graph fills it", "file": r"vocabulary\.txt; No such file"}[gone]
-    with pytest.raises(SourceError, match=says):
-        export_session(frozen, tmp_path / "served", extras=UNVERIFIED, **ends)
+    names: Any = {**SCORES, "outputs": {"label": LABEL}}
+    message = {"initializer": "nothing in the graph fills it", "file": r"vocabulary\.txt; No such file"}[gone]
+    with pytest.raises(SourceError, match=message):
+        export_session(frozen, tmp_path / "served", extras=UNVERIFIED, **names)
 
 
-def test_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path) -> None:
+def test_a_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path) -> None:
     meta = tf1_models.save_checkpoint(tmp_path, tf1_models.segmenter)
-    ends = [f"--input={name}={name}:0" for name in ("images", "height", "width")]
+    names = [f"--input={name}={name}:0" for name in ("images", "height", "width")]
     for _ in range(2):
         tfx_export(
             "session",
             meta,
             "--out",
             tmp_path / "served",
-            *ends,
+            *names,
             "--output=segmentation_map=segmentation_map:0",
             "--as-text",
             "--no-verify",
@@ -208,7 +208,7 @@ def test_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path
             np.testing.assert_array_equal(answer["segmentation_map"], want)
 
 
-def test_candidates_are_listed_with_a_command_that_works(tmp_path: Path) -> None:
+def test_possible_inputs_and_outputs_are_listed_with_a_command_that_works(tmp_path: Path) -> None:
     meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=True))
     said = tfx_export("session", meta, "--out", tmp_path / "served", code=2).stderr
     assert "x:0" in said
@@ -220,7 +220,7 @@ def test_candidates_are_listed_with_a_command_that_works(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "message"),
     [
         ({"outputs": {"y": "sofmax"}}, "Near to it: softmax:0"),
         ({"bind": {}}, "--bind keep_prob=1.0"),
@@ -228,12 +228,12 @@ def test_candidates_are_listed_with_a_command_that_works(tmp_path: Path) -> None
         ({"bind": {"keep_prob": "much"}}, "'much' is no value for keep_prob:0"),
     ],
 )
-def test_ends_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+def test_inputs_and_outputs_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=True))
-    ends: Any = {**SCORES, **changes}
+    names: Any = {**SCORES, **changes}
     with pytest.raises(SpecError) as raised:
-        export_session(meta, tmp_path / "served", **ends)
-    assert says in str(raised.value)
+        export_session(meta, tmp_path / "served", **names)
+    assert message in str(raised.value)
     assert not (tmp_path / "served").exists() or not list((tmp_path / "served").iterdir())
 
 
@@ -258,7 +258,7 @@ def _written(name: str, content: bytes) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("make", "says"),
+    ("make", "message"),
     [
         (lambda folder: folder / "missing.meta", "does not exist"),
         (lambda folder: folder, "no file named checkpoint"),
@@ -270,13 +270,13 @@ def _written(name: str, content: bytes) -> Any:
         (_without_values, "checkpoint of"),
     ],
 )
-def test_what_is_no_session_is_refused(tmp_path: Path, make: Any, says: str) -> None:
+def test_a_source_that_is_not_a_tf1_model_is_refused(tmp_path: Path, make: Any, message: str) -> None:
     with pytest.raises(SourceError) as raised:
         export_session(make(tmp_path), tmp_path / "served", **SCORES)  # type: ignore[arg-type]
-    assert says in str(raised.value)
+    assert message in str(raised.value)
 
 
-def test_a_finalized_graph_of_resources_and_tables_is_exported(tmp_path: Path) -> None:
+def test_a_finalized_graph_with_resources_and_tables_is_exported(tmp_path: Path) -> None:
     with tf1_models.session() as session:
         x = tf.compat.v1.placeholder(tf.int64, [None], "x")
         table = tf.lookup.experimental.MutableHashTable(tf.int64, tf.float32, [0.0, 0.5])
@@ -294,14 +294,14 @@ def test_a_finalized_graph_of_resources_and_tables_is_exported(tmp_path: Path) -
         assert run(exported.path, {"x": np.array([2, 9])})["y"].tolist() == [[6, 16], [0, 2]]
 
 
-def test_uninitialised_variable_is_named(tmp_path: Path) -> None:
+def test_the_error_names_an_uninitialized_variable(tmp_path: Path) -> None:
     with tf1_models.session() as session:
         tf1_models.classifier(use_resource=False)
         with pytest.raises(SourceError, match=r"dense/[bw]' has no value"):
             export_session(session, tmp_path / "served", **SCORES)  # type: ignore[arg-type]
 
 
-def test_control_flow_of_tf1_survives(tmp_path: Path) -> None:
+def test_tf1_control_flow_is_exported(tmp_path: Path) -> None:
     tf.compat.v1.disable_control_flow_v2()
     try:
         with tf1_models.session() as session:
@@ -314,7 +314,7 @@ def test_control_flow_of_tf1_survives(tmp_path: Path) -> None:
     np.testing.assert_array_equal(run_in_session(exported.path, {"x": np.array([1, 2], np.float32)})["total"], [5, 10])
 
 
-def test_sparse_and_ragged_ends_of_a_saved_model_become_several(tmp_path: Path) -> None:
+def test_sparse_and_ragged_tensors_of_a_saved_model_become_several_inputs_and_outputs(tmp_path: Path) -> None:
     with tf1_models.session() as session:
         sparse = tf.compat.v1.sparse_placeholder(tf.float32, [None, 5], name="sparse")
         ragged = tf.compat.v1.ragged.placeholder(tf.int32, 1, value_shape=[], name="ragged")
@@ -338,7 +338,7 @@ def test_sparse_and_ragged_ends_of_a_saved_model_become_several(tmp_path: Path) 
     assert answer["half_values"].tolist() == [0.5, 1]
 
 
-def test_a_module_of_tf1_hub_has_a_graph_without_tags(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_tf1_hub_module_without_tags_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with tf1_models.session() as session:
         x = tf.compat.v1.placeholder(tf.float32, [None], "x")
         signature = tf.compat.v1.saved_model.predict_signature_def({"default": x}, {"default": x * 2.0})

@@ -1,4 +1,4 @@
-"""Signatures compute what their spec says, and what breaks a rule of serving is refused with the rule and the fix."""
+"""Signatures compute what their spec describes. A spec that breaks a rule of serving is refused with rule and fix."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def model() -> Any:
     keras = keras_models.library("keras")
     built = image_model(keras)
     keras_models.randomize(built)
-    # Small enough that the softmax tells the classes apart.
+    # Small weights, so that the softmax gives different scores for the classes.
     built.set_weights([weight * 0.01 for weight in built.get_weights()])
     return built
 
@@ -69,7 +69,7 @@ def sign(source: SourceGraph, signature: dict[str, Any], folder: Path = Path()) 
 
 
 def run(source: SourceGraph, signed: Signed, **inputs: Any) -> dict[str, np.ndarray]:
-    """What the signature's own graph answers."""
+    """Returns the outputs of the signature's graph."""
     fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
     feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
     answers: dict[str, np.ndarray] = source.session.run(fetch, feed_dict=feeds)
@@ -95,7 +95,7 @@ def example(**features: Any) -> bytes:
     return text
 
 
-def test_predict_casts_renames_and_chooses(source: SourceGraph, model: Any) -> None:
+def test_predict_casts_and_renames_inputs_and_selects_outputs(source: SourceGraph, model: Any) -> None:
     signed = sign(
         source,
         {
@@ -112,7 +112,7 @@ def test_predict_casts_renames_and_chooses(source: SourceGraph, model: Any) -> N
 @pytest.mark.parametrize("method", ["predict", "classify"])
 @pytest.mark.parametrize(("top_k", "count"), [(None, 4), (2, 2)])
 @pytest.mark.parametrize("named", [True, False])
-def test_labels_and_top_k(
+def test_classify_applies_labels_and_top_k(
     source: SourceGraph, model: Any, labels: Path, method: str, top_k: int | None, count: int, named: bool
 ) -> None:
     content = {"method": method, "outputs": {"scores": "scores"}, "top_k": top_k}
@@ -136,13 +136,13 @@ def test_labels_and_top_k(
     np.testing.assert_allclose(asked["scores"], answer["scores"], rtol=1e-5)
 
 
-def test_regress_answers_one_number_an_example(source: SourceGraph, model: Any) -> None:
+def test_regress_returns_one_number_for_each_example(source: SourceGraph, model: Any) -> None:
     signed = sign(source, {"method": "regress", "outputs": {"outputs": "price"}})
     answer = run(source, signed, inputs=[example(image=item / 1.0) for item in images()])
     np.testing.assert_allclose(answer["outputs"], model(images().astype(np.float32))[1], rtol=1e-5)
 
 
-def test_features_of_every_kind(source: SourceGraph) -> None:
+def test_features_of_each_kind_are_parsed(source: SourceGraph) -> None:
     keras = keras_models.library("keras")
     content = read_spec_template("regress")
     content["features"]["prices"]["size"] = 3
@@ -157,7 +157,7 @@ def test_features_of_every_kind(source: SourceGraph) -> None:
     assert answer["outputs"].tolist() == [[6.75], [10.0]]
 
 
-def test_a_missing_feature_is_its_default_or_an_error(source: SourceGraph, model: Any) -> None:
+def test_a_missing_feature_gets_its_default_or_raises_an_error(source: SourceGraph, model: Any) -> None:
     content = {"method": "regress", "outputs": {"outputs": "price"}, "features": {"image": {"default": 1.0}}}
     answer = run(source, sign(source, content), inputs=[example()])
     np.testing.assert_allclose(answer["outputs"], model(np.ones((1, 4, 5, 3)))[1], rtol=1e-5)
@@ -185,7 +185,7 @@ def encode_bmp(image: np.ndarray) -> bytes:
 
 
 def encode_gif(image: np.ndarray) -> bytes:
-    """One frame in which every pixel has a colour of its own, with codes of 9 bits and a reset before each."""
+    """Returns a GIF with one frame of all different colors, with 9-bit codes and a reset before each."""
     height, width, _ = image.shape
     palette = image.reshape(-1, 3).tobytes().ljust(768, b"\0")
     codes = [code for index in range(height * width) for code in (256, index)] + [257]
@@ -241,7 +241,7 @@ def test_images_are_resized(source: SourceGraph, model: Any) -> None:
         "xception",
     ],
 )
-def test_normalisation_is_that_of_keras_applications(name: str) -> None:
+def test_normalization_equals_that_of_keras_applications(name: str) -> None:
     keras = keras_models.library("keras")
     module = getattr(keras.applications, name)
     pixels = images().astype(np.float32)
@@ -277,7 +277,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_what_does_not_fit_is_refused(source: SourceGraph, case: str) -> None:
+def test_a_spec_that_does_not_fit_the_source_is_refused(source: SourceGraph, case: str) -> None:
     content, message = BROKEN[case]
     with pytest.raises(SpecError, match=message):
         sign(source, content)
@@ -291,7 +291,9 @@ def test_what_does_not_fit_is_refused(source: SourceGraph, case: str) -> None:
         ({"a": {}, "serving_default": {"outputs": {"x": "price"}}}, "serving_default"),
     ],
 )
-def test_the_default_signature_is_chosen_by_rule(source: SourceGraph, content: dict[str, Any], chosen: str) -> None:
+def test_the_default_signature_is_chosen_by_the_rules(
+    source: SourceGraph, content: dict[str, Any], chosen: str
+) -> None:
     signed = {one.signature.name: one.signature for one in signatures.sign(source, parse_spec({"signatures": content}))}
     assert set(signed) == {*content, "serving_default"}
     assert signed["serving_default"].outputs == signed[chosen].outputs
@@ -302,7 +304,9 @@ def test_the_default_signature_is_chosen_by_rule(source: SourceGraph, content: d
     ("names", "default", "message"),
     [(["a"], "b", "is not among the signatures"), (["serving_default", "a"], "a", "and another is named")],
 )
-def test_a_default_that_cannot_be(source: SourceGraph, names: list[str], default: str, message: str) -> None:
+def test_an_impossible_default_signature_is_refused(
+    source: SourceGraph, names: list[str], default: str, message: str
+) -> None:
     spec = ExportSpec(tuple(SignatureSpec(name) for name in names), default=default)
     with pytest.raises(SpecError, match=message):
         signatures.sign(source, spec)
@@ -322,7 +326,7 @@ def digits_model(keras: Any) -> Any:
 
 
 @pytest.mark.parametrize("name", ["predict", "classify", "image"])
-def test_templates_fit_a_model(tmp_path: Path, labels: Path, name: str) -> None:
+def test_each_template_fits_a_model(tmp_path: Path, labels: Path, name: str) -> None:
     spec_file = tmp_path / "spec.yaml"
     spec_file.write_text((templates("signatures") / f"{name}.yaml").read_text())
     (tmp_path / "labels.txt").write_text(labels.read_text())
@@ -330,7 +334,7 @@ def test_templates_fit_a_model(tmp_path: Path, labels: Path, name: str) -> None:
         assert "serving_default" in {one.signature.name for one in signatures.sign(opened, read_spec(spec_file))}
 
 
-def test_a_drafted_spec_says_what_an_export_without_one_does(source: SourceGraph, tmp_path: Path) -> None:
+def test_a_drafted_spec_describes_an_export_without_a_spec(source: SourceGraph, tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(draft_spec(source))
     drafted = signatures.sign(source, read_spec(tmp_path / "spec.yaml"))
     plain = signatures.sign(source, ExportSpec())
@@ -342,7 +346,7 @@ def test_a_drafted_spec_says_what_an_export_without_one_does(source: SourceGraph
         assert set(one.signature.outputs) == {"scores", "price"}
 
 
-def test_tables_assets_tags_and_text_survive_the_writing(source: SourceGraph, labels: Path, tmp_path: Path) -> None:
+def test_tables_assets_tags_and_text_format_are_written(source: SourceGraph, labels: Path, tmp_path: Path) -> None:
     extra = tmp_path / "vocabulary.txt"
     extra.write_text("a\nb\n")
     spec = parse_spec(

@@ -1,4 +1,4 @@
-"""A spec file is read whole or refused with the place and the fix, without TensorFlow."""
+"""A spec file is read completely, or refused with position and fix. This does not need TensorFlow."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ signatures:
 """
 
 
-def test_a_whole_spec_is_read(tmp_path: Path) -> None:
+def test_a_complete_spec_is_read(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(WHOLE)
     spec = read_spec(tmp_path / "spec.yaml")
     assert spec.signatures == (
@@ -75,7 +75,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str) -> None:
+def test_an_error_in_a_spec_is_reported_with_its_position(tmp_path: Path, text: str) -> None:
     (tmp_path / "spec.yaml").write_text(text)
     with pytest.raises(SpecError, match=REFUSED[text]):
         read_spec(tmp_path / "spec.yaml")
@@ -84,14 +84,14 @@ def test_what_is_wrong_is_refused_with_its_place(tmp_path: Path, text: str) -> N
 @pytest.mark.parametrize(
     ("content", "message"), [(None, "There is no spec file"), (b"\xff\xfe\x00", "not text in UTF-8")]
 )
-def test_a_file_that_is_no_spec(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_a_missing_or_binary_spec_file_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content:
         (tmp_path / "spec.yaml").write_bytes(content)
     with pytest.raises(SpecError, match=message):
         read_spec(tmp_path / "spec.yaml")
 
 
-def test_flags_say_the_common_cases() -> None:
+def test_flags_give_specs_for_the_common_cases() -> None:
     spec = SignatureFlags(("predict", "top=classify", "image"), Path("l.txt"), 3, "resnet50", (8, 9)).spec()
     assert spec.signatures == (
         SignatureSpec("predict"),
@@ -111,12 +111,12 @@ def test_flags_say_the_common_cases() -> None:
         (SignatureFlags(("predict",)), Path("spec.yaml"), "not from both"),
     ],
 )
-def test_flags_that_do_not_fit(flags: SignatureFlags, spec_file: Path | None, message: str) -> None:
+def test_flags_that_do_not_fit_are_refused(flags: SignatureFlags, spec_file: Path | None, message: str) -> None:
     with pytest.raises(SpecError, match=message):
         combine(flags, spec_file)
 
 
-def test_specs_need_no_tensorflow() -> None:
+def test_specs_do_not_import_tensorflow() -> None:
     code = "import sys, tfx_export.exporting.spec.from_flags; assert 'tensorflow' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -124,5 +124,5 @@ def test_specs_need_no_tensorflow() -> None:
 @pytest.mark.parametrize(
     "key", sorted({*from_yaml._TOP, *from_yaml._SIGNATURE, *from_yaml._FEATURE, *from_yaml._IMAGE})
 )
-def test_every_key_is_documented(key: str) -> None:
+def test_each_key_is_documented(key: str) -> None:
     assert f"`{key}`" in (Path(__file__).parents[2] / "docs" / "signatures.md").read_text()

@@ -1,4 +1,4 @@
-"""What is written is compared with its source, signature by signature, in a process of its own."""
+"""An export is compared with its source in a separate process, signature by signature."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,11 +13,11 @@ from tfx_export import Extras, SignatureEditor, export_keras, verify
 from tfx_export.errors import SavedModelError, SpecError, VerificationError
 from tfx_export.savedmodel.export_record import describe
 
-Answer = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
-SOURCE: Answer = partial(three_signatures.answer, three_signatures.weights())
+Source = Callable[[str, Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+SOURCE: Source = partial(three_signatures.answer, three_signatures.weights())
 
 
-def test_every_signature_is_asked_what_it_reads_and_equals_the_source(classifier: Path) -> None:
+def test_each_signature_gets_suitable_probes_and_equals_the_source(classifier: Path) -> None:
     verification = verify(classifier, SOURCE)
     assert verification.probe == "generated"
     assert {(check.signature, check.output): check.verdict for check in verification.checks} == {
@@ -29,17 +29,17 @@ def test_every_signature_is_asked_what_it_reads_and_equals_the_source(classifier
     assert all(check.error is not None and check.error <= check.tolerance for check in verification.checks)
 
 
-def test_probe_file_is_used_for_the_signatures_it_names(classifier: Path, tmp_path: Path) -> None:
+def test_a_probe_file_is_used_for_signatures_with_its_inputs(classifier: Path, tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
 
-    def ask(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def compute(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if signature == "serving_default":
             seen.append(inputs["x"])
         return SOURCE(signature, inputs)
 
     given = np.random.default_rng(5).standard_normal((3, 12))
     np.savez(tmp_path / "data.npz", x=given)
-    assert verify(classifier, ask, probe=tmp_path / "data.npz").probe == "generated, data.npz"
+    assert verify(classifier, compute, probe=tmp_path / "data.npz").probe == "generated, data.npz"
     np.testing.assert_array_equal(seen, [given.astype(np.float32)])
 
 
@@ -60,13 +60,13 @@ def other_labels(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, 
         (other_labels, r"classify / classes: share of differing values 0\.67, tolerance 0"),
     ],
 )
-def test_a_difference_is_an_error_that_names_it(classifier: Path, source: Answer, text: str) -> None:
+def test_the_error_names_the_output_that_differs(classifier: Path, source: Source, text: str) -> None:
     with pytest.raises(VerificationError, match=text) as caught:
         verify(classifier, source)
     assert caught.value.message.count("\n  ") == 1
 
 
-def test_outputs_that_do_not_depend_on_the_input_prove_nothing(tmp_path: Path) -> None:
+def test_outputs_that_do_not_depend_on_the_input_are_unproven(tmp_path: Path) -> None:
     zeros = np.zeros((12, 3), np.float32)
     three_signatures.write(tmp_path / "1", zeros)
     verification = verify(tmp_path / "1", partial(three_signatures.answer, zeros))
@@ -74,17 +74,17 @@ def test_outputs_that_do_not_depend_on_the_input_prove_nothing(tmp_path: Path) -
     assert "the same for every probe" in describe(verification.checks[0])
 
 
-def test_a_source_that_takes_no_probe_is_unproven_with_its_reason(classifier: Path) -> None:
-    def ask(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def test_a_signature_is_unproven_if_the_source_refuses_its_probes(classifier: Path) -> None:
+    def compute(signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         if signature == "image":
             raise RuntimeError("only pictures of cats")
         return SOURCE(signature, inputs)
 
-    notes = {check.signature: check.note for check in verify(classifier, ask).checks if check.error is None}
+    notes = {check.signature: check.note for check in verify(classifier, compute).checks if check.error is None}
     assert notes == {"image": "the source takes no generated probe: RuntimeError: only pictures of cats"}
 
 
-def test_bytes_that_do_not_load_are_an_error(classifier: Path, tmp_path: Path) -> None:
+def test_an_export_that_cannot_be_loaded_raises_an_error(classifier: Path, tmp_path: Path) -> None:
     broken = shutil.copytree(classifier, tmp_path / "1")
     (broken / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
     with pytest.raises(VerificationError, match="does not load and run in a fresh process"):
@@ -107,12 +107,12 @@ def test_a_probe_file_that_does_not_fit_is_refused(
         verify(classifier, SOURCE, probe=tmp_path / "data.npz")
 
 
-def test_a_missing_probe_file_is_named(classifier: Path, tmp_path: Path) -> None:
+def test_the_error_names_a_missing_probe_file(classifier: Path, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="There is no probe file"):
         verify(classifier, SOURCE, probe=tmp_path / "absent.npz")
 
 
-def test_a_version_is_verified_again_with_the_file_it_was_made_of_or_with_another_version(tmp_path: Path) -> None:
+def test_a_version_can_be_verified_later_against_its_source_file_or_another_version(tmp_path: Path) -> None:
     file = keras_models.save("dense", "keras", tmp_path / "m.keras")
     first, second = (export_keras(file, tmp_path / "m", extras=Extras(verify=False)).path for _ in range(2))
     for source in (file, second):
@@ -123,7 +123,7 @@ def test_a_version_is_verified_again_with_the_file_it_was_made_of_or_with_anothe
         verify(first, model)
 
 
-def test_what_cannot_be_compared_is_refused(classifier: Path, tmp_path: Path) -> None:
+def test_folders_without_a_model_are_refused(classifier: Path, tmp_path: Path) -> None:
     with pytest.raises(SavedModelError):
         verify(tmp_path, SOURCE)
     with pytest.raises(SavedModelError):
@@ -137,7 +137,7 @@ def test_what_cannot_be_compared_is_refused(classifier: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("kind", "library"), [("sparse", "keras"), ("ragged", "tf_keras")])
-def test_probes_fit_inputs_that_are_sent_as_several_tensors(tmp_path: Path, kind: str, library: str) -> None:
+def test_probes_fit_inputs_that_consist_of_several_tensors(tmp_path: Path, kind: str, library: str) -> None:
     keras = keras_models.library(library)
     if kind == "sparse":
         given = keras.Input((10,), name="x", sparse=True)

@@ -1,4 +1,4 @@
-"""Warmup requests: generated or read from a file, answered by the model, readable by the stock package."""
+"""Warmup requests are generated or read from a file, sent to the model, and readable with the stock package."""
 
 import json
 import shutil
@@ -29,13 +29,13 @@ def folder(tmp_path: Path, classifier: Path) -> Path:
 
 
 def logs(folder: Path, extras: Extras) -> list[wire.PredictionLog]:
-    ask = partial(three_signatures.answer, three_signatures.weights())
-    finish(folder, extras, ask, tags=["serve"], source=None, spec={}, report=lambda step: None)
+    compute = partial(three_signatures.answer, three_signatures.weights())
+    finish(folder, extras, compute, tags=["serve"], source=None, spec={}, report=lambda step: None)
     return [wire.PredictionLog.FromString(record) for record in read_records(folder / WARMUP_FILE)]
 
 
 def requests(found: list[wire.PredictionLog]) -> list[tuple[str, str, list[int]]]:
-    """Kind, signature and number of rows of each."""
+    """Returns kind, signature and number of rows of each request."""
     rows: list[tuple[str, str, list[int]]] = []
     for log in found:
         kind = log.WhichOneof("log_type")
@@ -49,7 +49,7 @@ def requests(found: list[wire.PredictionLog]) -> list[tuple[str, str, list[int]]
     return rows
 
 
-def test_generated_requests_speak_the_method_of_each_signature(folder: Path) -> None:
+def test_generated_requests_use_the_method_of_each_signature(folder: Path) -> None:
     prediction_log_pb2 = pytest.importorskip("tensorflow_serving.apis.prediction_log_pb2")
     assert requests(logs(folder, Extras(verify=False, warmup=2))) == [
         ("classify_log", "classify", [1]),
@@ -76,20 +76,20 @@ JSON_FILES: list[tuple[Any, list[tuple[str, str, list[int]]]]] = [
 
 
 @pytest.mark.parametrize(("content", "expected"), JSON_FILES)
-def test_json_files_hold_rest_bodies_or_instances(
+def test_json_files_may_hold_rest_bodies_or_instances(
     tmp_path: Path, classifier: Path, content: Any, expected: list[tuple[str, str, list[int]]]
 ) -> None:
     (tmp_path / "requests.json").write_text(json.dumps(content))
     assert requests(read(tmp_path / "requests.json", read_signatures(classifier))) == expected
 
 
-def test_npz_files_hold_a_row_a_request(tmp_path: Path, folder: Path) -> None:
+def test_each_row_of_an_npz_file_is_a_request(tmp_path: Path, folder: Path) -> None:
     np.savez(tmp_path / "data.npz", x=X)
     found = logs(folder, Extras(verify=False, warmup_from=tmp_path / "data.npz", warmup=2))
     assert requests(found) == [("predict_log", "serving_default", [1])] * 2
 
 
-def test_a_request_log_is_taken_as_it_is(tmp_path: Path, folder: Path) -> None:
+def test_the_requests_of_a_log_are_written_unchanged(tmp_path: Path, folder: Path) -> None:
     example = wire.Example()
     example.features.feature["x"].float_list.value.extend(EXAMPLE["x"])
     multi = wire.PredictionLog()
@@ -116,7 +116,7 @@ def test_a_request_log_is_taken_as_it_is(tmp_path: Path, folder: Path) -> None:
         ("data.npz", b"no arrays", "no .npz file"),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused_and_nothing_is_written(
+def test_an_unsuitable_file_is_refused_and_nothing_is_written(
     tmp_path: Path, folder: Path, name: str, content: bytes, message: str
 ) -> None:
     (tmp_path / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""What the Predict signature of a Keras file answers, for tests of its sources."""
+"""Computes the outputs of a Keras file, for tests of its sources."""
 
 import warnings
 from pathlib import Path
@@ -15,8 +15,8 @@ from tfx_export.exporting.spec.model import ExportSpec
 Inputs = dict[str, Any]
 
 
-def answers(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
-    """What the Predict signature of the file answers, computed as a server would."""
+def outputs_of(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
+    """Returns the outputs of the Predict signature of the file, computed as a server does."""
     with keras_source.open_file(inspect_keras_file(path, options)) as source:
         signed = signatures.sign(source, ExportSpec())[0]
         feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
