@@ -1,1 +1,1 @@
-"""REST: the HTTP API of TensorFlow Serving as an ASGI application."""
+"""REST: TensorFlow Serving's HTTP API as an ASGI application."""

@@ -1,4 +1,4 @@
-"""The application inside the guard: finds the route, answers, and tells failures as upstream does."""
+"""The application inside the middleware: finds the route and makes the response."""
 
 import re
 
@@ -22,8 +22,8 @@ class RestApp:
         self._inference = Inference(api, config)
         self._metrics_paths = metrics_paths(config.monitoring_config_file)
 
-    async def answer(self, request: Request) -> Response:
-        """The answer to a request whose body has come. Raises ServeError."""
+    async def respond(self, request: Request) -> Response:
+        """Returns the response to a request whose body has been read. Raises ServeError."""
         if request.method == "OPTIONS":
             return _preflight(request)
         if request.method in ("GET", "HEAD") and (page := await self._page(request)):
@@ -34,8 +34,8 @@ class RestApp:
         if route.verb == "metadata":
             return Response(pages.metadata(self._api, route.ref))
         if b"content-encoding" in request.headers:
-            await request.unpack(self._config.max_decompressed_bytes)
-        return await self._inference.answer(route, request)
+            await request.decompress(self._config.max_decompressed_bytes)
+        return await self._inference.respond(route, request)
 
     async def _page(self, request: Request) -> Response | None:
         match request.path:
@@ -52,8 +52,8 @@ class RestApp:
         return None if self._config.no_ui else await ui.page(self._api, request, self._config)
 
 
-def failure(error: ServeError) -> Response:
-    """What upstream answers."""
+def error_response(error: ServeError) -> Response:
+    """Returns the response to a failed request, as TensorFlow Serving writes it."""
     return Response(json_text.error(error.message), status=HTTP_STATUS[error.code])
 
 

@@ -1,4 +1,4 @@
-"""predict, classify and regress over HTTP: JSON as upstream, and arrays without JSON for those who want speed."""
+"""predict, classify and regress over HTTP: JSON like TensorFlow Serving, and protobuf or npy, which are faster."""
 
 import asyncio
 import time
@@ -27,8 +27,9 @@ from tfx_export.savedmodel.tensor import MAX_RANK
 PROTOBUF = frozenset({"application/x-protobuf", "application/protobuf"})
 NPY = "application/x-npy"
 
-# What takes longer than a hop to a thread and back should not hold up the event loop.
-_LONG = 1 << 20
+# JSON with at least this many bytes, and responses of arrays of this size, are converted on a thread: converting them
+# on the event loop would delay other requests for longer than the switch to a thread takes.
+_LARGE = 1 << 20
 
 
 class Inference:
@@ -39,7 +40,7 @@ class Inference:
         self._max_elements = config.max_tensor_elements
         self._as_content = config.enable_serialization_as_tensor_content
 
-    def answer(self, route: Route, request: Request) -> Coroutine[Any, Any, Response]:
+    def respond(self, route: Route, request: Request) -> Coroutine[Any, Any, Response]:
         if route.verb != "predict":
             return self._examples(route, request.body)
         media_type = request.media_type
@@ -51,13 +52,13 @@ class Inference:
 
     async def _predict_json(self, route: Route, body: bytes) -> Response:
         began = time.time_ns()
-        is_long = len(body) >= _LONG
-        document = await asyncio.to_thread(JsonRequest, body) if is_long else self._reader.read(body)
+        is_large = len(body) >= _LARGE
+        document = await asyncio.to_thread(JsonRequest, body) if is_large else self._reader.read(body)
         with self._api.lease(route.ref) as lease:
             signature = lease.model.signatures.get(document.signature_name or DEFAULT_SIGNATURE)
             if signature is None:
                 raise _no_signature(lease, document.signature_name)
-            if is_long:
+            if is_large:
                 inputs = await asyncio.to_thread(document.inputs, signature, self._depth)
             else:
                 inputs = document.inputs(signature, self._depth)
@@ -68,16 +69,16 @@ class Inference:
         size = 0
         for array in outputs.values():
             size += array.nbytes
-        if size >= _LONG:
-            written = await asyncio.to_thread(json_response.predictions, outputs, document.is_row_format)
+        if size >= _LARGE:
+            response = await asyncio.to_thread(json_response.predictions, outputs, document.is_row_format)
         else:
-            written = json_response.predictions(outputs, document.is_row_format)
+            response = json_response.predictions(outputs, document.is_row_format)
         if tracing.tracer:
             tracing.record_span("encode", began)
-        return Response(written)
+        return Response(response)
 
     async def _predict_protobuf(self, route: Route, body: bytes) -> Response:
-        """A PredictRequest, whose model the path names; answered with a PredictResponse."""
+        """Handles a PredictRequest for the model in the path. Returns a PredictResponse."""
         began = time.time_ns()
         try:
             message = wire.PredictRequest.FromString(body)
@@ -96,7 +97,7 @@ class Inference:
                 return Response(response, "application/x-protobuf")
 
     async def _predict_npy(self, route: Route, request: Request) -> Response:
-        """The array of the one input; answered with that of the one output, or the one that `?output=` names."""
+        """Handles the array of the only input. Returns the array of the only output, or of the one in `?output=`."""
         name = request.query.get("signature_name", "")
         with self._api.lease(route.ref) as lease:
             signature = predict_signature(lease, name)
@@ -107,37 +108,37 @@ class Inference:
                     f"{', '.join(signature.inputs)}: send JSON or a PredictRequest",
                 )
             ((alias, spec),) = signature.inputs.items()
-            wanted = [request.query["output"]] if "output" in request.query else list(signature.outputs)
-            if len(wanted) != 1:
+            outputs = [request.query["output"]] if "output" in request.query else list(signature.outputs)
+            if len(outputs) != 1:
                 raise ServeError(
                     Code.INVALID_ARGUMENT,
-                    f"An npy body holds one array, signature {signature.name} has the outputs {', '.join(wanted)}: "
-                    f"name one, as in ?output={wanted[0]}",
+                    f"An npy body holds one array, signature {signature.name} has the outputs {', '.join(outputs)}: "
+                    f"name one, as in ?output={outputs[0]}",
                 )
             with tracing.span("decode"):
                 array = read_npy(request.body, spec.dtype)
-            outputs = await self._api.predict(lease, signature, {alias: array}, wanted)
+            arrays = await self._api.predict(lease, signature, {alias: array}, outputs)
         with tracing.span("encode"):
-            return Response(write_npy(outputs[wanted[0]]), NPY)
+            return Response(write_npy(arrays[outputs[0]]), NPY)
 
     async def _examples(self, route: Route, body: bytes) -> Response:
         with tracing.span("decode"):
-            is_long = len(body) >= _LONG
-            document = await asyncio.to_thread(JsonRequest, body) if is_long else JsonRequest(body)
+            is_large = len(body) >= _LARGE
+            document = await asyncio.to_thread(JsonRequest, body) if is_large else JsonRequest(body)
             name = document.signature_name
-            examples = await asyncio.to_thread(read_examples, document) if is_long else read_examples(document)
+            examples = await asyncio.to_thread(read_examples, document) if is_large else read_examples(document)
         with self._api.lease(route.ref) as lease:
             if route.verb == "classify":
-                found = await self._api.classify(lease, name, examples)
+                result = await self._api.classify(lease, name, examples)
                 with tracing.span("encode"):
-                    return Response(json_response.classification(found.labels, found.scores))
+                    return Response(json_response.classification(result.labels, result.scores))
             values = (await self._api.regress(lease, name, examples)).values
             with tracing.span("encode"):
                 return Response(json_response.regression(values))
 
 
 def _no_signature(lease: Lease, name: str) -> ServeError:
-    """Upstream looks a signature up for its dtypes first, and has a code and text of its own if there is none."""
+    """Returns the error for a missing signature, which has another code and text in TensorFlow Serving's REST API."""
     existing = ", ".join(sorted(lease.model.signatures)) or "none"
     return ServeError(
         Code.INVALID_ARGUMENT,

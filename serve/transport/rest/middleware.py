@@ -1,6 +1,6 @@
-"""RestMiddleware: the admission as an ASGI application around the REST application, in every front.
+"""RestMiddleware: the ASGI application around the REST application, in every front.
 
-It reads the body before the application is asked: what is too large, too slow or not allowed costs nothing further in.
+It reads the body first, so that a request that is too large, too slow or not allowed does not reach the application.
 """
 
 from collections.abc import Iterable, MutableMapping
@@ -16,20 +16,20 @@ from serve.errors import Code, ServeError
 from serve.request.admission import Admission
 from serve.request.call_record import CallRecord
 from serve.request.deadline import next_turn, with_context_if_suspended
-from serve.transport.rest.app import RestApp, failure
+from serve.transport.rest.app import RestApp, error_response
 from serve.transport.rest.message import Request, Response
 from serve.transport.rest.status import HTTP_STATUS
 
-# Probes carry no token and must be answered under load.
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+# Health probes send no token and must be answered under load.
+PROBE_PATHS = frozenset({"/healthz", "/readyz"})
 MODELS = "/v1/models/"
 ACTIONS = frozenset({"predict", "classify", "regress"})
 
-# 413, 408 and 431 exist in HTTP only; whatever else fails has a neutral code, and its status comes from the table.
+# Statuses that only HTTP has. All other errors have a neutral code, whose status is in HTTP_STATUS.
 TOO_LARGE, TOO_SLOW, HEADERS_TOO_LARGE = 413, 408, 431
 
-# On every answer, where the operator wants pages of other sites to ask.
-CORS = (
+# Headers of every response if the operator lets pages of other sites send requests.
+CORS_HEADERS = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"POST, GET"),
     (b"access-control-allow-headers", b"Content-Type"),
@@ -37,7 +37,7 @@ CORS = (
 
 
 class RefusedError(Exception):
-    """A request that is answered before the application sees it."""
+    """A request that is refused before it reaches the application."""
 
     def __init__(self, status: int, message: str, code: Code = Code.RESOURCE_EXHAUSTED) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class RefusedError(Exception):
 
 
 class RestMiddleware:
-    """Tokens, limits, deadline, metrics, logs and `x-request-id` for the application it wraps."""
+    """Adds tokens, limits, deadline, metrics, logs and `x-request-id` to the application that it wraps."""
 
     def __init__(self, app: RestApp, admission: Admission, config: Config) -> None:
         self._app = app
@@ -56,7 +56,7 @@ class RestMiddleware:
         timeouts = [config.rest_api_timeout_in_ms / 1e3, config.max_request_seconds]
         seconds = min((timeout for timeout in timeouts if timeout > 0), default=0.0)
         self._deadline = partial(admission.deadline, seconds)
-        self._headers = CORS if config.rest_api_enable_cors_support else ()
+        self._headers = CORS_HEADERS if config.rest_api_enable_cors_support else ()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,47 +65,47 @@ class RestMiddleware:
         labels = path_labels(request.path)
         call = CallRecord("REST", labels.action, request.header("x-request-id"), partial(peer, scope))
         call.model = labels.model
-        answered = False
+        sending = False
         try:
             with self._admission.request_context(call, request.header, counted=labels.counted):
-                answer = await self._answer(request, receive, call)
-                events = await request.answered(answer, call.request_id, self._headers)
-                # What else is ready is answered first: the front finds many answers at once, not one after the other.
+                response = await self._respond(request, receive, call)
+                events = await request.response_events(response, call.request_id, self._headers)
+                # Other requests that are ready are computed first, so that the front gets many responses at once.
                 await next_turn()
-                answered = True
+                sending = True
                 await with_context_if_suspended(_send(send, events), self._deadline)
         except ServeError as error:
-            if answered:
+            if sending:
                 raise
-            answer = refused(HTTP_STATUS[error.code], error.message)
-            await _send(send, await request.answered(answer, call.request_id, self._headers))
+            response = refusal(HTTP_STATUS[error.code], error.message)
+            await _send(send, await request.response_events(response, call.request_id, self._headers))
 
-    async def _answer(self, request: Request, receive: Receive, call: CallRecord) -> Response:
+    async def _respond(self, request: Request, receive: Receive, call: CallRecord) -> Response:
         try:
             self._admit(request)
-            request.body = await self._body(request, receive)
-            return await with_context_if_suspended(self._app.answer(request), self._deadline)
+            request.body = await self._read_body(request, receive)
+            return await with_context_if_suspended(self._app.respond(request), self._deadline)
         except ServeError as error:
             call.failed(error.code, error.message)
-            return failure(error)
-        except RefusedError as refusal:
-            call.failed(refusal.code, refusal.message)
-            return refused(refusal.status, refusal.message)
+            return error_response(error)
+        except RefusedError as error:
+            call.failed(error.code, error.message)
+            return refusal(error.status, error.message)
 
     def _admit(self, request: Request) -> None:
         limit = self._config.max_header_bytes
         if limit and request.header_bytes > limit:
             raise RefusedError(HEADERS_TOO_LARGE, f"The headers are larger than {limit} bytes")
         try:
-            if request.path not in OPEN_PATHS:
-                # A browser sends no token with the question whether it may send one.
+            if request.path not in PROBE_PATHS:
+                # A browser sends no token with a preflight request.
                 if request.method != "OPTIONS":
                     self._admission.authorize(request.header)
                 self._admission.admit()
         except ServeError as error:
             raise RefusedError(HTTP_STATUS[error.code], error.message, error.code) from None
 
-    async def _body(self, request: Request, receive: Receive) -> bytes:
+    async def _read_body(self, request: Request, receive: Receive) -> bytes:
         limit = self._config.max_body_bytes
         announced = request.headers.get(b"content-length", b"")
         if limit and announced.isdigit() and int(announced) > limit:
@@ -114,7 +114,7 @@ class RestMiddleware:
         size = 0
         seconds = self._config.max_idle_seconds
         try:
-            with self._admission.deadline(seconds) as patience:
+            with self._admission.deadline(seconds) as idle_deadline:
                 while True:
                     event = await receive()
                     if event["type"] == "http.disconnect":
@@ -126,26 +126,26 @@ class RestMiddleware:
                     if not event.get("more_body", False):
                         return b"".join([*chunks, chunk]) if chunks else chunk
                     chunks.append(chunk)
-                    patience.restart()
+                    idle_deadline.restart()
         except ServeError:
-            raise RefusedError(TOO_SLOW, f"Nothing more of the request came for {seconds:g} s") from None
+            raise RefusedError(TOO_SLOW, f"No more of the request was received for {seconds:g} s") from None
 
 
 class PathLabels(NamedTuple):
-    """What a path says to those who count."""
+    """The labels of a path for metrics and logs."""
 
-    # predict, classify or regress; empty for anything else, as upstream labels it
+    # predict, classify or regress; empty for other paths, as TensorFlow Serving labels them.
     action: str
-    # Empty if none is named.
+    # Empty if the path names no model.
     model: str
-    # Whether upstream counts requests of this kind.
+    # Whether TensorFlow Serving counts requests of this kind.
     counted: bool
 
 
-# A few paths are asked for again and again.
+# Clients use a few paths over and over.
 @lru_cache(1024)
 def path_labels(path: str) -> PathLabels:
-    """Of a path as it was sent."""
+    """Returns the labels of a path as it was sent."""
     last = path.rpartition(":")[2]
     counted = path.startswith(MODELS)
     model = unquote(path[len(MODELS) :].partition("/")[0].partition(":")[0]) if counted else ""
@@ -157,8 +157,8 @@ async def _send(send: Send, events: Iterable[MutableMapping[str, Any]]) -> None:
         await send(event)
 
 
-def refused(status: int, message: str) -> Response:
-    """An answer without the application. The connection ends with it: the body may not have been read."""
+def refusal(status: int, message: str) -> Response:
+    """Returns a response that closes the connection, because the body may not have been read."""
     headers = {"connection": "close", **({"www-authenticate": "Bearer"} if status == 401 else {})}
     return Response(json_text.error(message), status=status, headers=headers)
 

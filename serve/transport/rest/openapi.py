@@ -1,4 +1,4 @@
-"""GET /openapi.json: what can be asked of the models that are available, generated from their signatures."""
+"""GET /openapi.json: describes the requests to the available models, generated from their signatures."""
 
 import json
 from importlib.metadata import version
@@ -14,7 +14,7 @@ _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "requir
 
 
 def openapi(api: Api) -> bytes:
-    """An OpenAPI 3.1 document."""
+    """Returns an OpenAPI 3.1 document."""
     paths: dict[str, Any] = {"/v1/models": {"get": _operation("The models and the state of their versions", {})}}
     for model in api.models():
         path = f"/v1/models/{model.name}"
@@ -25,13 +25,13 @@ def openapi(api: Api) -> bytes:
                 signatures = lease.model.signatures
         except ServeError:
             continue
-        for verb, requests, answer in (
+        for verb, requests, response in (
             ("predict", [_predict(each) for each in signatures.values() if each.inputs], _PREDICTION),
             ("classify", [_examples(each) for each in signatures.values() if each.method == CLASSIFY], _RESULTS),
             ("regress", [_examples(each) for each in signatures.values() if each.method == REGRESS], _RESULTS),
         ):
             if requests:
-                operation = _operation(f"{verb.capitalize()} with {model.name}", answer)
+                operation = _operation(f"{verb.capitalize()} with {model.name}", response)
                 schema = requests[0] if len(requests) == 1 else {"anyOf": requests}
                 operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
                 paths[f"{path}:{verb}"] = {"post": operation}
@@ -51,18 +51,18 @@ _PREDICTION: dict[str, Any] = {
 _RESULTS: dict[str, Any] = {"type": "object", "properties": {"results": {"type": "array"}}, "required": ["results"]}
 
 
-def _operation(summary: str, answer: dict[str, Any]) -> dict[str, Any]:
+def _operation(summary: str, response: dict[str, Any]) -> dict[str, Any]:
     return {
         "summary": summary,
         "responses": {
-            "200": {"description": "OK", "content": {"application/json": {"schema": answer}}},
+            "200": {"description": "OK", "content": {"application/json": {"schema": response}}},
             "default": {"description": "An error", "content": {"application/json": {"schema": _ERROR}}},
         },
     }
 
 
 def _predict(signature: Signature) -> dict[str, Any]:
-    """Row format, then columnar format."""
+    """Returns the schema of a predict request: row format, then columnar format."""
     rows = {name: _tensor(spec, rows=True) for name, spec in signature.inputs.items()}
     columns = {name: _tensor(spec, rows=False) for name, spec in signature.inputs.items()}
     row, column = _object(rows), _object(columns)
@@ -94,7 +94,7 @@ def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) ->
 
 
 def _tensor(spec: TensorSpec, rows: bool) -> dict[str, Any]:
-    """The schema of a tensor's JSON; with `rows`, of one row of it."""
+    """Returns the schema of a tensor's JSON, or with `rows` that of one row."""
     if spec.shape is None:
         return {}
     schema = _scalar(spec.dtype)

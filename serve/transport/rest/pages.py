@@ -1,4 +1,4 @@
-"""What GET tells: the state of models and versions, and their signatures, laid out as protobuf prints JSON."""
+"""The pages of GET: state of models and versions, signatures, metrics, readiness. JSON has the layout of protobuf."""
 
 import json
 from typing import Any
@@ -16,12 +16,12 @@ from tfx_export import wire
 
 
 async def status(api: Api, ref: ModelRef) -> bytes:
-    """GetModelStatusResponse. NOT_FOUND for an unknown model or version."""
+    """Returns a GetModelStatusResponse. Raises NOT_FOUND for an unknown model or version."""
     return _page({"model_version_status": [_version(each) for each in await api.status(ref)]})
 
 
 async def models(api: Api) -> bytes:
-    """Every model the operator wants served, with the state of its versions and its labels."""
+    """Returns every configured model, with the state of its versions and its labels."""
     return _page(
         {
             "models": [
@@ -37,7 +37,7 @@ async def models(api: Api) -> bytes:
 
 
 def metadata(api: Api, ref: ModelRef) -> bytes:
-    """GetModelMetadataResponse with its one field. NOT_FOUND unless the version is available."""
+    """Returns a GetModelMetadataResponse with its only field. Raises NOT_FOUND unless the version is available."""
     with api.lease(ref) as lease:
         spec = wire.ModelSpec(name=lease.name)
         spec.version.value = lease.version
@@ -46,12 +46,12 @@ def metadata(api: Api, ref: ModelRef) -> bytes:
 
 
 async def metrics(api: Api) -> Response:
-    """What has been counted and measured, in Prometheus' text format."""
+    """Returns the metrics in Prometheus' text format."""
     return Response(measured.page(await api.metrics()), measured.CONTENT_TYPE, headers={"cache-control": "no-store"})
 
 
 def readiness(api: Api) -> Response:
-    """503 while the server drains, and as long as a model has no version that is available."""
+    """Returns 503 while the server drains, and while a model has no available version."""
     waiting = [model.name for model in api.models() if not api.health.check(model.name)]
     if api.health.draining:
         return Response(b"draining\n", "text/plain", 503)

@@ -1,4 +1,4 @@
-"""Route: what a method and a path ask for."""
+"""Route: the action and the model that a method and a path mean."""
 
 import re
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _POST = re.compile(rf"(?i:{_MODEL}):(classify|regress|predict)")
 _GET = re.compile(rf"(?i:{_MODEL}(?:/(metadata))?)")
 
 _LARGEST_VERSION = 2**63 - 1
-# Python refuses to read numbers of several thousand digits.
+# Python refuses to parse numbers with several thousand digits.
 _VERSION_DIGITS = 1000
 
 
@@ -25,12 +25,12 @@ class Route:
     ref: ModelRef
 
 
-# A few paths are asked for again and again.
+# Clients use a few paths over and over.
 @lru_cache(1024)
 def find_route(method: str, path: str) -> Route:
-    """The route of a request below /v1; `path` is as it was sent, without the query string.
+    """Returns the route of a request below /v1. `path` is as it was sent, without the query string.
 
-    Raises ServeError INVALID_ARGUMENT for what upstream calls malformed.
+    Raises ServeError INVALID_ARGUMENT for requests that TensorFlow Serving calls malformed.
     """
     pattern = {"POST": _POST, "GET": _GET}.get(method)
     match = pattern and pattern.fullmatch(path)

@@ -1,4 +1,4 @@
-"""Neutral codes as HTTP statuses, as upstream translates them (`model_servers/http_server.cc`)."""
+"""The HTTP status of each neutral code, as in TensorFlow Serving (`model_servers/http_server.cc`)."""
 
 from serve.errors import Code
 

@@ -1,4 +1,4 @@
-"""The page for people on the REST port: its files, and how to ask a signature."""
+"""The web page on the REST port: its files, and example requests for a signature."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tfx_export.savedmodel.version_folders import parse_version
 
 _MEDIA_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css"}
 
-# Nothing from elsewhere is loaded, and nothing that a model answers can become a script.
+# The page loads nothing from other servers, and a model's response cannot become a script.
 _HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'",
     "x-content-type-options": "nosniff",
@@ -30,29 +30,30 @@ _HEADERS = {
 
 
 async def page(api: Api, request: Request, config: Config) -> Response | None:
-    """The answer to a GET that belongs to the page; None for any other path."""
+    """Returns the response to a GET for the page; None for other paths."""
     if request.path == "/ui/signature":
-        # It reads the graph, which may be large.
+        # On a thread, because it reads the graph, which may be large.
         return await asyncio.to_thread(_signature, api, request, config)
     return _files().get(request.path)
 
 
 @cache
 def _files() -> dict[str, Response]:
-    """Path -> file; read once."""
-    found = {
+    """Returns path -> file. The files are read once."""
+    responses = {
         f"/ui/{file.name}": Response(file.read_bytes(), media_type, headers=_HEADERS)
         for file in files("serve.ui").iterdir()
         for suffix, media_type in _MEDIA_TYPES.items()
         if file.name.endswith(suffix)
     }
-    return {**found, "/": found.pop("/ui/index.html")}
+    return {**responses, "/": responses.pop("/ui/index.html")}
 
 
 def _signature(api: Api, request: Request, config: Config) -> Response:
-    """How to ask `?model=...&version=...&signature=...`: a JSON object.
+    """Returns JSON with example requests to `?model=...&version=...&signature=...`.
 
-    `verb`; `strings`, what string inputs hold; `programs`, by language, that ask at `&rest=URL`.
+    It has the members `verb`, `strings` (the content of string inputs) and `programs` (by language; they send a request
+    to `&rest=URL`).
     """
     model, name = request.query.get("model", ""), request.query.get("signature", "")
     version = parse_version(request.query.get("version", ""))
@@ -65,21 +66,21 @@ def _signature(api: Api, request: Request, config: Config) -> Response:
     rest = request.query.get("rest") or snippets.REST
     grpc = f"{urlsplit(rest).hostname}:{config.port if config.port > 0 else 8500}"
     try:
-        asked, strings = sample(signature, uses), uses_of(signature, uses)
+        request_sample, strings = sample(signature, uses), uses_of(signature, uses)
     except (SavedModelError, ValueError):  # the file has changed since it was loaded
-        asked, strings = sample(signature, None), uses_of(signature, None)
-    answer = {
-        "verb": asked.verb,
-        "strings": {alias: _held(use) for alias, use in strings.items()},
+        request_sample, strings = sample(signature, None), uses_of(signature, None)
+    description = {
+        "verb": request_sample.verb,
+        "strings": {alias: _string_content(use) for alias, use in strings.items()},
         "programs": {
-            language: snippets.render(language, model, name, asked, rest=rest, grpc=grpc)
+            language: snippets.render(language, model, name, request_sample, rest=rest, grpc=grpc)
             for language in snippets.LANGUAGES
         },
     }
-    return Response(json.dumps(answer).encode())
+    return Response(json.dumps(description).encode())
 
 
-def _held(use: StringInput) -> dict[str, Any]:
+def _string_content(use: StringInput) -> dict[str, Any]:
     features = {
         name: {"dtype": feature.dtype, "shape": feature.shape and list(feature.shape)}
         for name, feature in use.features.items()

@@ -167,11 +167,11 @@ def test_any_bytes_as_npy(body: bytes, header: str) -> None:
 @bounded
 @given(body=st.binary(max_size=100), cut=st.integers(0, 120))
 def test_any_bytes_as_gzip(body: bytes, cut: int) -> None:
-    from serve.transport.rest.message import _unpack
+    from serve.transport.rest.message import _decompress
 
-    assert _unpack(gzip.compress(body), "gzip", 0) == body
+    assert _decompress(gzip.compress(body), "gzip", 0) == body
     for raw in (body, gzip.compress(body)[:cut], gzip.compress(body) + body):
         try:
-            _unpack(raw, "gzip", 50)
+            _decompress(raw, "gzip", 50)
         except ServeError as error:
             assert error.code is Code.INVALID_ARGUMENT  # noqa: PT017

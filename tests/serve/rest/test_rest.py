@@ -225,8 +225,8 @@ def test_a_body_may_be_compressed(any_server: Server, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "text"),
     [
-        (b"no gzip", "gzip", "The gzip body cannot be unpacked"),
-        (gzip.compress(b"{}", mtime=0)[:-9], "gzip", "The gzip body cannot be unpacked"),
+        (b"no gzip", "gzip", "The gzip body cannot be decompressed"),
+        (gzip.compress(b"{}", mtime=0)[:-9], "gzip", "The gzip body cannot be decompressed"),
         (b"{}", "br", "Content-Encoding br is not supported"),
     ],
 )
@@ -351,5 +351,5 @@ def test_a_server_with_cors_a_timeout_and_limits(
     bomb = gzip.compress(b" " * 50_000_000)
     reply = server.request("POST", slow, bomb, content_encoding="gzip")
     assert reply.status == 400
-    assert "larger than 1000000 bytes once unpacked" in reply.error
+    assert "larger than 1000000 bytes once decompressed" in reply.error
     wait_until(lambda: server.post(slow, {"inputs": 1}).status == 200)
