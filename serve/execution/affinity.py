@@ -1,4 +1,4 @@
-"""Which processor a thread runs on."""
+"""The processors that threads and workers run on."""
 
 import os
 import sys
@@ -7,9 +7,9 @@ from serve.config import Config
 
 
 def keep_to(processor: int, thread: int = 0) -> bool:
-    """Let a thread (0: this one) run on `processor` only, and not interrupt what runs there when it wakes.
+    """Pins a thread (0: this one) to `processor`, as a batch thread: it does not preempt other threads when it wakes.
 
-    Threads that it starts do likewise. False where that cannot be had: not on Linux, or a sandbox forbids it.
+    Threads that it starts inherit this. Returns False if it is not possible: not on Linux, or forbidden by a sandbox.
     """
     if sys.platform != "linux":
         return False

@@ -1,4 +1,4 @@
-"""Fronts carry the protocols to the network. A front is a module of this package, chosen by name."""
+"""A front connects the protocols to the network. Each front is a module of this package, selected by its name."""
 
 import logging
 from importlib import import_module
@@ -11,28 +11,28 @@ logger = logging.getLogger("serve")
 
 
 class Front(Protocol):
-    """What a server needs of a front. All methods run in the server's event loop.
+    """The interface of a front. All methods run in the server's event loop.
 
-    The order at the end is `stop_accepting`, `wait_idle`, `stop`.
+    A shutdown calls `stop_accepting`, `wait_idle` and `stop`, in this order.
     """
 
     async def start(self) -> Overview:
-        """Load the models, then open the ports.
+        """Loads the models, then opens the ports.
 
-        Raises ServeError if no model can be loaded (UNKNOWN) or a port cannot be had (UNAVAILABLE).
+        Raises ServeError if no model can be loaded (UNKNOWN) or a port cannot be opened (UNAVAILABLE).
         """
         ...
 
     async def stop_accepting(self) -> None:
-        """Close the listeners and refuse new requests; those in flight go on."""
+        """Closes the listeners and rejects new requests; requests in flight continue."""
         ...
 
     async def wait_idle(self) -> None:
-        """Return once no request is in flight."""
+        """Returns once no request is in flight."""
         ...
 
     async def stop(self) -> None:
-        """End at once, whatever is in flight."""
+        """Stops at once, even if requests are in flight."""
         ...
 
 
@@ -41,7 +41,7 @@ class _FrontModule(Protocol):
 
 
 def make_front(config: Config) -> Front:
-    """The front that `config` asks for: with `auto` the native one, where it can run."""
+    """Returns the front that `config` names. `auto` means the native one if it can run here, else the Python front."""
     name = config.front
     if name == "auto":
         from serve.fronts.native.embedded_python import why_unavailable
@@ -50,7 +50,5 @@ def make_front(config: Config) -> Front:
         name = "python" if reason else "native"
         logger.info("Front: %s (%s)", name, reason or "Envoy with Python inside; --front=python for plain Python")
     if name == "native" and config.grpc_channel_arguments:
-        logger.warning(
-            "--grpc_channel_arguments has no effect: they are for gRPC's own server, which --front=python has"
-        )
+        logger.warning("--grpc_channel_arguments has no effect: only --front=python uses gRPC's own server")
     return cast(_FrontModule, import_module(f"serve.fronts.{name}")).make(config)

@@ -1,6 +1,6 @@
-"""uvicorn's HTTP protocol with a bound on the headers: how many bytes, and how long they may take to come.
+"""uvicorn's HTTP protocol with limits on the size of the headers and on the time until they are complete.
 
-The body is bounded by the application's guard; but uvicorn calls no application before the headers are complete.
+The guard of the application limits the body, but uvicorn calls the application only once the headers are complete.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from serve.config import Config
 
 
 def bounded_protocol(config: Config) -> type[HttpToolsProtocol]:
-    """The protocol class for `config`: uvicorn makes one instance a connection, without arguments of ours."""
+    """Returns the protocol class for `config`. A class, because uvicorn creates an instance for each connection."""
 
     class BoundedHttpProtocol(_BoundedHttpProtocol):
         max_header_bytes = config.max_header_bytes
@@ -25,51 +25,51 @@ class _BoundedHttpProtocol(HttpToolsProtocol):
     max_header_bytes: int
     max_idle_seconds: float
 
-    _in_headers = True
+    _reading_headers = True
     _header_bytes = 0
-    _impatience: asyncio.TimerHandle | None = None
+    _header_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._expect_headers()
+        self._begin_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._headers_came()
+        self._end_headers()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._in_headers:
+        if self._reading_headers:
             self._header_bytes += len(data)
             if self.max_header_bytes and self._header_bytes > self.max_header_bytes:
-                self._refuse(431, f"The headers are larger than {self.max_header_bytes} bytes")
+                self._reject(431, f"The headers are larger than {self.max_header_bytes} bytes")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if not self._in_headers:
-            self._expect_headers()
+        if not self._reading_headers:
+            self._begin_headers()
 
     def on_headers_complete(self) -> None:
-        self._headers_came()
+        self._end_headers()
         super().on_headers_complete()
 
-    def _expect_headers(self) -> None:
-        self._in_headers = True
+    def _begin_headers(self) -> None:
+        self._reading_headers = True
         self._header_bytes = 0
         if self.max_idle_seconds:
-            self._impatience = self.loop.call_later(self.max_idle_seconds, self._too_slow)
+            self._header_timer = self.loop.call_later(self.max_idle_seconds, self._on_timeout)
 
-    def _headers_came(self) -> None:
-        self._in_headers = False
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
+    def _end_headers(self) -> None:
+        self._reading_headers = False
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
 
-    def _too_slow(self) -> None:
-        self._refuse(408, f"The headers did not come within {self.max_idle_seconds:g} s")
+    def _on_timeout(self) -> None:
+        self._reject(408, f"The headers did not come within {self.max_idle_seconds:g} s")
 
-    def _refuse(self, status: int, message: str) -> None:
-        self._headers_came()
+    def _reject(self, status: int, message: str) -> None:
+        self._end_headers()
         if self.transport.is_closing():
             return
         body = b'{"error": "%s"}' % message.encode()

@@ -1,4 +1,4 @@
-"""The Python front: grpc.aio and uvicorn in one event loop. Works wherever Python does."""
+"""The Python front: grpc.aio and uvicorn in one event loop. Runs on every platform."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ class PythonFront:
         self._draining: list[asyncio.Task[None]] = []
 
     async def start(self) -> Overview:
-        # A thread of its own, not the loop's: a signal that comes before the first model must not wait for it.
+        # In its own executor, not the loop's: a signal before the first model is loaded must not wait for this thread.
         await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), self._core.start)
         addresses: dict[str, str] = {}
         try:
@@ -59,12 +59,12 @@ class PythonFront:
 
     async def stop_accepting(self) -> None:
         self._core.api.health.drain()
-        # Longer than any drain: who waits decides when it has been long enough.
+        # A grace period longer than any drain: the caller decides when to stop waiting.
         if self._grpc:
             self._draining.append(asyncio.create_task(self._grpc.stop(grace=86_400)))
         if self._rest:
             self._draining.append(asyncio.create_task(self._rest.drain()))
-        # Let both close their listeners before anybody counts what is in flight.
+        # Lets both close their listeners before the caller counts requests in flight.
         await asyncio.sleep(0)
 
     async def wait_idle(self) -> None:
@@ -94,7 +94,7 @@ class PythonFront:
                 server, join_host_port(self._config.host, max(self._config.port, 0)), self._config.ssl_config_file
             )
             addresses["grpc"] = join_host_port(self._config.host, port)
-            self._config = replace(self._config, port=port)  # what the page tells its readers
+            self._config = replace(self._config, port=port)  # shown on the web page
         await server.start()
         self._grpc = server
 
@@ -110,7 +110,7 @@ class PythonFront:
 
 
 class _RestServer(uvicorn.Server):
-    """uvicorn without signal handlers, on a socket that is open already."""
+    """uvicorn without signal handlers, on a socket that is already open."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket, config: Config) -> None:
         settings = uvicorn.Config(
@@ -118,7 +118,7 @@ class _RestServer(uvicorn.Server):
         )
         settings.load()
         if config.rest_ssl_config_file:
-            # Read from memory: uvicorn itself would want the PEMs as files.
+            # Set directly, because uvicorn itself accepts PEM files only.
             settings.ssl = Tls.read(config.rest_ssl_config_file).context()
         super().__init__(settings)
         self._listener = listener
@@ -134,7 +134,7 @@ class _RestServer(uvicorn.Server):
             await asyncio.sleep(0.001)
 
     async def drain(self) -> None:
-        """Close the listener and idle connections, and wait for requests in flight."""
+        """Closes the listener and idle connections, and waits for the requests in flight."""
         self.should_exit = True
         if self._task:
             await self._task
@@ -146,7 +146,7 @@ class _RestServer(uvicorn.Server):
 
 
 def _grpc_options(config: Config) -> list[tuple[str, Any]]:
-    # Two servers on one port would share it silently; messages are limited by --max_body_bytes only.
+    # Without so_reuseport=0, two servers on a port would silently share its requests. --max_body_bytes limits messages.
     options: dict[str, Any] = {
         "grpc.so_reuseport": 0,
         "grpc.max_receive_message_length": config.max_body_bytes or -1,
@@ -167,14 +167,14 @@ def _generic_handlers(table: dict[str, AnyMethod]) -> list[grpc.GenericRpcHandle
 
 
 def _rpc_method_handler(method: AnyMethod) -> grpc.RpcMethodHandler:
-    # Unary requests come as bytes: one that cannot be parsed is an answer of ours, not a traceback of gRPC's.
+    # Unary requests stay bytes here, so that a parse error becomes a status of ours and not a traceback in gRPC.
     if isinstance(method, Method):
         return grpc.unary_unary_rpc_method_handler(_guarded_handler(method), None, _serialize)
     if isinstance(method, StreamMethod):
         parse = partial(parse_request, method)
         return grpc.unary_stream_rpc_method_handler(_guarded_stream_handler(method, parse), None, _serialize)
     return grpc.stream_stream_rpc_method_handler(
-        _guarded_stream_handler(method, _as_it_is), method.rpc.request.FromString, _serialize
+        _guarded_stream_handler(method, _identity), method.rpc.request.FromString, _serialize
     )
 
 
@@ -182,12 +182,12 @@ def _serialize(response: ResponseMessage) -> bytes:
     return response.SerializeToString()
 
 
-def _as_it_is(request: Any) -> Any:
+def _identity(request: Any) -> Any:
     return request
 
 
 def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[ResponseMessage]]:
-    """Where a failure becomes a status."""
+    """Returns a handler that turns a failure into a gRPC status."""
 
     async def call(request: bytes, context: Any) -> ResponseMessage:
         try:

@@ -1,9 +1,9 @@
-"""What the server counts and measures, in one process-wide list, as upstream's registry is.
+"""The metrics of the server, in one process-wide list like upstream's registry.
 
-The first block has upstream's names, labels, units (microseconds) and buckets; dashboards made for TensorFlow Serving
-go on working. The second block is ours, in Prometheus' own conventions (base units, `_total`).
+The first block has upstream's names, labels, units (microseconds) and buckets, so that dashboards made for TensorFlow
+Serving continue to work. The second block is ours and follows Prometheus' conventions (base units, `_total`).
 
-Record with `metrics.request_count.add("mnist", "OK")`; where it is hot, `metrics.request_count["mnist", "OK"].add()`.
+Record with `metrics.request_count.add("mnist", "OK")`, or faster with `metrics.request_count["mnist", "OK"].add()`.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ SIZES = exponential(1, 2, 14)
 request_count = Counter(":tensorflow:serving:request_count", "Requests by model and status.", ("model_name", "status"))
 request_latency = Histogram(
     ":tensorflow:serving:request_latency",
-    "Microseconds from a request to its answer, of those that succeeded.",
+    "Microseconds from a request to its response, for requests that succeeded.",
     ("model_name", "API", "entrypoint"),
     MICROSECONDS,
 )
@@ -50,7 +50,7 @@ request_log_count = Counter(
 )
 model_warmup_latency = Histogram(
     ":tensorflow:serving:model_warmup_latency",
-    "Microseconds a version took to warm up.",
+    "Microseconds that the warmup of a version took.",
     ("model_path", "status"),
     MICROSECONDS,
 )
@@ -65,7 +65,7 @@ load_attempt_count = Counter(
 load_latency = Counter(
     ":tensorflow:cc:saved_model:load_latency", "Microseconds that successful loads took.", ("model_path",)
 )
-# Its value is text upstream, which Prometheus has not: there the page says 0. Here the text is one label more.
+# Upstream's value is a string. Prometheus has no strings, so upstream's page shows 0. Here the string is a label.
 mlmd_map = Gauge(
     ":tensorflow:serving:mlmd_map",
     "1 for each version that has a UUID in ML Metadata (`assets.extra/mlmd_uuid`).",
@@ -74,7 +74,7 @@ mlmd_map = Gauge(
 )
 queuing_latency = Histogram(
     ":tensorflow:serving:batching_session:queuing_latency",
-    "Microseconds a request waited for its batch.",
+    "Microseconds that a request waited for its batch.",
     ("thread_pool_name",),
     exponential(100, 1.2, 52),
 )
@@ -83,7 +83,7 @@ input_batch_size = Histogram(
     ":tensorflow:serving:batching_session:input_batch_size", "Rows of a request that went into a batch.", (), SIZES
 )
 processed_batch_size = Histogram(
-    ":tensorflow:serving:batching_session:processed_batch_size", "Rows of a batch as it was run.", (), SIZES
+    ":tensorflow:serving:batching_session:processed_batch_size", "Rows of a batch, with padding.", (), SIZES
 )
 padding_size = Histogram(
     ":tensorflow:serving:batching_session:padding_size",
@@ -99,17 +99,17 @@ errors = Counter(
     "Requests that failed, by model, signature, API, entrypoint and status code.",
     ("model_name", "signature", "API", "entrypoint", "code"),
 )
-in_flight = Gauge("tfx_export_requests_in_flight", "Requests that are being answered.", ("entrypoint",))
+in_flight = Gauge("tfx_export_requests_in_flight", "Requests in flight.", ("entrypoint",))
 queue_length = Gauge("tfx_export_batch_queue_length", "Requests waiting for a batch.", ("model_name",))
 model_load_seconds = Gauge(
     "tfx_export_model_load_seconds",
-    "How long the last successful load took, warmup included.",
+    "Seconds that the last successful load took, including warmup.",
     ("model_path",),
     combine=max,
 )
 model_memory_bytes = Gauge(
     "tfx_export_model_memory_bytes",
-    "By how much resident memory grew while the version was loaded; a guess where several load at once.",
+    "Growth of resident memory while the version was loaded; an estimate if several were loaded at once.",
     ("model_path",),
 )
 model_state = Gauge(
@@ -120,7 +120,7 @@ model_state = Gauge(
 )
 request_log_dropped = Counter(
     "tfx_export_request_log_dropped_total",
-    "Sampled requests that were not logged, the writer being behind.",
+    "Sampled requests that were not logged because the writer could not keep up.",
     ("model_name",),
 )
 
@@ -155,12 +155,12 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def snapshot() -> Snapshot:
-    """What this process has counted and measured until now."""
+    """Returns the current readings of all metrics in this process."""
     return {metric.name: metric.readings() for metric in ALL}
 
 
 def combined(snapshots: Sequence[Snapshot]) -> Snapshot:
-    """The snapshots of several processes as one."""
+    """Returns the snapshots of several processes combined into one."""
     if len(snapshots) == 1:
         return snapshots[0]
     found: dict[str, dict[Labels, Reading]] = {}
@@ -174,12 +174,12 @@ def combined(snapshots: Sequence[Snapshot]) -> Snapshot:
 
 
 def first_value(snapshot: Snapshot, name: str) -> int:
-    """What upstream takes for the value of a metric: that of its first cell, 0 where it is no whole number."""
+    """Returns the value of the first cell, as upstream does for a metric; 0 for a histogram or a missing metric."""
     for _, reading in sorted(snapshot.get(name, {}).items()):
         return 0 if isinstance(reading, tuple) else int(reading)
     return 0
 
 
 def page(snapshot: Snapshot | None = None) -> bytes:
-    """Everything as it is, or was in `snapshot`, in Prometheus' text format."""
+    """Returns all metrics in Prometheus' text format, with their current readings or those of `snapshot`."""
     return render(ALL, snapshot).encode()

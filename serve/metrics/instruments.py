@@ -1,7 +1,7 @@
-"""Counter, Gauge, Histogram and the page they are read from.
+"""Counter, Gauge and Histogram, and the page that shows them.
 
-prometheus_client cannot carry upstream's names: it appends `_total` to a counter's name and prints bucket limits in
-another form, so that dashboards made for TensorFlow Serving would find nothing. A cell costs under a microsecond.
+prometheus_client cannot be used with upstream's names: it appends `_total` to the name of a counter and formats bucket
+limits differently, so dashboards made for TensorFlow Serving would find nothing. An update takes less than 1 us.
 """
 
 import math
@@ -12,19 +12,19 @@ from typing import Any, Protocol, TypeVar
 
 Labels = tuple[str, ...]
 Readings = Callable[[], Mapping[Labels, float]]
-# What a cell shows: a number, or of a histogram the counts by bucket and the sum.
+# The value of a cell: a number or, for a histogram, the counts by bucket and the sum.
 Reading = float | tuple[tuple[int, ...], float]
-# By the names of the metrics.
+# Readings by metric name and label values.
 Snapshot = Mapping[str, Mapping[Labels, Reading]]
 Combine = Callable[[Sequence[Any]], Any]
 
-# Label values may come from clients (a model's name): beyond so many, the rest share one cell.
+# At most 2,000 cells per metric, because clients choose some label values (a model's name). The rest share a cell.
 MAX_CELLS = 2000
 OTHER = "other"
 
 
 def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
-    """`count` bucket limits, each `growth` times the one before, from `scale` up."""
+    """Returns `count` bucket limits, from `scale` up, each `growth` times the previous one."""
     limits = []
     limit = scale
     for _ in range(count):
@@ -34,7 +34,7 @@ def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
 
 
 class Value:
-    """One number: the cell of a counter or a gauge."""
+    """The cell of a counter or a gauge: a number."""
 
     __slots__ = ("_lock", "value")
 
@@ -51,7 +51,7 @@ class Value:
 
 
 class Distribution:
-    """The cell of a histogram: how many observations fell into each bucket, and their sum."""
+    """The cell of a histogram: the number of observations in each bucket, and their sum."""
 
     __slots__ = ("_limits", "_lock", "counts", "sum")
 
@@ -76,7 +76,7 @@ Cell = TypeVar("Cell")
 
 
 class Family(dict[Labels, Cell]):
-    """A metric: one cell for each combination of label values, in the order of `labels`; made at first use."""
+    """A metric: one cell for each combination of label values, in the order of `labels`, created on first use."""
 
     def __init__(self, name: str, description: str, labels: Sequence[str], new_cell: Callable[[], Cell]) -> None:
         self.name = name
@@ -94,7 +94,7 @@ class Family(dict[Labels, Cell]):
             return self.setdefault(values, self._new_cell())
 
     def drop(self, *values: str) -> None:
-        """Forget one cell, e.g. that of a version that was unloaded."""
+        """Removes a cell, e.g. of a version that was unloaded."""
         with self._lock:
             self.pop(values, None)
 
@@ -104,7 +104,7 @@ class Family(dict[Labels, Cell]):
 
 
 class Counter(Family[Value]):
-    """Only grows."""
+    """A metric that only grows."""
 
     kind = "counter"
     combine: Combine = staticmethod(sum)
@@ -119,16 +119,16 @@ class Counter(Family[Value]):
         return {values: cell.value for values, cell in self.cells()}
 
     def lines(self, values: Labels, reading: Any) -> Iterable[str]:
-        yield f"{self.name}{{{_pairs(self.labels, values)}}} {_number(reading)}"
+        yield f"{self.name}{{{_label_pairs(self.labels, values)}}} {_number(reading)}"
 
 
 class Gauge(Family[Value]):
-    """Goes up and down; or is read, when the page is asked for, from whoever knows."""
+    """A metric that goes up and down. It is set, or read from sources when a snapshot is taken."""
 
     kind = "gauge"
 
     def __init__(self, name: str, description: str, labels: Sequence[str] = (), combine: Combine = sum) -> None:
-        """`combine`: what the readings of several processes amount to."""
+        """`combine` combines the readings of several processes into one."""
         super().__init__(name, description, labels, Value)
         self.combine = combine
         self._sources: list[Readings] = []
@@ -137,7 +137,7 @@ class Gauge(Family[Value]):
         self[values].set(value)
 
     def read_from(self, source: Readings) -> None:
-        """Ask `source` for label values and their readings each time the page is made."""
+        """Calls `source` for label values and their readings whenever a snapshot is taken."""
         self._sources.append(source)
 
     def readings(self) -> dict[Labels, Reading]:
@@ -147,17 +147,17 @@ class Gauge(Family[Value]):
         return readings
 
     def lines(self, values: Labels, reading: Any) -> Iterable[str]:
-        yield f"{self.name}{{{_pairs(self.labels, values)}}} {_number(reading)}"
+        yield f"{self.name}{{{_label_pairs(self.labels, values)}}} {_number(reading)}"
 
 
 class Histogram(Family[Distribution]):
-    """Counts observations by size."""
+    """A metric that counts observations by size."""
 
     kind = "histogram"
 
     def __init__(self, name: str, description: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
         super().__init__(name, description, labels, lambda: Distribution(buckets))
-        # Limits as upstream prints them, so that `le` selectors in dashboards match.
+        # Limits are formatted as upstream does, so that `le` selectors in dashboards match.
         self._limits = [f"{limit:g}" for limit in buckets] + ["+Inf"]
 
     def observe(self, *values: str, amount: float) -> None:
@@ -168,14 +168,14 @@ class Histogram(Family[Distribution]):
 
     def lines(self, values: Labels, reading: Any) -> Iterable[str]:
         counts, amount = reading
-        pairs = _pairs(self.labels, values)
-        separator = "," if pairs else ""
+        label_pairs = _label_pairs(self.labels, values)
+        separator = "," if label_pairs else ""
         total = 0
         for limit, count in zip(self._limits, counts, strict=True):
             total += count
-            yield f'{self.name}_bucket{{{pairs}{separator}le="{limit}"}} {total}'
-        yield f"{self.name}_sum{{{pairs}}} {_number(amount)}"
-        yield f"{self.name}_count{{{pairs}}} {total}"
+            yield f'{self.name}_bucket{{{label_pairs}{separator}le="{limit}"}} {total}'
+        yield f"{self.name}_sum{{{label_pairs}}} {_number(amount)}"
+        yield f"{self.name}_count{{{label_pairs}}} {total}"
 
     @staticmethod
     def combine(readings: Sequence[Any]) -> Reading:
@@ -184,27 +184,27 @@ class Histogram(Family[Distribution]):
 
 
 class Metric(Protocol):
-    """What a page needs of a metric."""
+    """What the page needs from a metric."""
 
     name: str
     description: str
     kind: str
 
     def readings(self) -> dict[Labels, Reading]:
-        """What each cell shows now."""
+        """Returns the current value of each cell."""
         ...
 
     def lines(self, values: Labels, reading: Any) -> Iterable[str]:
-        """The lines of the page for one reading."""
+        """Yields the lines of the page for one reading."""
         ...
 
     def combine(self, readings: Sequence[Any]) -> Any:
-        """What the readings of one cell in several processes amount to."""
+        """Combines the readings of one cell in several processes into one."""
         ...
 
 
 def page(metrics: Iterable[Metric], snapshot: Snapshot | None = None) -> str:
-    """`metrics` as they are, or were in `snapshot`, in Prometheus' text format; those without a reading left out."""
+    """Returns `metrics` in Prometheus' text format, with current readings or those of `snapshot`; omits empty ones."""
     lines = []
     for metric in metrics:
         if readings := metric.readings() if snapshot is None else snapshot[metric.name]:
@@ -214,7 +214,7 @@ def page(metrics: Iterable[Metric], snapshot: Snapshot | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _pairs(labels: Labels, values: Labels) -> str:
+def _label_pairs(labels: Labels, values: Labels) -> str:
     return ",".join(f'{label}="{_escaped(value)}"' for label, value in zip(labels, values, strict=True))
 
 

@@ -1,4 +1,4 @@
-"""Where the metrics page is found."""
+"""The URL paths of the metrics page."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ from google.protobuf import text_format
 from serve.errors import Code, ServeError
 from tfx_export import wire
 
-# Always there, as monitoring tools expect it.
+# Always answered, because monitoring tools expect it.
 COMMON_PATH = "/metrics"
-# Upstream's, once a MonitoringConfig switches it on.
+# Upstream's default, used if a MonitoringConfig enables Prometheus.
 UPSTREAM_PATH = "/monitoring/prometheus/metrics"
 
 
 def metrics_paths(monitoring_config_file: str) -> tuple[str, ...]:
-    """The paths of the page. INVALID_ARGUMENT if the file is no MonitoringConfig."""
+    """Returns the paths of the page. Raises INVALID_ARGUMENT if the file is not a valid MonitoringConfig."""
     if not monitoring_config_file:
         return (COMMON_PATH,)
     try:

@@ -1,4 +1,4 @@
-"""The process itself, under the names every Prometheus exporter uses."""
+"""Metrics of the process, under the names that Prometheus exporters use."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ def _process() -> "psutil.Process":
 
 
 def resident_bytes() -> int:
-    """The memory this process occupies now."""
+    """Returns the resident memory of this process, in bytes."""
     return int(_process().memory_info().rss)
 
 
@@ -34,7 +34,7 @@ def _threads() -> dict[Labels, float]:
 
 
 class _CpuSeconds(Counter):
-    """Read when asked for, like a gauge, but it only grows."""
+    """A counter that is read when a snapshot is taken, like a gauge."""
 
     def readings(self) -> dict[Labels, Reading]:
         times = _process().cpu_times()

@@ -1,4 +1,4 @@
-"""The server on a Ray cluster: the Core in each replica of a Ray Serve deployment, behind Ray's proxies.
+"""The server on a Ray cluster: a Core in each replica of a Ray Serve deployment, behind Ray's proxies.
 
-Not named `ray`: `application` and `program` import the real one, and nothing else here does.
+Only `application` and `program` import Ray. The package is not named `ray`, to keep it apart from Ray itself.
 """

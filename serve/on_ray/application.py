@@ -1,4 +1,4 @@
-"""The Ray Serve application: the deployment of Replica, and what the proxies in front of it must know."""
+"""The Ray Serve application: the deployment of Replica, and the options of the proxies in front of it."""
 
 from dataclasses import fields, replace
 from pathlib import Path
@@ -13,12 +13,12 @@ from serve.on_ray.replica import Replica
 
 DEPLOYMENT = "Server"
 
-# What Ray's proxies do in their own way, or not at all.
+# Settings that Ray's proxies do not support, or have their own for.
 UNSUPPORTED = ("ssl_config_file", "rest_ssl_config_file", "grpc_socket_path", "grpc_channel_arguments", "one_port")
 
 
 def application(config: Config) -> Any:
-    """The deployment, bound to `config`. INVALID_ARGUMENT for settings that Ray's proxies cannot follow."""
+    """Returns the deployment, bound to `config`. Raises INVALID_ARGUMENT for settings that proxies do not support."""
     defaults = Config()
     for name in UNSUPPORTED:
         if getattr(config, name) != getattr(defaults, name):
@@ -42,7 +42,7 @@ def application(config: Config) -> Any:
         ray_actor_options={"num_cpus": config.cpus_per_replica},
         max_ongoing_requests=config.max_concurrent_requests or 2**31 - 1,
         graceful_shutdown_timeout_s=config.drain_seconds,
-        # Ours tells more of a request.
+        # The server's own access log says more about a request.
         logging_config={"enable_access_log": False},
         **options,
     )
@@ -50,9 +50,9 @@ def application(config: Config) -> Any:
 
 
 def build(args: dict[str, Any]) -> Any:
-    """The application from the `args` of a Serve config file: flags of the server with their values.
+    """Returns the application from the `args` of a Serve config file: flags of the server with their values.
 
-    Raises ServeError (INVALID_ARGUMENT) for what the command line would refuse.
+    Raises ServeError (INVALID_ARGUMENT) for flags and values that the command line would reject.
     """
     try:
         config, _ = parse([f"--{name}={value}" for name, value in args.items()])
@@ -62,18 +62,18 @@ def build(args: dict[str, Any]) -> Any:
 
 
 def http_options(config: Config) -> dict[str, Any]:
-    """REST through the proxies."""
+    """Returns the options of the proxies for REST."""
     return {"host": config.host, "port": config.rest_api_port}
 
 
 def grpc_options(config: Config) -> dict[str, Any]:
-    """gRPC through the proxies; without functions there is none."""
+    """Returns the options of the proxies for gRPC. Without servicer functions they open no gRPC port."""
     functions = ["serve.on_ray.services.add_services_to_server"] if config.port else []
     return {"port": config.port, "grpc_servicer_functions": functions, "enable_reflection": False}
 
 
 def absolute(config: Config) -> Config:
-    """`config` with absolute paths: replicas run elsewhere, in other folders."""
+    """Returns `config` with absolute paths, because replicas run in other working folders."""
     paths: dict[str, Any] = {
         field.name: str(Path(value).absolute())
         for field in fields(config)

@@ -1,4 +1,4 @@
-"""RayCall: a call that came through Ray's proxy, in the terms of `serve.transport.grpc.CallContext`."""
+"""RayCall: the `serve.transport.grpc.CallContext` of a call that came through Ray's proxy."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,13 +12,13 @@ _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Stat
 
 
 class RayCall:
-    """Over Ray's own context, which travels to the replica with the request and back with the answer."""
+    """Wraps Ray's gRPC context, which travels to the replica with the request and back with the response."""
 
     def __init__(self, context: Any) -> None:
         self._context = context
 
     def time_remaining(self) -> float | None:
-        """None: the proxy keeps the client's deadline, and cancels the call when it has passed."""
+        """Returns None: the proxy handles the client's deadline, and cancels the call when it has passed."""
         return None
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
@@ -32,6 +32,6 @@ class RayCall:
         return str(self._context.peer())
 
     def fail(self, error: ServeError) -> None:
-        """Set the status the client gets."""
+        """Sets the status that the client gets."""
         self._context.set_code(_STATUS[error.code])
         self._context.set_details(status_message(error))

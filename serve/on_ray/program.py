@@ -1,4 +1,4 @@
-"""`tfx-export serve DIR --on ray`: put the application on a Ray cluster, and take it away after a signal."""
+"""`tfx-export serve DIR --on ray`: deploys the application on a Ray cluster and deletes it after a signal."""
 
 import contextlib
 import logging
@@ -30,11 +30,11 @@ NAME = "tfx-export"
 
 
 class _Stopped(BaseException):
-    """A signal came; like KeyboardInterrupt it gets through Ray's own handlers."""
+    """Raised by a stop signal. A BaseException, like KeyboardInterrupt, so that Ray's code does not catch it."""
 
 
 def run(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 if the start failed."""
+    """Serves until SIGTERM or SIGINT. Returns the exit code: 0 after a signal, 1 if the start failed."""
     try:
         config = _with_ports(absolute(config))
         check_config_files(config)
@@ -54,7 +54,7 @@ def _start(config: Config, bound: Any) -> None:
         ray_serve.start(proxy_location="EveryNode", http_options=http, grpc_options=grpc)
         handle = ray_serve.run(bound, name=NAME, route_prefix="/")
     except (RuntimeError, TimeoutError, RayError, RayServeException) as error:
-        raise ServeError(Code.UNKNOWN, f"{error} The log above says why.") from None
+        raise ServeError(Code.UNKNOWN, f"{error} See the log above.") from None
     addresses = {"rest": f"http://{config.host}:{config.rest_api_port}"}
     if config.port:
         addresses["grpc"] = f"{config.host}:{config.port}"
@@ -68,10 +68,10 @@ def _start(config: Config, bound: Any) -> None:
 
 @contextlib.contextmanager
 def _on_cluster(config: Config) -> Iterator[None]:
-    """Connected to the cluster, or a small one started here; without our application in the end."""
-    # Ray puts the driver's folder first on its workers' path, where a serve.py of the user's would be taken for ours.
+    """Connects to the cluster, or starts one on this machine. At the end, deletes the application and disconnects."""
+    # Ray puts the driver's working folder first on its workers' module path: a user's serve.py would hide this package.
     os.chdir(Path(serve.__file__).parents[1])
-    # Ray reports its use to its makers unless told otherwise.
+    # Ray sends usage statistics to its makers unless this is set.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     _check_address(config.ray_address)
     try:
@@ -92,7 +92,7 @@ def _on_cluster(config: Config) -> Iterator[None]:
 
 
 def _check_address(address: str) -> None:
-    """UNAVAILABLE at once where nobody listens: Ray itself would try for minutes."""
+    """Raises UNAVAILABLE if nothing listens there. Ray itself would retry for minutes."""
     host, colon, port = address.rpartition(":")
     if not colon or "://" in address:
         return
@@ -107,9 +107,9 @@ def _stop() -> None:
 
 
 def _with_ports(config: Config) -> Config:
-    """`config` with numbers for `auto`: every proxy must listen on the same."""
+    """Returns `config` with a free port in place of each `auto`, because all proxies must use the same ports."""
     if config.rest_api_port == 0:
-        raise ServeError(Code.INVALID_ARGUMENT, "Ray's proxies always answer REST: --rest_api_port=0 cannot be had.")
+        raise ServeError(Code.INVALID_ARGUMENT, "Ray's proxies always answer REST: --rest_api_port=0 is not supported.")
     with contextlib.ExitStack() as stack:
         free = {}
         for name in ("port", "rest_api_port"):

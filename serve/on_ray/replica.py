@@ -1,4 +1,4 @@
-"""Replica: the class of the deployment. Each one holds a Core of its own and answers both protocols."""
+"""Replica: the class of the deployment. Each replica has a Core and answers both protocols."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -39,7 +39,7 @@ def _stream(path: str) -> Stream:
 
 
 class Replica:
-    """Ray finds a gRPC method by the last part of its path, REST through the ASGI application it asks for."""
+    """Ray calls the attribute named like the gRPC method, and for REST the ASGI application built here."""
 
     Predict = _unary("/tensorflow.serving.PredictionService/Predict")
     Classify = _unary("/tensorflow.serving.PredictionService/Classify")
@@ -52,7 +52,7 @@ class Replica:
     Watch = _stream("/grpc.health.v1.Health/Watch")
 
     def __init__(self, config: Config) -> None:
-        """Load the models: a replica gets no request before it can answer one."""
+        """Loads the models, so that a replica gets no request before it can answer."""
         logs.setup(config.log_format, config.log_level)
         self._config = config
         self._core = Core(config)
@@ -60,23 +60,23 @@ class Replica:
         self._core.start()
 
     def __del__(self) -> None:
-        """Ray calls it when the last request is answered."""
+        """Called by Ray after the last request has been answered."""
         self._core.flush()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
         return RestMiddleware(RestApp(self._core.api, self._config), self._core.admission, self._config)
 
     def check_health(self) -> None:
-        """Ray replaces a replica that raises a few times: one with nothing to serve."""
+        """Raises ServeError if no model is available. Ray replaces a replica whose check fails several times."""
         if not self._core.api.health.check(""):
             raise ServeError(Code.UNAVAILABLE, "No model is available")
 
     def served_versions(self) -> tuple[ServedVersion, ...]:
-        """What this replica has available."""
+        """Returns the versions that are available in this replica."""
         return self._core.served_versions()
 
     async def answer(self, path: str, message: bytes, call: RayCall) -> ResponseMessage:
-        """The response of a unary method; after a failure an empty one, with the status in `call`."""
+        """Returns the response of a unary method; after a failure an empty one, with the status in `call`."""
         method = self._methods.get(path)
         try:
             if path == RELOAD:
@@ -94,14 +94,14 @@ class Replica:
                 )
             return await method.handler(parse_request(method, message), call)
         except ServeError as error:
-            # Not raised: to Ray that is a fault of the program, told in the proxy's log with a traceback.
+            # Not raised: Ray would treat it as a bug and log a traceback in the proxy.
             call.fail(error)
         except Exception as error:
             call.fail(from_unexpected(error, path))
         return wire.PredictResponse()
 
     async def stream(self, path: str, message: bytes, call: RayCall) -> AsyncIterator[ResponseMessage]:
-        """The responses of a streaming method."""
+        """Yields the responses of a streaming method."""
         method = self._methods.get(path)
         try:
             if not isinstance(method, StreamMethod):
@@ -109,6 +109,6 @@ class Replica:
             async for response in method.handler(parse_request(method, message), call):
                 yield response
         except ServeError as error:
-            # The status travels with an answer, or, as here where there is none, with the exception.
+            # There is no response that could carry the status, so the exception carries it.
             call.fail(error)
             raise

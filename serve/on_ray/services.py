@@ -1,4 +1,4 @@
-"""The gRPC services, as Ray Serve's proxies want them: `grpc_servicer_functions` names what is here."""
+"""The gRPC services for Ray Serve's proxies, which find `add_services_to_server` by `grpc_servicer_functions`."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ from tfx_export import wire
 
 
 def add_services_to_server(servicer: Any, server: Any) -> None:
-    """Register every service, as the generated `add_..._to_server` functions do.
+    """Registers all services, like the generated `add_..._to_server` functions.
 
-    Requests stay bytes: a proxy routes them and never looks inside. It puts its own routing behind each method, so that
-    no `servicer` is called.
+    Requests stay bytes, because a proxy only routes them. It replaces each handler with its own routing, so `servicer`
+    and the handlers registered here are never called.
     """
     for service, rpcs in wire.SERVICES.items():
         handlers = {rpc.name: _handler(rpc) for rpc in rpcs}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
-    # The one service a proxy answers itself; Ray's own knows no messages outside the default pool.
+    # The only service that a proxy answers itself. Ray's own reflection knows only messages of the default pool.
     server.add_passthrough_service(reflection.SERVICE_NAME)
     reflection.enable_server_reflection([*wire.SERVICES, reflection.SERVICE_NAME], server, pool=wire.POOL)
 

@@ -150,7 +150,7 @@ def test_channel_arguments_are_followed_or_a_line_says_that_they_are_not(
     server = start_server(
         str(served_models / "plus"), "--grpc_channel_arguments=grpc.max_receive_message_length=1000,grpc.so_reuseport=0"
     )
-    line = "--grpc_channel_arguments has no effect: they are for gRPC's own server, which --front=python has"
+    line = "--grpc_channel_arguments has no effect: only --front=python uses gRPC's own server"
     assert (line in server.log.read_text()) == (front == "native")
     with server.client as client:
         client.predict("plus", {"x": np.ones(1, np.float32)})
