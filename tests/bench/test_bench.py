@@ -61,12 +61,12 @@ def test_failures_are_not_counted_as_responses(server: RunningServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bar", "at_least", "met"), [(None, True, None), (2.0, True, True), (2.1, True, False), (2.0, False, True)]
+    ("target", "at_least", "met"), [(None, True, None), (2.0, True, True), (2.1, True, False), (2.0, False, True)]
 )
-def test_the_ratio_is_the_ratio_of_the_medians(bar: float | None, at_least: bool, met: bool | None) -> None:
+def test_the_ratio_is_the_ratio_of_the_medians(target: float | None, at_least: bool, met: bool | None) -> None:
     rounds = iter((8.0, 4.0, 1000.0, 1.0, 6.0, 4.0))
     ours, theirs = in_turn(3, lambda: next(rounds), lambda: next(rounds))
-    comparison = Comparison("a", "b", "ms", ours, theirs, bar, at_least)
+    comparison = Comparison("a", "b", "ms", ours, theirs, target, at_least)
     assert (comparison.ratio, comparison.met) == (2.0, met)
 
 

@@ -1,4 +1,4 @@
-"""A program: writes the Keras model NAME to FILE. Their weights are random: what is measured does not depend on them.
+"""A program that writes the Keras model NAME to FILE. The weights are random: they do not influence the speed.
 
 python -m tests.benchmark.models NAME FILE
 """
@@ -16,7 +16,7 @@ def mlp(keras: Any) -> Any:
 
 
 def dense(keras: Any) -> Any:
-    """784-4096-4096-10: to read 80 MB of weights takes longer than to compute with them."""
+    """784-4096-4096-10. Reading its 80 MB of weights takes longer than the computation."""
     return _perceptron(keras, 4096, 4096)
 
 

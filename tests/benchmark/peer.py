@@ -1,4 +1,4 @@
-"""A peer's server: started in the environment that `make bench` made for it, asked until it answers, always ended."""
+"""Runs the server of a peer, BentoML or Ray Serve, in the Python environment that `make bench` creates for them."""
 
 import http.client
 import os
@@ -15,7 +15,7 @@ from tests.benchmark import peers
 from tests.benchmark.testbed import environment
 from tfx_export.load.generator import LoadError
 
-# A checkout's .venv-peers; elsewhere this variable names the environment.
+# Names the environment, if it is not .venv-peers of this checkout.
 VARIABLE = "TFX_EXPORT_PEERS"
 PATH = "/predict"
 START_SECONDS = 180.0
@@ -23,24 +23,28 @@ START_SECONDS = 180.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A running peer: `host:port`, and the group of its processes."""
+    """A running peer: its `host:port`, and the id of its first process."""
 
     address: str
-    group: int
+    pid: int
 
 
 def peer_environment() -> Path | None:
-    """The folder of the peers' Python environment, if it has been made."""
+    """The folder of the peers' Python environment, or None if it does not exist."""
     folder = Path(os.environ.get(VARIABLE, ".venv-peers")).absolute()
     return folder if (folder / "bin" / "python").exists() else None
 
 
 @contextmanager
 def running_peer(name: str, model: Path, body: bytes, folder: Path) -> Iterator[Peer]:
-    """`bentoml` or `ray` serving the SavedModel `model`; `body` is a request it should answer. Raises LoadError."""
+    """Serves the SavedModel `model` with the peer `name`, `bentoml` or `ray`.
+
+    Yields when the peer answers a request with `body`, and ends the peer afterwards. Raises LoadError if it does not
+    start. `folder` takes its log.
+    """
     home = peer_environment()
     if home is None:
-        raise LoadError("The peers are not installed.", hint="Run `make bench`.")
+        raise LoadError("The peers are not installed.", hint="Install them: make bench")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     programs = Path(peers.__file__).parent
@@ -61,7 +65,7 @@ def running_peer(name: str, model: Path, body: bytes, folder: Path) -> Iterator[
             start_new_session=True,
         )
     try:
-        _wait(process, f"127.0.0.1:{port}", body, log)
+        _wait_for_response(process, f"127.0.0.1:{port}", body, log)
         yield Peer(f"127.0.0.1:{port}", process.pid)
     finally:
         process.terminate()
@@ -72,7 +76,7 @@ def running_peer(name: str, model: Path, body: bytes, folder: Path) -> Iterator[
             process.wait()
 
 
-def _wait(process: "subprocess.Popen[bytes]", address: str, body: bytes, log: Path) -> None:
+def _wait_for_response(process: "subprocess.Popen[bytes]", address: str, body: bytes, log: Path) -> None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         connection = http.client.HTTPConnection(address, timeout=10)
@@ -81,5 +85,5 @@ def _wait(process: "subprocess.Popen[bytes]", address: str, body: bytes, log: Pa
             if connection.getresponse().status == 200:
                 return
         time.sleep(0.2)
-    words = log.read_text(errors="replace").strip().splitlines()
-    raise LoadError(f"The peer does not start: {words[-1] if words else 'no log'}")
+    lines = log.read_text(errors="replace").strip().splitlines()
+    raise LoadError(f"The peer did not start: {lines[-1] if lines else 'no log'}")

@@ -1,4 +1,4 @@
-"""Bars: what is promised about speed, each as a function that measures it. `python -m tests.benchmark` runs them."""
+"""The performance targets of this project, each with a function that measures it."""
 
 import json
 import sys
@@ -18,36 +18,35 @@ from tfx_export.bench.echo_server import echo_server
 
 RATE = "requests/s"
 TENSORFLOW, LITERT = "--engine=tensorflow", "--engine=litert"
-Bar = Callable[[Testbed], Iterator[Comparison]]
+Measure = Callable[[Testbed], Iterator[Comparison]]
 
 
 def grpc_rate(testbed: Testbed) -> Iterator[Comparison]:
-    """gRPC Predict of a small model, 32 in flight, against a server that only echoes."""
-    contenders = {
+    """gRPC Predict of a small model with 32 requests in flight, compared with an echo server."""
+    configurations = {
         "native, TensorFlow": (("--front=native", TENSORFLOW), 0.90),
         "native, LiteRT": (("--front=native", LITERT), 1.60),
         "python, TensorFlow": (("--front=python", TENSORFLOW), 0.50),
     }
-    for name, (flags, bar) in contenders.items():
+    for name, (flags, target) in configurations.items():
         with echo_server() as echo, testbed.server("mlp", *flags) as server:
             ours, theirs = in_turn(
                 testbed.rounds,
                 lambda: testbed.grpc(server.grpc, "mlp").requests_per_second,
                 lambda: testbed.grpc(echo, "mlp").requests_per_second,
             )
-        yield Comparison(f"gRPC Predict, MLP, {name}", "grpc.aio echo", RATE, ours, theirs, bar)
+        yield Comparison(f"gRPC Predict, MLP, {name}", "grpc.aio echo", RATE, ours, theirs, target)
 
 
 def latency(testbed: Testbed) -> Iterator[Comparison]:
-    """One client's time for MobileNetV2 over gRPC, against the plain signature in process."""
-    yield latency_of(testbed, 1, TENSORFLOW, 0.80)
-    yield latency_of(testbed, 1, LITERT, 0.25)
-    yield latency_of(testbed, 8, TENSORFLOW, 0.60)
-    yield latency_of(testbed, 8, LITERT, 0.35)
+    """The latency of MobileNetV2 over gRPC for one client, compared with the plain signature in process."""
+    yield _latency(testbed, 1, TENSORFLOW, 0.80)
+    yield _latency(testbed, 1, LITERT, 0.25)
+    yield _latency(testbed, 8, TENSORFLOW, 0.60)
+    yield _latency(testbed, 8, LITERT, 0.35)
 
 
-def latency_of(testbed: Testbed, rows: int, engine: str, bar: float) -> Comparison:
-    """For a batch of `rows` images."""
+def _latency(testbed: Testbed, rows: int, engine: str, target: float) -> Comparison:
     with testbed.server("mobilenet", engine) as server:
         ours, theirs = in_turn(
             testbed.rounds,
@@ -55,36 +54,35 @@ def latency_of(testbed: Testbed, rows: int, engine: str, bar: float) -> Comparis
             lambda: testbed.plain_ms("mobilenet", rows),
         )
     what = f"MobileNetV2, batch {rows}, {engine.partition('=')[2]}"
-    return Comparison(what, "plain signature", "ms", ours, theirs, bar, at_least=False)
+    return Comparison(what, "plain signature", "ms", ours, theirs, target, at_least=False)
 
 
 def large_json(testbed: Testbed) -> Iterator[Comparison]:
-    """What JSON adds to a request of 3 MB, against json.loads and numpy."""
+    """The time that JSON adds to a request of 3 MB, compared with json.loads and numpy."""
     body = testbed.json_file("mobilenet").read_bytes()
 
-    def parsed() -> float:
+    def parse_ms() -> float:
         began = time.perf_counter()
         np.array(json.loads(body)["instances"], np.float32)
         return 1e3 * (time.perf_counter() - began)
 
     with testbed.server("mobilenet", LITERT) as server:
 
-        def added() -> float:
+        def added_ms() -> float:
             over_rest = testbed.rest(server.rest, "mobilenet", clients=1).p50_ms
             return over_rest - testbed.grpc(server.grpc, "mobilenet", clients=1).p50_ms
 
-        ours, theirs = in_turn(testbed.rounds, added, parsed)
+        ours, theirs = in_turn(testbed.rounds, added_ms, parse_ms)
     yield Comparison("REST beyond gRPC, 1x224x224x3", "json.loads + numpy", "ms", ours, theirs, 0.30, at_least=False)
 
 
 def batching(testbed: Testbed) -> Iterator[Comparison]:
-    """32 clients with single images, with batching and without: what gains from it depends on the model."""
-    yield batching_of(testbed, "mobilenet", "MobileNetV2")
-    yield batching_of(testbed, "dense", "784-4096-4096-10")
+    """32 clients that send single rows, with and without batching. The gain depends on the model."""
+    yield _batching(testbed, "mobilenet", "MobileNetV2")
+    yield _batching(testbed, "dense", "784-4096-4096-10")
 
 
-def batching_of(testbed: Testbed, model: str, title: str) -> Comparison:
-    """For one model of `models.py`."""
+def _batching(testbed: Testbed, model: str, title: str) -> Comparison:
     parameters = testbed.folder / "batching.txt"
     parameters.write_text("max_batch_size { value: 32 } batch_timeout_micros { value: 1000 }")
     flags = "--enable_batching", f"--batching_parameters_file={parameters}"
@@ -98,7 +96,7 @@ def batching_of(testbed: Testbed, model: str, title: str) -> Comparison:
 
 
 def workers(testbed: Testbed) -> Iterator[Comparison]:
-    """The same load on two workers and on one. A connection has one worker: 16, so that both get their share."""
+    """The same load on two workers and on one. 16 connections, because each connection belongs to one worker."""
     with (
         testbed.server("mlp", TENSORFLOW, "--front=native", "--workers=2") as several,
         testbed.server("mlp", TENSORFLOW, "--front=native") as single,
@@ -115,7 +113,7 @@ def workers(testbed: Testbed) -> Iterator[Comparison]:
 
 
 def start(testbed: Testbed) -> Iterator[Comparison]:
-    """From the command to AVAILABLE."""
+    """The time from the command to AVAILABLE."""
     testbed.version("mlp")
 
     def seconds(*flags: str) -> float:
@@ -128,7 +126,7 @@ def start(testbed: Testbed) -> Iterator[Comparison]:
 
 
 def show(testbed: Testbed) -> Iterator[Comparison]:
-    """`show --all` of ResNet50."""
+    """The time of `show --all` for ResNet50, compared with saved_model_cli."""
     folder = str(testbed.version("resnet"))
 
     def seconds(*command: str) -> float:
@@ -146,7 +144,7 @@ def show(testbed: Testbed) -> Iterator[Comparison]:
 
 
 def swap(testbed: Testbed) -> Iterator[Comparison]:
-    """The slowest answers while a version is exchanged under load."""
+    """The p99 latency while a version is swapped under load."""
     base = testbed.folder / "swapped"
     rmtree(base, ignore_errors=True)
     copytree(testbed.version("mlp"), base / "1")
@@ -158,7 +156,7 @@ def swap(testbed: Testbed) -> Iterator[Comparison]:
         def swapping() -> float:
             nonlocal version
             version += 1
-            thread = threading.Timer(testbed.seconds / 3, publish, (base, version))
+            thread = threading.Timer(testbed.seconds / 3, _publish, (base, version))
             thread.start()
             p99 = testbed.grpc(server.grpc, "mlp", clients=8).p99_ms
             thread.join()
@@ -168,17 +166,17 @@ def swap(testbed: Testbed) -> Iterator[Comparison]:
     yield Comparison("p99 while a version is swapped", "p99 without", "ms", ours, theirs, 3.0, at_least=False)
 
 
-def publish(base: Path, version: int) -> None:
-    """Another version of the same model, as an exporter publishes it."""
+def _publish(base: Path, version: int) -> None:
+    """Publishes another version of the same model, as an exporter does."""
     partial = base / f".{version}.partial"
     copytree(base / str(version - 1), partial)
     partial.rename(base / str(version))
 
 
 def rest_rate(testbed: Testbed) -> Iterator[Comparison]:
-    """REST predict of a small model, 16 connections, against the peers."""
+    """REST predict of a small model on 16 connections, compared with the peers."""
     body = testbed.json_file("mlp").read_bytes()
-    for name, bar in (("bentoml", 18.0), ("ray", 45.0)):
+    for name, target in (("bentoml", 18.0), ("ray", 45.0)):
         with (
             testbed.server("mlp", TENSORFLOW) as server,
             running_peer(name, testbed.version("mlp"), body, testbed.folder) as peer,
@@ -188,23 +186,23 @@ def rest_rate(testbed: Testbed) -> Iterator[Comparison]:
                 lambda: testbed.rest(server.rest, "mlp").requests_per_second,
                 lambda: testbed.rest(peer.address, "mlp", path=PATH).requests_per_second,
             )
-        yield Comparison("REST predict, MLP, 16 connections", name, RATE, ours, theirs, bar)
+        yield Comparison("REST predict, MLP, 16 connections", name, RATE, ours, theirs, target)
 
 
 def memory(testbed: Testbed) -> Iterator[Comparison]:
-    """The most memory that serving MobileNetV2 takes."""
+    """The peak memory of a server of MobileNetV2, compared with BentoML."""
     body = testbed.json_file("mobilenet").read_bytes()
     with testbed.server("mobilenet", LITERT) as server:
         testbed.rest(server.rest, "mobilenet", clients=4)
-        ours = peak_megabytes(server.pid)
+        ours = _peak_megabytes(server.pid)
     with running_peer("bentoml", testbed.version("mobilenet"), body, testbed.folder) as peer:
         testbed.rest(peer.address, "mobilenet", clients=4, path=PATH)
-        theirs = peak_megabytes(peer.group)
+        theirs = _peak_megabytes(peer.pid)
     yield Comparison("peak memory, MobileNetV2, LiteRT", "bentoml", "MB", (ours,), (theirs,), 1 / 3, at_least=False)
 
 
-def peak_megabytes(pid: int) -> float:
-    """The largest resident sizes of a process and those it started, added up."""
+def _peak_megabytes(pid: int) -> float:
+    """The sum of the peak resident sizes of a process and its descendants."""
     process = psutil.Process(pid)
     total = 0
     for each in (process, *process.children(recursive=True)):
@@ -214,9 +212,9 @@ def peak_megabytes(pid: int) -> float:
     return total / 1024
 
 
-# Name -> what measures it.
-BARS: dict[str, Bar] = {
+# Name -> the function that measures it.
+TARGETS: dict[str, Measure] = {
     each.__name__: each for each in (grpc_rate, latency, large_json, batching, workers, start, show, swap)
 }
-# Those that need the peers.
-PEER_BARS: dict[str, Bar] = {each.__name__: each for each in (rest_rate, memory)}
+# Targets that need the peers installed.
+PEER_TARGETS: dict[str, Measure] = {each.__name__: each for each in (rest_rate, memory)}

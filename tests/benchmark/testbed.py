@@ -64,7 +64,7 @@ class Testbed:
 
     @contextmanager
     def server(self, name: str, *flags: str) -> Iterator[Server]:
-        """Run our server with one of the models."""
+        """Runs our server with one of the models."""
         model = f"--model_base_path={self.version(name).parent}", f"--model_name={name}"
         with (
             TemporaryDirectory() as folder,
@@ -73,18 +73,18 @@ class Testbed:
             yield server
 
     def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4) -> Measurement:
-        """Measure Predict over gRPC, with `clients` requests in flight on at most `connections` connections."""
+        """Measures Predict over gRPC, with `clients` requests in flight on at most `connections` connections."""
         message = self.message_file(name, rows).read_bytes()
         return measure(Load("grpc", address, PREDICT, (message,), clients, connections, self.seconds))
 
     def rest(self, address: str, name: str, rows: int = 1, *, clients: int = 16, path: str = "") -> Measurement:
-        """Measure predict over REST, with one connection per client."""
+        """Measures predict over REST, with one connection per client."""
         path = path or f"/v1/models/{name}:predict"
         body = self.json_file(name, rows).read_bytes()
         return measure(Load("rest", address, path, (body,), clients, seconds=self.seconds))
 
     def plain_ms(self, name: str, rows: int) -> float:
-        """Measure the signature in process. Returns the median in milliseconds."""
+        """Measures the signature in process. Returns the median in milliseconds."""
         return plain_signature_ms(self.version(name), self.message_file(name, rows), self.seconds)
 
     def _input(self, name: str) -> str:
@@ -99,7 +99,7 @@ class Testbed:
 
 
 def run_program(*command: str) -> str:
-    """Run a program without TensorFlow's log. Returns its standard output, or raises CalledProcessError."""
+    """Runs a program without TensorFlow's log. Returns its standard output, or raises CalledProcessError."""
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment()).stdout
 
 

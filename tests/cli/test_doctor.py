@@ -41,7 +41,7 @@ def test_the_text_output_has_the_same_findings(tmp_path: Path) -> None:
         "Versions",
         "Processor",
         "Optional parts",
-        "Surroundings",
+        "Environment",
     ]
     assert any(line.startswith("  + tensorflow ") for line in lines)
 

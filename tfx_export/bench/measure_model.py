@@ -35,7 +35,7 @@ def measure_model(
     rounds: int,
     step: Callable[[str], None],
 ) -> Iterator[Comparison]:
-    """Measure the version folder `version` with requests of one row. Raises TfxExportError."""
+    """Measures the version folder `version` with requests of one row. Raises TfxExportError."""
     with tempfile.TemporaryDirectory(prefix="tfx-export-bench-") as name:
         folder = Path(name)
         (folder / MODEL).mkdir()

@@ -22,7 +22,7 @@ from tfx_export.tensorflow_import import import_tensorflow
 
 
 def plain_signature_ms(version: Path, request: Path, seconds: float) -> float:
-    """Measure for `seconds` in a new process. Returns the median in milliseconds.
+    """Measures for `seconds` in a new process. Returns the median in milliseconds.
 
     Raises SavedModelError if the signature fails.
     """

@@ -82,7 +82,7 @@ def cli() -> None:
 
 
 def main(args: list[str] | None = None) -> Any:
-    """Run the command line. An error of the library becomes one message on stderr and the exit code of its class."""
+    """Runs the command line. An error of the library becomes one message on stderr and the exit code of its class."""
     skip_unneeded_packages()
     try:
         return cli.main(args=args, prog_name="tfx-export", standalone_mode=True)

@@ -68,7 +68,7 @@ class Connection:
 
 
 def connection_options(function: Function) -> Function:
-    """Add `--server` and its kin to a command; `Connection.of(...)` takes their values."""
+    """Adds `--server` and its kin to a command; `Connection.of(...)` takes their values."""
     for option in (
         click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds an answer may take."),
         click.option("--token-file", type=FILE, help="Send the first word of this file as a bearer token."),
@@ -83,7 +83,7 @@ def connection_options(function: Function) -> Function:
 
 
 def model_options(function: Function) -> Function:
-    """Add `--version` and `--label`."""
+    """Adds `--version` and `--label`."""
     for option in (
         click.option("--label", help="Ask the version with this label."),
         click.option("--version", type=int, help="Ask this version; the newest one if not given."),

@@ -56,7 +56,7 @@ _OPTIONS = (
 
 
 def export_options(function: Function) -> Function:
-    """Add the options above, those of `extras_options` and `feedback_options`; give their values to `run_export`."""
+    """Adds the options above, those of `extras_options` and `feedback_options`; give their values to `run_export`."""
     function = extras_options(feedback_options(function))
     for option in reversed(_OPTIONS):
         function = option(function)
@@ -64,7 +64,7 @@ def export_options(function: Function) -> Function:
 
 
 def run_export(export: Callable[..., Exported], options: dict[str, Any]) -> None:
-    """Call `export` (a function of the API, its source given already) with what the options say; show what came."""
+    """Calls `export` (a function of the API, its source given already) with what the options say; show what came."""
     spec = _spec(options)
     arguments = {key: options[key] for key in ("out", "version", "overwrite", "keep")}
     arguments["extras"] = extras_from(options)
@@ -103,7 +103,7 @@ def _spec(options: dict[str, Any]) -> ExportSpec:
 
 
 def parse_assignments(option: str, texts: Iterable[str], example: str) -> dict[str, str]:
-    """Parse the values of a repeatable option: `["a=b"]` becomes `{"a": "b"}`.
+    """Parses the values of a repeatable option: `["a=b"]` becomes `{"a": "b"}`.
 
     Raises SpecError if a text is not NAME=VALUE, or if a name is given twice.
     """

@@ -18,7 +18,7 @@ _COLOURS = {"equal": "green", "unproven": "yellow", "differs": "bold red"}
 
 
 def extras_options(function: Function) -> Function:
-    """Add the options; `extras_from` makes Extras of what click passes."""
+    """Adds the options; `extras_from` makes Extras of what click passes."""
     for option in (
         click.option(
             "--accelerate",

@@ -30,7 +30,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def feedback_options(function: Function) -> Function:
-    """Add `--quiet`, `--json` (as `as_json`) and `-v/--verbose` to a command."""
+    """Adds `--quiet`, `--json` (as `as_json`) and `-v/--verbose` to a command."""
     for option in (
         click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's own messages."),
         click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines."),
@@ -65,7 +65,7 @@ def steps(*, quiet: bool, verbose: bool, total: int | None = None) -> Iterator[C
 
 
 def print_error(error: TfxExportError) -> None:
-    """Print `error` on stderr: in a box on a terminal, else as plain lines."""
+    """Prints `error` on stderr: in a box on a terminal, else as plain lines."""
     console = Console(stderr=True)
     if not console.is_terminal:
         console.print(f"Error: {error}", markup=False, highlight=False, soft_wrap=True)

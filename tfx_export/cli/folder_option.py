@@ -9,7 +9,7 @@ import click
 
 
 def takes_folder(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give `command` the folder that was named either way, as `folder`."""
+    """Gives `command` the folder that was named either way, as `folder`."""
 
     @click.argument("argument", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
     @click.option("--dir", "option", type=click.Path(path_type=Path), help="The SavedModel, or a folder of versions.")

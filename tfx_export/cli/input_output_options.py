@@ -20,7 +20,7 @@ class InputOutputArguments(TypedDict):
 
 
 def input_output_options(function: Function) -> Function:
-    """Add --input, --output and --bind; read their values with `take_inputs_and_outputs`."""
+    """Adds --input, --output and --bind; read their values with `take_inputs_and_outputs`."""
     for option in (
         click.option("--bind", multiple=True, metavar="TENSOR=VALUE", help="Fix a tensor to a value (repeatable)."),
         click.option(
@@ -33,7 +33,7 @@ def input_output_options(function: Function) -> Function:
 
 
 def take_inputs_and_outputs(options: dict[str, Any]) -> InputOutputArguments:
-    """Remove the options above from `options` and return them as arguments of the API. Raises SpecError."""
+    """Removes the options above from `options` and return them as arguments of the API. Raises SpecError."""
     return {
         "inputs": parse_assignments("--input", options.pop("input_tensors"), "images=x:0"),
         "outputs": parse_assignments("--output", options.pop("output_tensors"), "scores=softmax:0"),
@@ -45,7 +45,7 @@ def take_inputs_and_outputs(options: dict[str, Any]) -> InputOutputArguments:
 
 
 def _value(text: str) -> Any:
-    """Parse `1.0`, `false` (also `False`) and `[1, 2]` as JSON. Anything else is a string."""
+    """Parses `1.0`, `false` (also `False`) and `[1, 2]` as JSON. Anything else is a string."""
     try:
         return json.loads(text.lower() if text in ("True", "False") else text)
     except json.JSONDecodeError:

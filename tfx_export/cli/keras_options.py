@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def keras_options(function: Function) -> Function:
-    """Add `--architecture`, `--custom-objects`, `--replace-layer` and `--trust-lambda`."""
+    """Adds `--architecture`, `--custom-objects`, `--replace-layer` and `--trust-lambda`."""
     for option in (
         click.option("--trust-lambda", is_flag=True, help="Run Python code that the file holds in Lambda layers."),
         click.option(

@@ -25,7 +25,7 @@ class Report:
         return self.different + self.refused
 
     def add(self, replayed: ReplayedRequest) -> Iterator[str]:
-        """Count one request. A line for each thing that is wrong with its answer."""
+        """Counts one request. A line for each thing that is wrong with its answer."""
         found = list(self._compare(replayed))
         if replayed.answer is None:
             self.refused += 1

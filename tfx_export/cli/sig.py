@@ -30,7 +30,7 @@ Edit = Callable[..., None]
 
 
 def editing(edit: Edit) -> Edit:
-    """Add the options that say what is edited and where the result goes; call `edit` with a SignatureEditor."""
+    """Adds the options that say what is edited and where the result goes; call `edit` with a SignatureEditor."""
 
     @click.option("--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel to edit.")
     @click.option("--out", type=click.Path(path_type=Path), help="Write the edited copy to this new folder.")

@@ -43,7 +43,7 @@ def as_dict(exported: Exported) -> dict[str, Any]:
 
 
 def print_summary(exported: Exported, *, next_command: str) -> None:
-    """Print what was written, and what to type next."""
+    """Prints what was written, and what to type next."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text.assemble(f"Exported {exported.source} to ", (str(exported.path), "bold green")))
     for signature in exported.signatures:

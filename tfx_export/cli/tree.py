@@ -15,7 +15,7 @@ from tfx_export.savedmodel.summary import SavedModelSummary
 def print_tree(
     summary: SavedModelSummary, details: Mapping[tuple[str, ...], Mapping[str, Sequence[str]]] | None = None
 ) -> None:
-    """Draw `summary` on stdout; `details` are further lists (ops, functions) by tag set."""
+    """Draws `summary` on stdout; `details` are further lists (ops, functions) by tag set."""
     root = Tree(
         Text.assemble(
             (str(summary.folder), "bold"),

@@ -1,7 +1,7 @@
-"""What a machine has for this tool to work with, and what is known to go wrong on it. Imports no TensorFlow.
+"""`tfx-export doctor`: examines the installation and looks for known problems. Imports no TensorFlow.
 
-examine(Path("."))                                       # every Finding, in the order of a report
-healthy(findings)                                        # no Finding is a problem
+findings = examine(Path("."))  # in the order of the report
+healthy(findings)              # whether none of them is a problem
 """
 
 from collections.abc import Iterable
@@ -14,13 +14,13 @@ __all__ = ["Finding", "Level", "examine", "healthy"]
 
 
 def examine(folder: Path, *, deep: bool = False) -> list[Finding]:
-    """Look at the installation, and at `folder`, where models are read and written.
+    """Examines the installation, and `folder`, where models are read and written.
 
-    `deep` also starts TensorFlow in a process of its own and lets it compute.
+    `deep`: also run a computation with TensorFlow in a new process.
     """
     return [*versions.findings(), *versions.processor(), *parts.findings(deep=deep), *mistakes.findings(folder)]
 
 
 def healthy(findings: Iterable[Finding]) -> bool:
-    """Whether everything that must work will."""
+    """Whether none of `findings` is a problem."""
     return not any(finding.level == "problem" for finding in findings)

@@ -1,15 +1,18 @@
-"""Finding: one thing that was looked at."""
+"""Finding: the result of one check."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-# `note`: works, but somebody may wonder later; `missing`: an optional part; `problem`: something will fail.
+# `note`: works, but is worth knowing; `missing`: an optional part that is not installed; `problem`: will fail.
 Level = Literal["ok", "note", "missing", "problem"]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """`area` groups findings in a report; `advice` says what to type or change, empty if nothing needs to be."""
+    """The result of one check.
+
+    `area`: the heading in the report. `advice`: what to type or change, empty if nothing needs to change.
+    """
 
     area: str
     name: str

@@ -1,4 +1,4 @@
-"""The optional parts: what each is for, whether it is there, and why not."""
+"""Checks the optional parts: the purpose of each, whether it is installed, and why it cannot run."""
 
 import subprocess
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ AREA = "Optional parts"
 
 # Extra -> (distribution, module, what it adds)
 EXTRAS = {
-    "keras2": ("tf_keras", "tf_keras", "reads files of Keras 2"),
-    "litert": ("ai-edge-litert", "ai_edge_litert", "the accelerated engine, --accelerate"),
-    "otel": ("opentelemetry-sdk", "opentelemetry.sdk", "traces of requests, --otlp_endpoint"),
+    "keras2": ("tf_keras", "tf_keras", "reads Keras 2 files"),
+    "litert": ("ai-edge-litert", "ai_edge_litert", "the LiteRT engine and --accelerate"),
+    "otel": ("opentelemetry-sdk", "opentelemetry.sdk", "traces of requests with --otlp_endpoint"),
 }
 
-# The server knows whether Envoy can run here; nothing of it is imported into this process.
+# In a process of its own, because the toolkit does not import the server.
 _NATIVE = "from serve.fronts.native.embedded_python import why_unavailable; print(why_unavailable() or '')"
 _TENSORFLOW = """
 import time
@@ -34,7 +34,7 @@ SECONDS = 120
 
 
 def findings(*, deep: bool) -> Iterator[Finding]:
-    """The extras, the native front, and with `deep` TensorFlow itself, in a process of its own."""
+    """Yields the extras, the native front, and with `deep` TensorFlow, which runs in a new process."""
     for extra, (distribution, module, purpose) in EXTRAS.items():
         if _found(module):
             yield Finding(AREA, extra, "ok", f"{distribution} {installed(distribution) or ''}: {purpose}")
@@ -50,7 +50,7 @@ def findings(*, deep: bool) -> Iterator[Finding]:
 def _found(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ModuleNotFoundError:  # its parent is missing
+    except ModuleNotFoundError:  # the parent package is missing
         return False
 
 
@@ -59,7 +59,7 @@ def _keras2_fits() -> Iterator[Finding]:
     if ours and theirs and ours.split(".")[:2] != theirs.split(".")[:2]:
         minor = ".".join(theirs.split(".")[:2])
         yield Finding(
-            AREA, "keras2", "problem", f"tf_keras {ours} does not go with tensorflow {theirs}",
+            AREA, "keras2", "problem", f"tf_keras {ours} is not compatible with tensorflow {theirs}",
             f"pip install 'tf_keras=={minor}.*'",
         )  # fmt: skip
 
@@ -69,7 +69,7 @@ def _native() -> Finding:
     if done.returncode:
         return Finding(AREA, "native front", "problem", _last_line(done.stderr), "Reinstall tfx-export.")
     if reason := done.stdout.strip():
-        return Finding(AREA, "native front", "missing", reason, "The python front serves in its place.")
+        return Finding(AREA, "native front", "missing", reason, "The python front is used instead.")
     return Finding(AREA, "native front", "ok", f"Envoy through pyvoy {installed('pyvoy')}")
 
 
@@ -77,8 +77,8 @@ def _tensorflow() -> Finding:
     done = _run(_TENSORFLOW)
     if done.returncode == 0:
         return Finding(AREA, "TensorFlow", "ok", done.stdout.strip())
-    words = _last_line(done.stderr) or f"its process ended with {done.returncode}"
-    return Finding(AREA, "TensorFlow", "problem", words, "pip install --force-reinstall tensorflow")
+    reason = _last_line(done.stderr) or f"its process ended with exit code {done.returncode}"
+    return Finding(AREA, "TensorFlow", "problem", reason, "pip install --force-reinstall tensorflow")
 
 
 def _run(program: str) -> "subprocess.CompletedProcess[str]":
@@ -86,7 +86,7 @@ def _run(program: str) -> "subprocess.CompletedProcess[str]":
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(command, 1, "", f"no answer in {SECONDS} s")
+        return subprocess.CompletedProcess(command, 1, "", f"no result within {SECONDS} s")
 
 
 def _last_line(text: str) -> str:

@@ -57,7 +57,7 @@ class Measurement:
 
 
 def measure(load: Load) -> Measurement:
-    """Put `load` on a server. Raises LoadError if the server cannot be reached, or if no request succeeds."""
+    """Puts `load` on a server. Raises LoadError if the server cannot be reached, or if no request succeeds."""
     header = asdict(load) | {"messages": [len(message) for message in load.messages]}
     done = subprocess.run(
         [sys.executable, "-m", "tfx_export.load.generator"],

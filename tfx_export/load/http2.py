@@ -72,7 +72,7 @@ class Http2Connection(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     def stop(self) -> None:
-        """Begin no more calls, and close the connection."""
+        """Begins no more calls, and close the connection."""
         self._stopping = True
         self._transport.close()
 
@@ -158,7 +158,7 @@ class Http2Connection(asyncio.Protocol):
             self._begin()
 
     def _send(self) -> None:
-        """Send frames in order as the windows allow. As in a stock client, a blocked stream blocks those behind it."""
+        """Sends frames in order as the windows allow. As in a stock client, a blocked stream blocks those behind it."""
         frames = self._ready
         while self._waiting:
             stream, chunk, last = self._waiting[0]

@@ -1,1 +1,1 @@
-"""Find the batching parameters that suit a model, by measuring the real server on this machine."""
+"""`tfx-export tune`: finds the best batching parameters for a model by measuring the real server on this machine."""

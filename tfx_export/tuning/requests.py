@@ -1,4 +1,4 @@
-"""Requests: single rows to ask a model with, from a file or made up from its signature."""
+"""Requests for measurements: single rows, from a file or generated from the signature."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,25 +12,26 @@ from tfx_export.tensorflow_import import import_tensorflow
 
 
 def acceptable_requests(client: Client, model: str, version: Path, signature: str, probe: Path | None) -> list[bytes]:
-    """Serialized PredictRequests of one row each that the served `model` answers.
+    """Returns serialized PredictRequests of one row each that the served `model` accepts.
 
-    `signature`: empty for the default one, or the only one. `probe`: an .npz file of inputs. Raises SpecError.
+    `signature`: empty for the default signature, or the only one. `probe`: an .npz file of inputs. Raises SpecError if
+    the model refuses them.
     """
     signatures = client.metadata(model)
     chosen = _choose(signatures, signature)
-    asked = Model(model, signature=chosen.name)
+    target = Model(model, signature=chosen.name)
     refusal = ""
     for candidate in _candidates(chosen, version, probe):
         try:
             for inputs in candidate:
-                client.predict(asked, inputs)
+                client.predict(target, inputs)
         except ServerError as error:
             refusal = error.message
             continue
-        return [bytes(calls.predict(asked, inputs).request.SerializeToString()) for inputs in candidate]
+        return [bytes(calls.predict(target, inputs).request.SerializeToString()) for inputs in candidate]
     raise SpecError(
-        f"The model refuses the inputs {f'in {probe}' if probe else 'made up'} for {chosen.name}: {refusal}",
-        hint=f"Give inputs of your own: --probe data.npz, with the arrays {', '.join(chosen.inputs)}.",
+        f"The model refuses the {f'inputs in {probe}' if probe else 'generated inputs'} for {chosen.name}: {refusal}",
+        hint=f"Give your own inputs: --probe data.npz, with the arrays {', '.join(chosen.inputs)}.",
     )
 
 
@@ -66,7 +67,7 @@ def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iter
 
 
 def _single_rows(inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """The rows of `inputs` one by one; as they are if they have no common batch dimension."""
+    """Splits `inputs` into single rows. Return them unchanged if they have no common batch dimension."""
     sizes = {array.shape[:1] for array in inputs.values()}
     if len(sizes) != 1 or sizes == {()}:
         return [dict(inputs)]

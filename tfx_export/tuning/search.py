@@ -1,4 +1,7 @@
-"""Which settings to try: one question after the other, each at the best answer to those before. Knows no clock."""
+"""Decides which settings to try: one parameter after another, each with the best values found so far.
+
+The search does not measure and has no clock, so that tests can run it on functions.
+"""
 
 from collections.abc import Generator, Sequence
 from dataclasses import replace
@@ -7,72 +10,72 @@ from typing import TypeAlias
 from tfx_export.load.generator import Measurement
 from tfx_export.tuning.setting import Setting, Trial
 
-# Yields what to try next, is sent what was measured; None: the server could not be run that way.
+# Yields the next setting to try, and is sent its measurement, or None if the server cannot run with the setting.
 Search: TypeAlias = Generator[Setting, Measurement | None, None]
 
 TIMEOUTS_MICROS = (500, 2000, 5000)
 SMALLEST_BATCH = 4
-# Settings this near to the best are as good: noise is no reason to make a request wait.
+# Settings within 5% of the best count as equal, because noise should not make requests wait.
 TOLERANCE = 0.05
 
 
 def search(engines: Sequence[str], cores: int, clients: int, max_p99: float | None = None) -> Search:
-    """Engines without batching; then, on the best, batch sizes, threads and timeouts; at last the other engines.
+    """Tries engines without batching; then sizes, threads and timeouts on the best engine; then the other engines.
 
-    `clients`: requests in flight, each of one row; larger batches never fill. `max_p99`: as in `best`.
+    `clients`: the number of requests in flight, each with one row; larger batches never fill. `max_p99`: as in `best`.
     """
-    notes = _Notes(max_p99)
+    trials = _Trials(max_p99)
     for engine in engines:
-        yield from notes.attempt(Setting(engine))
-    if not notes.trials:
+        yield from trials.attempt(Setting(engine))
+    if not trials.all:
         return
-    engine = notes.top(batching=False).engine
-    yield from _sizes(notes, Setting(engine, SMALLEST_BATCH, 0, cores), clients)
-    if not notes.trials[-1].setting.max_batch_size:  # the server cannot batch this model
+    engine = trials.top(batching=False).engine
+    yield from _sizes(trials, Setting(engine, SMALLEST_BATCH, 0, cores), clients)
+    if not trials.all[-1].setting.max_batch_size:  # the server cannot batch this model
         return
     for threads in sorted({1, 2 * cores} - {cores}):
-        yield from notes.attempt(replace(notes.top(batching=True), threads=threads))
-    settled = notes.top(batching=True)
+        yield from trials.attempt(replace(trials.top(batching=True), threads=threads))
+    settled = trials.top(batching=True)
     for timeout in TIMEOUTS_MICROS:
-        yield from notes.attempt(replace(settled, timeout_micros=timeout))
+        yield from trials.attempt(replace(settled, timeout_micros=timeout))
     for other in engines:
         if other != engine:
-            yield from notes.attempt(replace(notes.top(batching=True), engine=other))
+            yield from trials.attempt(replace(trials.top(batching=True), engine=other))
 
 
-def _sizes(notes: "_Notes", setting: Setting, clients: int) -> Search:
-    """Double the batch size until it has not helped twice."""
+def _sizes(trials: "_Trials", setting: Setting, clients: int) -> Search:
+    """Doubles the batch size until that has failed to help twice."""
     declines = 0
     while setting.max_batch_size < 2 * max(clients, SMALLEST_BATCH) and declines < 2:
-        yield from notes.attempt(setting)
-        if notes.trials[-1].setting != setting:
+        yield from trials.attempt(setting)
+        if trials.all[-1].setting != setting:
             return
-        declines = 0 if notes.top(batching=True) == setting else declines + 1
+        declines = 0 if trials.top(batching=True) == setting else declines + 1
         setting = replace(setting, max_batch_size=2 * setting.max_batch_size)
 
 
-class _Notes:
-    """What has been tried so far."""
+class _Trials:
+    """The trials so far."""
 
     def __init__(self, max_p99: float | None) -> None:
-        self.trials: list[Trial] = []
+        self.all: list[Trial] = []
         self._max_p99 = max_p99
 
     def attempt(self, setting: Setting) -> Search:
         measured = yield setting
         if measured is not None:
-            self.trials.append(Trial(setting, measured))
+            self.all.append(Trial(setting, measured))
 
     def top(self, *, batching: bool) -> Setting:
         """The best setting with, or without, batching."""
-        trials = [trial for trial in self.trials if bool(trial.setting.max_batch_size) is batching]
+        trials = [trial for trial in self.all if bool(trial.setting.max_batch_size) is batching]
         return best(trials, self._max_p99, 0).setting
 
 
 def best(trials: Sequence[Trial], max_p99: float | None = None, tolerance: float = TOLERANCE) -> Trial:
-    """The trial with the most requests/s, or the earliest one (which is the simplest) that is as good.
+    """Returns the first trial, which is the simplest, with about the most requests/s.
 
-    `max_p99`: only those below so many milliseconds count; if there are none, the one that comes nearest.
+    `max_p99`: trials with a higher p99 latency (in milliseconds) do not count. If all are higher, the lowest wins.
     """
     allowed = [trial for trial in trials if max_p99 is None or trial.measured.p99_ms <= max_p99]
     if not allowed:

@@ -1,4 +1,4 @@
-"""The server under test: a process of its own, on a free port, always ended."""
+"""Runs the server under test on a free port."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ MODEL = "tuned"
 
 @contextmanager
 def serving(version: Path, setting: Setting, clients: int, folder: Path) -> Iterator[str]:
-    """Serve the version folder `version` as the model MODEL; yields `host:port` of its gRPC port.
+    """Serves the version folder `version` as the model MODEL. Yields the `host:port` of the gRPC port.
 
-    `folder` takes the server's files. Raises SavedModelError with the server's last words if it does not start.
+    `folder` takes the server's files. Raises SavedModelError with the server's last line of log if it does not start.
     """
     base = folder / MODEL
     parameters = folder / "batching.txt"

@@ -1,4 +1,4 @@
-"""Setting and Trial: what was tried, and what came of it."""
+"""Setting and Trial: a way to run the server, and its measurement."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -8,7 +8,7 @@ from tfx_export.load.generator import Measurement
 
 @dataclass(frozen=True)
 class Setting:
-    """One way to run the server. `max_batch_size` 0 means without batching; then the rest is idle."""
+    """A way to run the server. `max_batch_size` 0 means no batching; the other fields then have no effect."""
 
     engine: str
     max_batch_size: int = 0
@@ -22,7 +22,7 @@ class Setting:
         return f"{self.engine}, batches of {self.max_batch_size}, {self.timeout_micros} us, {threads}"
 
     def parameters(self, clients: int) -> str:
-        """The text of a batching parameters file. The queue holds twice what so many `clients` can have in flight."""
+        """Returns a batching parameters file. Its queue holds twice the requests that `clients` can have in flight."""
         values = {
             "max_batch_size": self.max_batch_size,
             "batch_timeout_micros": self.timeout_micros,

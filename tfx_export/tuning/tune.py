@@ -1,4 +1,4 @@
-"""The story of a tuning: start the server one way after the other, load it, and keep what is best."""
+"""Tunes a model: starts the server with one setting after another, puts load on it, and picks the best setting."""
 
 import importlib.util
 import os
@@ -20,14 +20,14 @@ from tfx_export.tuning.setting import Setting, Trial
 
 PARAMETERS_FILE = "batching_params.pbtxt"
 TFLITE_FILE = "model.tflite"
-# A search asks about so many settings; the time is divided among them.
+# A search usually tries this number of settings; the time is divided among them.
 EXPECTED_TRIALS = 12
 MIN_WINDOW_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """What was measured, in order, and what to run. `complete` is False if the time was up before all was tried."""
+    """The trials in order, and the best one. `complete` is False if the time ran out before all settings were tried."""
 
     version: Path
     clients: int
@@ -47,17 +47,17 @@ def tune(
     max_p99: float | None = None,
     step: Callable[[str], None],
 ) -> Tuning:
-    """Measure the server on the version folder `version` for about `seconds` seconds.
+    """Measures the server on the version folder `version` for about `seconds` seconds.
 
-    `clients`: requests in flight. `signature` and `probe`: as in `acceptable_requests`. `max_p99`: as in `best`.
-    `step` is told what goes on. Raises SavedModelError if no engine serves the model, SpecError for inputs that do not
-    fit it.
+    `clients`: the number of requests in flight. `signature` and `probe`: as in `acceptable_requests`. `max_p99`: as in
+    `best`. `step`: called with each setting. Raises SavedModelError if no engine serves the model, SpecError if the
+    inputs do not fit it, LoadError if requests fail.
     """
     started = time.monotonic()
     trials: list[Trial] = []
     refusals: list[str] = []
     requests: list[bytes] = []
-    questions = search(engines, os.cpu_count() or 1, clients, max_p99)
+    settings = search(engines, os.cpu_count() or 1, clients, max_p99)
     complete = False
     with tempfile.TemporaryDirectory(prefix="tfx-export-tune-") as folder:
 
@@ -79,18 +79,18 @@ def tune(
                 refusals.append(error.message)
                 return None
 
-        setting = next(questions, None)
+        setting = next(settings, None)
         while setting is not None:
             began = time.monotonic()
             measured = attempt(setting)
             if measured:
                 trials.append(Trial(setting, measured))
             try:
-                setting = questions.send(measured)
+                setting = settings.send(measured)
             except StopIteration:
                 complete = True
                 break
-            # The next one will take as long as this one.
+            # The next trial will take about as long as this one.
             now = time.monotonic()
             if trials and now - started + (now - began) > seconds:
                 break
@@ -100,7 +100,10 @@ def tune(
 
 
 def find_version(model: Path, number: int | None) -> Path:
-    """The version folder that `model` means: itself, or its newest version, or version `number`."""
+    """Returns `model` itself if it is a version folder, else its newest version or version `number`.
+
+    Raises SavedModelError if there is no such version.
+    """
     if number is None and _is_version(model):
         return model
     versions = list_versions(model)
@@ -110,13 +113,13 @@ def find_version(model: Path, number: int | None) -> Path:
         return versions[number]
     existing = ", ".join(map(str, versions)) or "none"
     raise SavedModelError(
-        f"{model} holds no version {number}." if number is not None else f"{model} holds no version of a model.",
-        hint=f"Versions there: {existing}",
+        f"{model} has no version {number}." if number is not None else f"{model} holds no version of a model.",
+        hint=f"Existing versions: {existing}",
     )
 
 
 def engines_for(version: Path) -> list[str]:
-    """The engines that could run `version` here."""
+    """Returns the engines that can run `version` on this machine."""
     engines = ["tensorflow"] if is_saved_model(version) else []
     if (version / TFLITE_FILE).is_file() and importlib.util.find_spec("ai_edge_litert"):
         engines.append("litert")
@@ -128,7 +131,7 @@ def _is_version(folder: Path) -> bool:
 
 
 def publish(file: Path, text: str) -> None:
-    """Write `file` at once: a server that reads it meanwhile sees the old one or the new one. Raises PublishError."""
+    """Replaces `file` atomically: a server that reads it sees the old or the new content. Raises PublishError."""
     partial = file.with_name(f".{file.name}.partial")
     try:
         partial.write_text(text, encoding="utf-8")

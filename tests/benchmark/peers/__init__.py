@@ -1,1 +1,1 @@
-"""Peers: what else a user would serve the model with. They run in an environment of their own (`make bench`)."""
+"""Peers: other servers that a user could choose. They run in a separate Python environment (see `make bench`)."""

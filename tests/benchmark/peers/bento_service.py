@@ -1,4 +1,4 @@
-"""A BentoML service of the SavedModel in $MODEL, as its documentation writes one: `bentoml serve FILE:Predictor`."""
+"""A BentoML service of the SavedModel in $MODEL, written as in its documentation: `bentoml serve FILE:Predictor`."""
 
 # mypy: disable-error-code="untyped-decorator"
 

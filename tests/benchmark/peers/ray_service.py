@@ -1,4 +1,7 @@
-"""A Ray Serve deployment of the SavedModel in $MODEL on $PORT, as its documentation writes one. Ends with a signal."""
+"""A Ray Serve deployment of the SavedModel in $MODEL on $PORT, written as in its documentation.
+
+It ends with SIGTERM or SIGINT.
+"""
 
 import os
 import signal
