@@ -11,7 +11,7 @@ from serve.flags import FlagError, parse, usage
 
 
 def main(arguments: list[str]) -> int:
-    """Run the server. Exit code 0 after a signal, 1 if it cannot start."""
+    """Runs the server. Returns the exit code: 0 after a signal, 1 if the server cannot start."""
     program = "python -m serve"
     if "--help" in arguments or "-h" in arguments:
         print(usage(program))  # noqa: T201
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> int:
         if not config.model_base_path and not config.model_config_file:
             raise FlagError(f"Nothing to serve: give a folder, as in `{program} models/mnist`, or --model_config_file.")
         if not (config.port or config.rest_api_port or config.grpc_socket_path):
-            raise FlagError("Nowhere to listen: --port and --rest_api_port are 0, which switches them off.")
+            raise FlagError("Nowhere to listen: --port and --rest_api_port are 0, which switches both off.")
     except FlagError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     if config.on == "ray" and find_spec("ray") is None:
         sys.stderr.write("--on=ray needs Ray: pip install 'tfx-export[ray]'\n")
         return 1
-    # Each is imported only where it is wanted: Ray is an extra.
+    # Only one of them is imported, because Ray is an optional package.
     server = import_module("serve.on_ray.program" if config.on == "ray" else "serve.server")
     code: int = server.run(config)
     return code
@@ -56,5 +56,5 @@ if __name__ == "__main__":
     code = main(sys.argv[1:])
     sys.stdout.flush()
     sys.stderr.flush()
-    # Everything has been drained; what is still loading or shutting down in C++ threads need not be waited for.
+    # All requests have been drained. C++ threads that still load or shut down need not be waited for.
     os._exit(code)

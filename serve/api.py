@@ -1,4 +1,4 @@
-"""Api: what the server can do, in terms that know neither gRPC nor HTTP. Both protocols meet here."""
+"""Api: the operations of the server, independent of the protocol. gRPC and REST both call it."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ RELOAD_POLL_SECONDS = 0.02
 
 
 class Api:
-    """The operations of the server. Every failure is a ServeError with upstream's code and text."""
+    """The operations of the server. Each failure is a ServeError with upstream's code and text."""
 
     def __init__(self, manager: Manager, catalog: Catalog, runner: Runner, config: Config, peers: Peers) -> None:
         self._manager = manager
@@ -49,23 +49,23 @@ class Api:
         self._check_method = config.enable_signature_method_name_check
         self._max_elements = config.max_tensor_elements
         self.health = Health(manager)
-        # Hold the version a ModelRef means for the length of a `with`. NOT_FOUND, naming what exists, if there is none.
+        # `with api.lease(ref)` keeps the version that `ref` means in memory. Raises NOT_FOUND if there is none.
         self.lease: Callable[[ModelRef], Lease] = manager.lease
 
     async def status(self, ref: ModelRef) -> list[VersionStatus]:
-        """The state of every version, the largest first. Labels are ignored. NOT_FOUND for an unknown model."""
+        """Returns the status of every version, the largest first. Ignores labels. NOT_FOUND for an unknown model."""
         others = await self._peers.call("statuses", ref)
         return cluster_status([self._manager.status(ref), *others])
 
     def models(self) -> list[ServedModel]:
-        """The models the operator wants served, available or not."""
+        """Returns the configured models, available or not."""
         return self._manager.models()
 
     async def reload(self, config: wire.ModelServerConfig) -> None:
-        """Serve what a ModelServerConfig lists and nothing else; returns once what is new is available.
+        """Serves exactly the models of a ModelServerConfig, and returns once the new ones are available.
 
-        Raises INVALID_ARGUMENT or FAILED_PRECONDITION, the old list staying in force, or UNKNOWN if a new model does
-        not load.
+        Raises INVALID_ARGUMENT or FAILED_PRECONDITION, and keeps the old list, if the config is rejected; UNKNOWN if a
+        new model does not load.
         """
         message = config.SerializeToString()
         self._catalog.check(config)
@@ -74,21 +74,21 @@ class Api:
         await asyncio.gather(self._available(added), self._peers.call("reload", message))
 
     async def _available(self, names: Sequence[str]) -> None:
-        # Not in a thread: a client that gives up would leave it behind, waiting for a folder that never comes.
+        # Polls instead of waiting in a thread: if the client gives up, that thread could wait forever for a folder.
         while pending := self._manager.pending(names):
             logger.debug("Reload waits for %s", ", ".join(pending))
             await asyncio.sleep(RELOAD_POLL_SECONDS)
 
     async def metrics(self) -> metrics.Snapshot:
-        """What has been counted and measured, by all processes of the server."""
+        """Returns the metrics of all processes of the server."""
         return metrics.combined([metrics.snapshot(), *await self._peers.call("metrics")])
 
     async def predict(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] = ()
     ) -> dict[str, np.ndarray]:
-        """Run `signature` of the leased model and return the outputs named, or all.
+        """Runs `signature` of the leased model and returns the named outputs, or all of them.
 
-        Raises INVALID_ARGUMENT for inputs or outputs that do not fit it.
+        Raises INVALID_ARGUMENT for inputs or outputs that do not match the signature.
         """
         if self._check_method:
             check_method_name(signature)
@@ -102,13 +102,13 @@ class Api:
         return await self._runner.run(lease, signature, inputs, wanted)
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
-        """Labels and scores of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot classify."""
+        """Classifies serialized tf.Examples, `[examples]`. Raises INVALID_ARGUMENT if `signature` cannot classify."""
         found = find_signature(lease.model, signature)
         outputs = classify_outputs(found, check_method=self._check_method)
         return classification(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
 
     async def regress(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Regression:
-        """Values of serialized tf.Examples, [examples]. INVALID_ARGUMENT if `signature` cannot regress."""
+        """Regresses serialized tf.Examples, `[examples]`. Raises INVALID_ARGUMENT if `signature` cannot regress."""
         found = find_signature(lease.model, signature)
         outputs = regress_outputs(found, check_method=self._check_method)
         return regression(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
@@ -116,10 +116,10 @@ class Api:
     async def multi_inference(
         self, lease: Lease, tasks: Sequence[Task], examples: NDArray[np.object_]
     ) -> list[Classification | Regression]:
-        """Several signatures on the same examples, in the order of `tasks`.
+        """Runs several signatures on the same examples and returns the results in the order of `tasks`.
 
-        Raises INVALID_ARGUMENT if one is named twice, unknown or unfit, UNIMPLEMENTED for a method that is neither
-        CLASSIFY nor REGRESS.
+        Raises INVALID_ARGUMENT if a signature is repeated, unknown or not suitable, UNIMPLEMENTED for a method that is
+        neither CLASSIFY nor REGRESS.
         """
         seen: set[str] = set()
         for task in tasks:
@@ -136,7 +136,7 @@ class Api:
 
 
 def predict_signature(lease: Lease, signature: str) -> Signature:
-    """The signature a predict request names. FAILED_PRECONDITION if the model has none of that name."""
+    """Returns the signature that a predict request names. Raises FAILED_PRECONDITION if it does not exist."""
     name = signature or DEFAULT_SIGNATURE
     try:
         return lease.model.signatures[name]
@@ -148,7 +148,7 @@ def predict_signature(lease: Lease, signature: str) -> Signature:
 
 
 def check_method_name(signature: Signature) -> None:
-    """INTERNAL if the method is none that Predict may run (only with --enable_signature_method_name_check)."""
+    """Raises INTERNAL if Predict may not run the method (only with --enable_signature_method_name_check)."""
     if signature.method not in (PREDICT, CLASSIFY, REGRESS):
         raise ServeError(
             Code.INTERNAL,
@@ -158,7 +158,7 @@ def check_method_name(signature: Signature) -> None:
 
 
 def inputs_mismatch(signature: Signature, inputs: Mapping[str, object]) -> ServeError:
-    """What is wrong with inputs that are not exactly those of `signature`."""
+    """Returns the error for inputs that are not exactly those of `signature`."""
     sent, required = sorted(inputs), sorted(signature.inputs)
     if len(sent) == len(required):
         unknown = next(name for name in sent if name not in signature.inputs)
@@ -177,7 +177,7 @@ def inputs_mismatch(signature: Signature, inputs: Mapping[str, object]) -> Serve
 
 
 def too_large(name: str, shape: Sequence[int], size: int, limit: int) -> ServeError:
-    """For an input with more elements than `limit`, in whatever form it was sent."""
+    """Returns the error for an input with more than `limit` elements."""
     return ServeError(
         Code.INVALID_ARGUMENT,
         f"input {name} of shape {list(shape)} has {size} values, at most {limit} are allowed (--max_tensor_elements)",
@@ -185,7 +185,7 @@ def too_large(name: str, shape: Sequence[int], size: int, limit: int) -> ServeEr
 
 
 def check_outputs(signature: Signature, outputs: Sequence[str]) -> tuple[str, ...]:
-    """The outputs to run for. INVALID_ARGUMENT for unknown or repeated names."""
+    """Returns the outputs to compute. Raises INVALID_ARGUMENT for unknown or repeated names."""
     for position, name in enumerate(outputs):
         if name not in signature.outputs:
             raise ServeError(

@@ -1,17 +1,17 @@
-"""Config: everything an operator can choose, in one frozen object that is handed down whole.
+"""Config: all settings of the server, in one frozen object that every layer gets.
 
-Each field is a flag of the same name; serve/flags.py holds their help. No other module reads flags or the environment.
+Each field is a flag of the same name; serve/flags.py has the help. No other module reads flags or the environment.
 """
 
 from dataclasses import dataclass
 
-# A port the system chooses; written `auto` on the command line. 0 switches a protocol off, as upstream.
+# A port that the system chooses, `auto` on the command line. 0 switches a protocol off, as upstream.
 ANY_PORT = -1
 
 
 @dataclass(frozen=True)
 class Config:
-    """The server's settings. Times are in the unit of their name, sizes in bytes, ports as in ANY_PORT."""
+    """The settings of the server. Names give the units of times; sizes are in bytes; a port may be ANY_PORT."""
 
     # Models
     model_base_path: str = ""
@@ -89,7 +89,7 @@ class Config:
     auth_token_file: str = ""
     allow_file_ops: bool = False
 
-    # Limits; 0 lifts one
+    # Limits; 0 means no limit
     max_body_bytes: int = 256 << 20
     max_decompressed_bytes: int = 512 << 20
     max_header_bytes: int = 64 << 10

@@ -1,4 +1,4 @@
-"""Core: the models and the API over them, without any port. What every front carries."""
+"""Core: the models and the API over them, without ports. Every front connects one to the network."""
 
 import logging
 from pathlib import Path
@@ -32,10 +32,10 @@ logger = logging.getLogger("serve")
 
 
 class Core:
-    """Built once in each process that runs models."""
+    """One per process that runs models."""
 
     def __init__(self, config: Config, peers: Peers | None = None) -> None:
-        """`peers`: the other processes of the server; none if there is only this one."""
+        """`peers` are the other processes of the server, if there are any."""
         self.config = config
         if config.otlp_endpoint:
             tracing.setup(config.otlp_endpoint)
@@ -66,9 +66,9 @@ class Core:
         )
 
     def start(self, reloaded_config: bytes | None = None) -> None:
-        """Load the first versions. Blocks until something can be served; raises ServeError if nothing ever can.
+        """Loads the first versions. Blocks until a model is available; raises ServeError if none ever will be.
 
-        `reloaded_config`: a ModelServerConfig that took the place of what the flags say, in a process before this one.
+        `reloaded_config` is a ModelServerConfig that replaced the flags' models while an earlier process ran.
         """
         engines.check_settings(self.config)
         self.manager.start()
@@ -76,19 +76,19 @@ class Core:
         self.manager.wait_loaded()
 
     def stop(self) -> None:
-        """Unload everything once its leases are given back."""
+        """Unloads all versions once their leases are released."""
         self.catalog.stop()
         self.manager.stop()
         self._runner.close()
         self.flush()
 
     def flush(self) -> None:
-        """Write what has been sampled or traced and not been written yet. Blocking; nothing is logged after it."""
+        """Writes the pending records of the request log and spans. Blocks. No request is logged after this."""
         self._request_log.close()
         tracing.flush()
 
     def served_versions(self) -> tuple[ServedVersion, ...]:
-        """What is available now."""
+        """Returns the versions that are available now."""
         found = []
         for model in self.manager.models():
             try:
@@ -99,7 +99,7 @@ class Core:
                 if status.state is State.AVAILABLE:
                     with self.manager.lease(ModelRef(model.name, status.version)) as lease:
                         signatures = {
-                            name: {alias: _spoken(spec) for alias, spec in signature.inputs.items()}
+                            name: {alias: _spec_text(spec) for alias, spec in signature.inputs.items()}
                             for name, signature in lease.model.signatures.items()
                             if signature.inputs
                         }
@@ -137,8 +137,8 @@ def _batcher(batching: BatchingConfig) -> BatchingRunner:
     return BatchingRunner(batching.common, BatchingMetrics(batching.common.thread_pool_name))
 
 
-def _spoken(spec: TensorSpec) -> str:
-    """`float[?,784]`."""
+def _spec_text(spec: TensorSpec) -> str:
+    """Returns text like `float[?,784]`."""
     dtype = type_string(spec.dtype)
     if spec.shape is None:
         return f"{dtype}[...]"

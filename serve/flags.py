@@ -1,6 +1,6 @@
-"""The flags: one table from name to help, and the parser that makes a Config of a command line.
+"""The flags: a table of names and help texts, and the parser from a command line to a Config.
 
-A flag is written `--flag=value` or `--flag value`, with underscores or dashes; a boolean alone means true.
+A flag is written `--flag=value` or `--flag value`, with underscores or dashes. A boolean without a value means true.
 """
 
 import difflib
@@ -15,7 +15,7 @@ from serve.config import ANY_PORT, Config
 
 @dataclass(frozen=True)
 class Flag:
-    """A flag with a field of the same name in Config, unless `inert` says why it is accepted without effect."""
+    """A flag. Config has a field of the same name, unless `inert` says why the flag has no effect."""
 
     name: str
     help: str
@@ -24,53 +24,58 @@ class Flag:
 
 GROUPS: dict[str, tuple[Flag, ...]] = {
     "Models": (
-        Flag("model_base_path", "folder of the model's version folders (also: the positional DIR)"),
-        Flag("model_name", "the name clients use; DIR's last part if DIR is given"),
-        Flag("model_config_file", "ModelServerConfig in text format: several models, policies, labels"),
-        Flag("model_config_file_poll_wait_seconds", "seconds between looks at that file; 0 reads it once"),
-        Flag("watch", "DIR is a folder of models: add and remove models as their folders come and go"),
+        Flag("model_base_path", "folder with the version folders of the model (or the positional DIR)"),
+        Flag("model_name", "name that clients use; the last part of DIR if DIR is given"),
+        Flag("model_config_file", "ModelServerConfig in text format: several models, version policies, labels"),
+        Flag("model_config_file_poll_wait_seconds", "seconds between two reads of that file; 0 reads it once"),
+        Flag("watch", "DIR is a folder of models: add and remove models when their folders appear and disappear"),
     ),
     "Ports": (
         Flag("host", "address to listen on; 0.0.0.0 for every interface"),
-        Flag("port", "gRPC port; 0 switches gRPC over TCP off, auto takes any free port"),
+        Flag("port", "gRPC port; 0 means no gRPC over TCP, auto means any free port"),
         Flag("grpc_socket_path", "also listen for gRPC on this Unix socket"),
         Flag(
             "grpc_channel_arguments",
-            "comma-separated name=value options of gRPC's own server, which --front=python has",
+            "comma-separated name=value options of gRPC's own server (only with --front=python)",
         ),
-        Flag("rest_api_port", "REST port; 0 switches REST off, auto takes any free port"),
-        Flag("one_port", "answer REST on --port too and open no REST port (native front)"),
-        Flag("rest_api_timeout_in_ms", "a REST call that takes longer is answered with an error"),
+        Flag("rest_api_port", "REST port; 0 means no REST, auto means any free port"),
+        Flag("one_port", "answer REST on --port as well, and open no REST port (native front)"),
+        Flag("rest_api_timeout_in_ms", "milliseconds after which a REST call ends with an error"),
         Flag("rest_api_enable_cors_support", "send CORS headers"),
-        Flag("no_ui", "no page for people on the REST port"),
-        Flag("front", "what carries the protocols: auto, python or native"),
-        Flag("workers", "processes that share the ports, each with the models in memory (native front)"),
+        Flag("no_ui", "serve no web page on the REST port"),
+        Flag("front", "implementation of the protocols: auto, python or native"),
+        Flag("workers", "number of processes that share the ports, each with all models in memory (native front)"),
     ),
     "Versions and loading": (
-        Flag("file_system_poll_wait_seconds", "seconds between looks for new versions; 0 looks once"),
-        Flag("num_load_threads", "versions loaded at the same time"),
-        Flag("max_num_load_retries", "attempts after a load that failed for a passing reason"),
+        Flag("file_system_poll_wait_seconds", "seconds between two searches for new versions; 0 searches once"),
+        Flag("num_load_threads", "number of versions loaded at the same time"),
+        Flag("max_num_load_retries", "number of further attempts after a load failed with a transient error"),
         Flag("load_retry_interval_micros", "microseconds between those attempts"),
         Flag("allow_version_labels_for_unavailable_models", "labels may name versions that are not available yet"),
         Flag("saved_model_tags", "comma-separated tags of the meta graph to load"),
-        Flag("enable_model_warmup", "replay assets.extra/tf_serving_warmup_requests before a version serves"),
-        Flag("num_request_iterations_for_warmup", "times each warmup request is replayed"),
+        Flag(
+            "enable_model_warmup", "replay assets.extra/tf_serving_warmup_requests before a version becomes available"
+        ),
+        Flag("num_request_iterations_for_warmup", "how many times each warmup request is replayed"),
         Flag("op_library", "shared library with custom operators (may be repeated)"),
         Flag("import", "Python module that registers custom operators (may be repeated)"),
     ),
     "Running": (
-        Flag("engine", "what runs models: auto, tensorflow or litert"),
-        Flag("prefer_tflite_model", "run model.tflite where a version has one"),
-        Flag("num_tflite_pools", "interpreter pools of a model.tflite; 0 chooses by the number of CPUs"),
-        Flag("num_tflite_interpreters_per_pool", "interpreters in each of those pools"),
-        Flag("tensorflow_session_parallelism", "threads for a session, inside and between operators"),
-        Flag("tensorflow_intra_op_parallelism", "threads inside one operator; 0 chooses"),
-        Flag("tensorflow_inter_op_parallelism", "operators run at once; 0 runs them on the request's own thread"),
+        Flag("engine", "engine that runs models: auto, tensorflow or litert"),
+        Flag("prefer_tflite_model", "run model.tflite if a version has one"),
+        Flag("num_tflite_pools", "number of interpreter pools of a model.tflite; 0 derives it from the number of CPUs"),
+        Flag("num_tflite_interpreters_per_pool", "number of interpreters in each of those pools"),
+        Flag("tensorflow_session_parallelism", "number of threads of a session, within and between operators"),
+        Flag("tensorflow_intra_op_parallelism", "number of threads within an operator; 0 lets the server choose"),
+        Flag(
+            "tensorflow_inter_op_parallelism",
+            "number of operators run at the same time; 0 runs them on the request's thread",
+        ),
         Flag("tensorflow_session_config_file", "ConfigProto in text format for sessions"),
-        Flag("enable_signature_method_name_check", "refuse signatures whose method name does not fit the call"),
+        Flag("enable_signature_method_name_check", "reject signatures whose method name does not match the call"),
         Flag("enable_serialization_as_tensor_content", "answer Predict with tensor_content instead of *_val fields"),
-        Flag("rest_api_num_threads", "model runs that REST may block on at once; 0 chooses by the number of CPUs"),
-        Flag("grpc_max_threads", "model runs that gRPC may block on at once; 0 chooses by the number of CPUs"),
+        Flag("rest_api_num_threads", "number of threads for model runs of REST; 0 derives it from the number of CPUs"),
+        Flag("grpc_max_threads", "number of threads for model runs of gRPC; 0 derives it from the number of CPUs"),
     ),
     "Batching": (
         Flag("enable_batching", "merge concurrent requests into batches"),
@@ -79,21 +84,23 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
     ),
     "On a Ray cluster": (
         Flag("on", "where the server runs: here, or ray for replicas on a Ray cluster"),
-        Flag("ray_address", "the cluster; without one that of RAY_ADDRESS, this machine's, or one started for it"),
-        Flag("min_replicas", "replicas there always are"),
-        Flag("max_replicas", "replicas there may be under load"),
-        Flag("target_ongoing_requests", "requests in flight per replica that autoscaling aims at"),
-        Flag("cpus_per_replica", "CPUs that Ray sets aside for a replica"),
+        Flag("ray_address", "address of the cluster; default: RAY_ADDRESS, a cluster on this machine, or a new one"),
+        Flag("min_replicas", "minimum number of replicas"),
+        Flag("max_replicas", "maximum number of replicas"),
+        Flag("target_ongoing_requests", "requests in flight per replica that autoscaling aims for"),
+        Flag("cpus_per_replica", "CPUs that Ray reserves for a replica"),
     ),
     "Operating": (
         Flag("drain_seconds", "seconds that requests in flight have to finish after SIGTERM"),
-        Flag("ready_file", "write process id and addresses here, as JSON, once requests are answered"),
+        Flag(
+            "ready_file", "file that gets the process id and the addresses, as JSON, once the server answers requests"
+        ),
         Flag("monitoring_config_file", "MonitoringConfig in text format: Prometheus metrics"),
         Flag("log_format", "text for people, json for machines"),
         Flag("log_level", "debug, info, warning or error"),
-        Flag("access_log", "one line for each request"),
-        Flag("request_log_max_file_bytes", "size at which a file of sampled requests (logging_config) is closed"),
-        Flag("request_log_max_files", "files of sampled requests that are kept"),
+        Flag("access_log", "log a line for each request"),
+        Flag("request_log_max_file_bytes", "maximum size of a file of sampled requests (logging_config)"),
+        Flag("request_log_max_files", "number of files of sampled requests to keep"),
         Flag("otlp_endpoint", "send a trace of each request to this OpenTelemetry collector, http://HOST:4318"),
         Flag("enable_profiler", "answer TensorFlow's profiler client"),
         Flag("enable_grpc_healthcheck_service", "answer grpc.health.v1"),
@@ -101,28 +108,28 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
     "Access": (
         Flag("ssl_config_file", "SSLConfig in text format: TLS for gRPC"),
         Flag("rest_ssl_config_file", "SSLConfig in text format: TLS for REST"),
-        Flag("auth_token_file", "requests must carry a bearer token of this file"),
+        Flag("auth_token_file", "file of bearer tokens; every request must carry one of them"),
         Flag("allow_file_ops", "load models that read or write files as they run"),
     ),
     "Limits (0 lifts one)": (
-        Flag("max_body_bytes", "bytes of one request"),
-        Flag("max_decompressed_bytes", "bytes of one request after decompression"),
-        Flag("max_header_bytes", "bytes of a request's headers"),
-        Flag("max_json_depth", "depth of a JSON request"),
-        Flag("max_tensor_elements", "elements of one input"),
-        Flag("max_concurrent_requests", "requests in flight"),
-        Flag("max_request_seconds", "seconds a request may take"),
-        Flag("max_idle_seconds", "seconds a request may stall while it comes in"),
+        Flag("max_body_bytes", "maximum bytes of a request"),
+        Flag("max_decompressed_bytes", "maximum bytes of a request after decompression"),
+        Flag("max_header_bytes", "maximum bytes of the headers of a request"),
+        Flag("max_json_depth", "maximum depth of a JSON request"),
+        Flag("max_tensor_elements", "maximum elements of an input"),
+        Flag("max_concurrent_requests", "maximum number of requests in flight"),
+        Flag("max_request_seconds", "maximum seconds of a request"),
+        Flag("max_idle_seconds", "maximum seconds without progress while a request is received"),
     ),
     "Accepted for compatibility, without effect": (
         Flag("num_unload_threads", "", "versions are unloaded by the threads that load them"),
-        Flag("flush_filesystem_caches", "", "the page cache is the operating system's"),
+        Flag("flush_filesystem_caches", "", "the operating system manages the page cache"),
         Flag("use_alts_credentials", "", "ALTS exists only inside Google Cloud; use --ssl_config_file"),
-        Flag("platform_config_file", "", "engines are chosen by --engine"),
+        Flag("platform_config_file", "", "--engine selects the engine"),
         Flag("per_process_gpu_memory_fraction", "", "set it in --tensorflow_session_config_file"),
-        Flag("remove_unused_fields_from_bundle_metagraph", "", "the meta graph is not kept after the load"),
-        Flag("xla_cpu_compilation_enabled", "", "XLA on the CPU is slower for serving; models that ask for it run"),
-        Flag("xla_gpu_compilation_enabled", "", "models that ask for XLA get it"),
+        Flag("remove_unused_fields_from_bundle_metagraph", "", "the meta graph is not kept after loading"),
+        Flag("xla_cpu_compilation_enabled", "", "XLA is slower for serving on the CPU; models compiled for it run"),
+        Flag("xla_gpu_compilation_enabled", "", "models that request XLA get it"),
         Flag("thread_pool_factory_config_file", "", "operators run on the request's own thread"),
         Flag("mixed_precision", "", "graphs run in the precision they were exported in"),
         Flag("skip_initialize_tpu", "", "there is no TPU to initialise"),
@@ -130,21 +137,21 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
 }
 FLAGS: dict[str, Flag] = {flag.name: flag for group in GROUPS.values() for flag in group}
 
-# `import` is no name for a field.
+# `import` is a keyword, so the field has another name.
 _FIELD = {"import": "import_module"}
-# Flags with a few possible values.
+# Flags with a fixed set of values.
 _CHOICES = {"log_format": logs.FORMATS, "log_level": logs.LEVELS, "on": ("here", "ray")}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 class FlagError(Exception):
-    """A command line that cannot be understood; the text says what to type."""
+    """An invalid command line. The message says what to type."""
 
 
 def parse(arguments: Sequence[str], *, tolerant: bool = False) -> tuple[Config, list[str]]:
-    """The Config of a command line, and one line for each flag given that has no effect.
+    """Returns the Config of a command line, and a line for each given flag that has no effect.
 
-    Raises FlagError for unknown flags (with `tolerant` they become such a line), bad values and surplus arguments.
+    Raises FlagError for unknown flags (if `tolerant`, they get a line too), invalid values and extra arguments.
     """
     values: dict[str, Any] = {}
     notes: list[str] = []
@@ -187,7 +194,7 @@ def _check_workers(config: Config) -> None:
 
 
 def usage(program: str) -> str:
-    """What --help prints."""
+    """Returns the text of --help."""
     defaults = Config()
     lines = [f"Usage: {program} [DIR] [--flag=value ...]", "", "Serve the SavedModels in DIR over gRPC and REST."]
     for title, group in GROUPS.items():
@@ -200,7 +207,7 @@ def usage(program: str) -> str:
 
 
 def _split(arguments: Sequence[str]) -> Iterator[tuple[str | None, str | None]]:
-    """(flag, value) for flags, (None, argument) for the rest."""
+    """Yields (name, value) for a flag and (None, argument) for another argument."""
     booleans = {field.name for field in fields(Config) if field.type is bool}
     rest = list(arguments)
     while rest:
@@ -213,7 +220,7 @@ def _split(arguments: Sequence[str]) -> Iterator[tuple[str | None, str | None]]:
         if equals:
             yield name, value
         elif name in booleans or name not in FLAGS or (FLAGS[name].inert and not _takes_next(rest)):
-            # A boolean takes the next word only if it can be nothing else.
+            # A boolean takes the next word only if that is true or false.
             yield name, rest.pop(0) if rest and rest[0].lower() in ("true", "false") else None
         else:
             yield name, rest.pop(0) if rest else None

@@ -1,4 +1,4 @@
-"""LoadedModel: one version of a model in memory, whichever engine runs it."""
+"""LoadedModel: the interface of a version in memory, the same for all engines."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""LoggedApi: the operations of the server, a sample of them written to the request log."""
+"""LoggedApi: an Api that writes a sample of its requests to the request log."""
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
 class LoggedApi(Api):
-    """An Api that remembers. Arrays are kept as they are; the log's own thread makes messages of them."""
+    """An Api with a request log. It keeps arrays as they are; the thread of the log encodes them."""
 
     def __init__(
         self, manager: Manager, catalog: Catalog, runner: Runner, config: Config, peers: Peers, log: RequestLog
@@ -45,42 +45,42 @@ class LoggedApi(Api):
         inputs: Mapping[str, np.ndarray],
         outputs: Sequence[str],
     ) -> dict[str, np.ndarray]:
-        answer = await work
+        results = await work
         spec = _spec(lease, signature.name)
-        asked = dict(inputs)
-        self._log.put(rule, spec, _size(asked, answer), _predict_log(signature, spec, asked, answer, tuple(outputs)))
-        return answer
+        kept = dict(inputs)
+        self._log.put(rule, spec, _size(kept, results), _predict_log(signature, spec, kept, results, tuple(outputs)))
+        return results
 
     async def classify(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Classification:
-        answer = await super().classify(lease, signature, examples)
+        result = await super().classify(lease, signature, examples)
         if rule := self._log.sample(lease.name):
             spec = _spec(lease, signature)
 
             def fill(log: wire.PredictionLog) -> None:
                 _fill_request(log.classify_log, spec, examples)
-                fill_classification(log.classify_log.response.result, answer)
+                fill_classification(log.classify_log.response.result, result)
 
             self._log.put(rule, spec, sum(map(len, examples)), fill)
-        return answer
+        return result
 
     async def regress(self, lease: Lease, signature: str, examples: NDArray[np.object_]) -> Regression:
-        answer = await super().regress(lease, signature, examples)
+        result = await super().regress(lease, signature, examples)
         if rule := self._log.sample(lease.name):
             spec = _spec(lease, signature)
 
             def fill(log: wire.PredictionLog) -> None:
                 _fill_request(log.regress_log, spec, examples)
-                fill_regression(log.regress_log.response.result, answer)
+                fill_regression(log.regress_log.response.result, result)
 
             self._log.put(rule, spec, sum(map(len, examples)), fill)
-        return answer
+        return result
 
 
 def _predict_log(
     signature: Signature,
     spec: wire.ModelSpec,
     inputs: Mapping[str, np.ndarray],
-    answer: Mapping[str, np.ndarray],
+    results: Mapping[str, np.ndarray],
     outputs: Sequence[str],
 ) -> Callable[[wire.PredictionLog], None]:
     def fill(log: wire.PredictionLog) -> None:
@@ -90,7 +90,7 @@ def _predict_log(
         request.output_filter.extend(outputs)
         for name, array in inputs.items():
             request.inputs[name].CopyFrom(encode(array, as_content=True, dtype=signature.inputs[name].dtype))
-        for name, array in answer.items():
+        for name, array in results.items():
             response.outputs[name].CopyFrom(encode(array, as_content=True, dtype=signature.outputs[name].dtype))
 
     return fill

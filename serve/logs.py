@@ -1,4 +1,4 @@
-"""Logs: one readable line an event, or one JSON object a line. Inside a request, both carry its id."""
+"""Log formats: a readable line or a JSON object per event, with the request id inside a request."""
 
 import logging
 import os
@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from serve.request.call_record import CURRENT
 
-# What every LogRecord has; anything else was given as `extra` and belongs into the JSON object.
+# Attributes of every LogRecord. All others were given as `extra` and go into the JSON object.
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
 
 FORMATS = ("text", "json")
@@ -24,7 +24,7 @@ class TextFormatter(logging.Formatter):
         request_id = _request_id(record)
         if request_id:
             line += f" [{request_id}]"
-        # Text from clients must not be able to forge a line of its own.
+        # Text from clients must not be able to forge a log line.
         line = line.replace("\r", "\\r").replace("\n", "\\n")
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -60,12 +60,12 @@ def _request_id(record: logging.LogRecord) -> str:
 
 
 def _own_stderr() -> TextIO:
-    """stderr under a descriptor of its own: ours goes on while that of TensorFlow's native code is silenced."""
+    """Returns stderr on a new descriptor, which works while TensorFlow's native code is silenced on the old one."""
     return os.fdopen(os.dup(sys.stderr.fileno()), "w", buffering=1)
 
 
 def setup(log_format: str, level: str, stream: TextIO | None = None) -> None:
-    """Send every logger to `stream` (stderr) as `text` or `json`. Called once, when the server starts."""
+    """Sends all loggers to `stream` (default: stderr) as `text` or `json`. Called once, when the server starts."""
     handler = logging.StreamHandler(stream or _own_stderr())
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     root = logging.getLogger()

@@ -1,4 +1,4 @@
-"""MeasuredRunner and BatchingMetrics: how long models run, and how requests share a run."""
+"""MeasuredRunner and BatchingMetrics: record the time of model runs and the sizes of batches."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from serve.request import tracing
 from serve.request.call_record import CURRENT
 from tfx_export.savedmodel.signature import Signature
 
-# What upstream calls its runtimes.
+# Upstream's names of its runtimes.
 RUNTIMES = {"tensorflow": "TF1"}
 
-# Those whose requests are tf.Examples.
+# APIs whose requests are tf.Examples.
 EXAMPLE_APIS = frozenset({"classify", "regress", "multiinference"})
 
 
 class MeasuredRunner:
-    """A runner that records the runs of another one; waiting for a batch counts, as upstream counts it."""
+    """A runner that records the run times of another runner. They include the wait for a batch, as upstream."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -39,13 +39,13 @@ class MeasuredRunner:
             metrics.request_example_count_total.add(lease.name, amount=len(inputs[INPUTS]))
         started = time.perf_counter()
         work = self._runner.run(lease, signature, inputs, outputs)
-        answer = await (tracing.traced("run", work) if tracing.tracer else work)
+        results = await (tracing.traced("run", work) if tracing.tracer else work)
         micros = (time.perf_counter() - started) * 1e6
         engine = lease.model.engine
-        # REST's names of the APIs are in lower case; here upstream uses one for both.
+        # Over REST the names of the APIs are in lower case, but in this metric upstream capitalizes both.
         api = call.api[:1].upper() + call.api[1:]
         metrics.runtime_latency[lease.name, api, RUNTIMES.get(engine, engine)].observe(micros)
-        return answer
+        return results
 
     def close(self) -> None:
         self._runner.close()
@@ -55,7 +55,7 @@ class BatchingMetrics:
     """A BatchingObserver that fills upstream's batching metrics."""
 
     def __init__(self, thread_pool_name: str) -> None:
-        # Cells, for this is the way of every request.
+        # Cells are looked up once, because every request updates them.
         self._queuing_latency = metrics.queuing_latency[(thread_pool_name,)]
         self._runs = metrics.wrapped_run_count[()]
         self._input_size = metrics.input_batch_size[()]

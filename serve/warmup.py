@@ -1,4 +1,4 @@
-"""Warmup: a version answers the requests recorded beside it before it answers anybody else's."""
+"""Warmup: a version runs the requests recorded in its folder before it becomes available."""
 
 import sys
 import time
@@ -29,10 +29,10 @@ MAX_RECORDS = 1000
 
 
 def replay(model: LoadedModel, path: Path, *, iterations: int = 1) -> int:
-    """Run the warmup requests in the version folder `path`, if there are any; how many there were.
+    """Runs the warmup requests in the version folder `path` and returns their number.
 
-    Raises the ServeError of the first request that fails, DATA_LOSS for a damaged file, INVALID_ARGUMENT for one that
-    holds something else or more than 1000 records: the version must then not be served.
+    Raises the ServeError of the first request that fails, DATA_LOSS for a damaged file, INVALID_ARGUMENT for a file
+    with other records or more than 1,000 of them. The version must not be served then.
     """
     file = path / WARMUP_FILE
     if not file.is_file():
@@ -59,7 +59,7 @@ def replay(model: LoadedModel, path: Path, *, iterations: int = 1) -> int:
 
 
 def _run(model: LoadedModel, log: wire.PredictionLog) -> None:
-    """Answer one logged request, whatever model it names."""
+    """Runs one logged request, with `model` in place of the model that it names."""
     kind = log.WhichOneof("log_type")
     match kind:
         case "predict_log":
