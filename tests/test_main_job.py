@@ -10,7 +10,7 @@ import pytest
 from tests.support import keras_models
 from tests.support.server import RunningServer, running
 from tfx_export import export_keras
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 
 FILES = {"digits_keras": ("keras", ".keras"), "digits_h5": ("keras", ".h5"), "digits_keras2": ("tf_keras", ".h5")}
 PIXELS = np.random.default_rng(5).random((7, 8), np.float32)

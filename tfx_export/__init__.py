@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         export_session as export_session,
         verify as verify,
     )
-    from tfx_export.exporting.extras import Extras as Extras
+    from tfx_export.exporting.job import Exported as Exported, Extras as Extras
     from tfx_export.exporting.sources.keras_options import KerasOptions as KerasOptions
     from tfx_export.exporting.spec.model import (
         ExportSpec as ExportSpec,
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         InputSpec as InputSpec,
         SignatureSpec as SignatureSpec,
     )
-    from tfx_export.exporting.target import Exported as Exported
     from tfx_export.exporting.verification.run_signature import run as run
     from tfx_export.savedmodel.diff import diff as diff
     from tfx_export.savedmodel.export_record import Check as Check, Verification as Verification
@@ -41,8 +40,8 @@ if TYPE_CHECKING:
 _API = {
     "Check": "tfx_export.savedmodel.export_record",
     "ExportSpec": "tfx_export.exporting.spec.model",
-    "Exported": "tfx_export.exporting.target",
-    "Extras": "tfx_export.exporting.extras",
+    "Exported": "tfx_export.exporting.job",
+    "Extras": "tfx_export.exporting.job",
     "FeatureSpec": "tfx_export.exporting.spec.model",
     "ImageSpec": "tfx_export.exporting.spec.model",
     "InputSpec": "tfx_export.exporting.spec.model",

@@ -57,7 +57,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
         (*KERAS, "--signature", "classify", "--labels", "labels.txt"),
         "has 2 labels, and the model has 4 classes",
     ),
-    "damaged probe": ((*KERAS, "--probe", "cut.npz"), "cut.npz is no .npz file of plain arrays"),
+    "damaged probe": ((*KERAS, "--probe", "cut.npz"), "cut.npz is not an .npz file of plain arrays"),
     "probe of another model": ((*KERAS, "--probe", "probe.npz"), "Name the arrays after inputs: pixels"),
 }
 

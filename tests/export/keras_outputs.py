@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tfx_export.exporting import signatures
+from tfx_export.exporting.signatures.build_signature import build_signatures
 from tfx_export.exporting.sources import keras as keras_source
 from tfx_export.exporting.sources.keras_file import inspect_keras_file
 from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
@@ -18,7 +18,7 @@ Inputs = dict[str, Any]
 def outputs_of(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
     """Returns the outputs of the Predict signature of the file, computed as a server does."""
     with keras_source.open_file(inspect_keras_file(path, options)) as source:
-        signed = signatures.sign(source, ExportSpec())[0]
+        signed = build_signatures(source, ExportSpec())[0]
         feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
         fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
         found: dict[str, np.ndarray] = source.session.run(fetch, feeds)

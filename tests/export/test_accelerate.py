@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from tests.support import three_signatures
-from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.pipeline import finish
+from tfx_export.exporting.job import Extras
+from tfx_export.exporting.pipeline import complete_version
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.export_record import PRECISIONS, Precision
 
@@ -21,7 +21,7 @@ SOURCE = partial(three_signatures.answer, three_signatures.weights())
 
 
 def accelerated(folder: Path, precision: Precision, probe: Path | None = None) -> export_record.Accelerated:
-    written = finish(
+    written = complete_version(
         folder,
         Extras(verify=False, accelerate=precision, probe=probe),
         SOURCE,

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tests.support import tf1_models
 from tests.support.loaders import run_in_session
 from tfx_export import Exported, export_function, export_savedmodel, export_session
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.savedmodel.reader import find_meta_graph, read_index
 from tfx_export.wire import GraphDef

@@ -18,7 +18,7 @@ from tests.support.loaders import run_in_session, run_loaded
 from tests.support.server import RunningServer, running
 from tfx_export import Exported, export_function, export_keras, export_savedmodel, export_session
 from tfx_export.client import Model
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 from tfx_export.exporting.sources.keras_options import KerasOptions
 from tfx_export.exporting.spec.from_yaml import parse_spec
 

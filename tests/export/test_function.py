@@ -11,7 +11,7 @@ from tests.support.command_line import tfx_export
 from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import export_function
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 
 UNVERIFIED = Extras(verify=False)
 X = np.array([[1, 2], [3, 4]], np.float32)

@@ -11,7 +11,7 @@ from tests.support import keras_models
 from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import Exported, export_keras
 from tfx_export.errors import PublishError, SpecError, TfxExportError, VerificationError, VersionError
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.reader import read_signatures
 

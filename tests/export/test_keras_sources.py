@@ -19,8 +19,8 @@ from tests.support import keras_models
 from tests.support.loaders import run_in_session, run_loaded
 from tfx_export import export_keras
 from tfx_export.errors import SourceError
-from tfx_export.exporting import signatures
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
+from tfx_export.exporting.signatures.build_signature import build_signatures
 from tfx_export.exporting.sources import keras as keras_source
 from tfx_export.exporting.sources.keras_file import inspect_keras_file
 from tfx_export.exporting.sources.keras_options import KerasOptions
@@ -238,13 +238,13 @@ def test_a_model_with_a_fixed_batch_size_keeps_it(make: Callable[[], Any]) -> No
     model = make()
     with keras_source.open_model(model) as source:
         assert "one batch size only" in source.notes[0]
-        signed = signatures.sign(source, ExportSpec())[0]
+        signed = build_signatures(source, ExportSpec())[0]
     assert signed.signature.inputs["x"].shape == (2, 3)
 
 
 def test_an_output_of_a_table_keeps_its_shape() -> None:
     with keras_source.open_model(lookup(vocabulary=["a"])(keras_models.library("keras"))) as source:
-        (answer,) = signatures.sign(source, ExportSpec())[0].signature.outputs.values()
+        (answer,) = build_signatures(source, ExportSpec())[0].signature.outputs.values()
     assert answer.shape == (None, 1, 2)
 
 

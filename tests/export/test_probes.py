@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import keras_models
 from tfx_export import export_keras
-from tfx_export.exporting.verification.probes import generated
+from tfx_export.exporting.verification.probes import generate
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import PREDICT, Shape, Signature, TensorSpec
 from tfx_export.savedmodel.string_inputs import StringInputs
@@ -19,7 +19,7 @@ from tfx_export.savedmodel.string_inputs import StringInputs
 @pytest.mark.parametrize("shape", [(None, 5), (None,), (), (None, None, None, 3), (2, 3), None])
 def test_each_probe_has_the_declared_dtype_and_shape(classifier: Path, dtype: str, shape: Shape | None) -> None:
     signature = Signature("s", PREDICT, {"x": TensorSpec("x:0", dtype, shape)}, {})
-    for probe in islice(generated(signature, StringInputs(classifier, ["serve"])), 10):
+    for probe in islice(generate(signature, StringInputs(classifier, ["serve"])), 10):
         for request, rows in zip(probe.requests, probe.rows, strict=True):
             x = request["x"]
             assert x.dtype == numpy_dtype(dtype)
@@ -54,6 +54,6 @@ def test_probes_use_the_keys_of_lookup_tables(tmp_path: Path, dtype: str, lookup
 
 def test_the_rows_of_a_probe_differ_by_more_than_noise(classifier: Path) -> None:
     signature = Signature("s", PREDICT, {"x": TensorSpec("x:0", "DT_FLOAT", (None, 64, 64, 3))}, {})
-    probe = next(generated(signature, StringInputs(classifier, ["serve"])))
+    probe = next(generate(signature, StringInputs(classifier, ["serve"])))
     means = probe.requests[0]["x"].mean(axis=(1, 2))
     assert float(np.ptp(means, axis=0).max()) > 0.3

@@ -17,7 +17,7 @@ from tfx_export import export_savedmodel, export_session
 from tfx_export.cli import main
 from tfx_export.client import Model
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 from tfx_export.exporting.spec.model import ExportSpec
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures
 from tfx_export.wire import GraphDef

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from tests.support import keras_models
 from tfx_export.errors import SpecError
-from tfx_export.exporting import signatures, write_savedmodel
-from tfx_export.exporting.signatures import Signed
-from tfx_export.exporting.signatures.image import APPLICATIONS
+from tfx_export.exporting import write_savedmodel
+from tfx_export.exporting.signatures.build_signature import SignatureGraph, build_signatures
+from tfx_export.exporting.signatures.image_inputs import APPLICATIONS
 from tfx_export.exporting.source_graph import SourceGraph
 from tfx_export.exporting.sources import keras as keras_source
 from tfx_export.exporting.spec.draft import draft_spec
@@ -64,11 +64,11 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def sign(source: SourceGraph, signature: dict[str, Any], folder: Path = Path()) -> Signed:
-    return signatures.sign(source, parse_spec({"signatures": {"serving_default": signature}}, folder=folder))[0]
+def sign(source: SourceGraph, signature: dict[str, Any], folder: Path = Path()) -> SignatureGraph:
+    return build_signatures(source, parse_spec({"signatures": {"serving_default": signature}}, folder=folder))[0]
 
 
-def run(source: SourceGraph, signed: Signed, **inputs: Any) -> dict[str, np.ndarray]:
+def run(source: SourceGraph, signed: SignatureGraph, **inputs: Any) -> dict[str, np.ndarray]:
     """Returns the outputs of the signature's graph."""
     fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
     feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
@@ -132,7 +132,7 @@ def test_classify_applies_labels_and_top_k(
     names = np.array(LABELS if named else ["0", "1", "2", "3"])
     assert answer["classes"].astype(str).tolist() == names[order].tolist()
     np.testing.assert_allclose(answer["scores"], np.take_along_axis(truth, order, 1), rtol=1e-5)
-    asked = signed.ask(sent)
+    asked = signed.run_source(sent)
     np.testing.assert_allclose(asked["scores"], answer["scores"], rtol=1e-5)
 
 
@@ -294,7 +294,9 @@ def test_a_spec_that_does_not_fit_the_source_is_refused(source: SourceGraph, cas
 def test_the_default_signature_is_chosen_by_the_rules(
     source: SourceGraph, content: dict[str, Any], chosen: str
 ) -> None:
-    signed = {one.signature.name: one.signature for one in signatures.sign(source, parse_spec({"signatures": content}))}
+    signed = {
+        one.signature.name: one.signature for one in build_signatures(source, parse_spec({"signatures": content}))
+    }
     assert set(signed) == {*content, "serving_default"}
     assert signed["serving_default"].outputs == signed[chosen].outputs
     assert signed["serving_default"].inputs == signed[chosen].inputs
@@ -302,14 +304,14 @@ def test_the_default_signature_is_chosen_by_the_rules(
 
 @pytest.mark.parametrize(
     ("names", "default", "message"),
-    [(["a"], "b", "is not among the signatures"), (["serving_default", "a"], "a", "and another is named")],
+    [(["a"], "b", "is not among the signatures"), (["serving_default", "a"], "a", "but another signature is named")],
 )
 def test_an_impossible_default_signature_is_refused(
     source: SourceGraph, names: list[str], default: str, message: str
 ) -> None:
     spec = ExportSpec(tuple(SignatureSpec(name) for name in names), default=default)
     with pytest.raises(SpecError, match=message):
-        signatures.sign(source, spec)
+        build_signatures(source, spec)
 
 
 def read_spec_template(name: str) -> dict[str, Any]:
@@ -331,13 +333,13 @@ def test_each_template_fits_a_model(tmp_path: Path, labels: Path, name: str) -> 
     spec_file.write_text((templates("signatures") / f"{name}.yaml").read_text())
     (tmp_path / "labels.txt").write_text(labels.read_text())
     with keras_source.open_model(digits_model(keras_models.library("keras"))) as opened:
-        assert "serving_default" in {one.signature.name for one in signatures.sign(opened, read_spec(spec_file))}
+        assert "serving_default" in {one.signature.name for one in build_signatures(opened, read_spec(spec_file))}
 
 
 def test_a_drafted_spec_describes_an_export_without_a_spec(source: SourceGraph, tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text(draft_spec(source))
-    drafted = signatures.sign(source, read_spec(tmp_path / "spec.yaml"))
-    plain = signatures.sign(source, ExportSpec())
+    drafted = build_signatures(source, read_spec(tmp_path / "spec.yaml"))
+    plain = build_signatures(source, ExportSpec())
     assert {one.signature.name for one in drafted} == {"predict", "serving_default"}
     for one in (*drafted, *plain):
         assert {name: (spec.dtype, spec.shape) for name, spec in one.signature.inputs.items()} == {
@@ -360,7 +362,7 @@ def test_tables_assets_tags_and_text_format_are_written(source: SourceGraph, lab
     )
     folder = tmp_path / "1"
     folder.mkdir()
-    signed = signatures.sign(source, spec)
+    signed = build_signatures(source, spec)
     write_savedmodel.write(source, [one.signature for one in signed], folder, spec)
     assert {path.name for path in folder.rglob("*") if path.is_file()} >= {
         "saved_model.pbtxt",

@@ -8,8 +8,9 @@ import pytest
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.spec import from_yaml
-from tfx_export.exporting.spec.from_flags import SignatureFlags, combine
+from tfx_export.exporting.spec.from_flags import SignatureFlags
 from tfx_export.exporting.spec.from_yaml import read_spec
+from tfx_export.exporting.spec.merge import spec_from_command
 from tfx_export.exporting.spec.model import FeatureSpec, ImageSpec, InputSpec, SignatureSpec, default_of
 
 WHOLE = """
@@ -105,7 +106,7 @@ def test_flags_give_specs_for_the_common_cases() -> None:
     ("flags", "spec_file", "message"),
     [
         (SignatureFlags(("serve",)), None, "Kinds: predict, classify, regress, image"),
-        (SignatureFlags(("predict", "predict")), None, "Two signatures of one name"),
+        (SignatureFlags(("predict", "predict")), None, "Two signatures have the same name"),
         (SignatureFlags(image_scale="0-1"), None, "need an image signature"),
         (SignatureFlags(("regress",), top_k=3), None, "need a signature that scores classes"),
         (SignatureFlags(("predict",)), Path("spec.yaml"), "not from both"),
@@ -113,7 +114,7 @@ def test_flags_give_specs_for_the_common_cases() -> None:
 )
 def test_flags_that_do_not_fit_are_refused(flags: SignatureFlags, spec_file: Path | None, message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        combine(flags, spec_file)
+        spec_from_command(spec_file, flags)
 
 
 def test_specs_do_not_import_tensorflow() -> None:

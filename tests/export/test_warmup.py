@@ -12,8 +12,8 @@ import pytest
 from tests.support import three_signatures
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.pipeline import finish
+from tfx_export.exporting.job import Extras
+from tfx_export.exporting.pipeline import complete_version
 from tfx_export.exporting.warmup import read
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, classifier: Path) -> Path:
 
 def logs(folder: Path, extras: Extras) -> list[wire.PredictionLog]:
     compute = partial(three_signatures.answer, three_signatures.weights())
-    finish(folder, extras, compute, tags=["serve"], source=None, spec={}, report=lambda step: None)
+    complete_version(folder, extras, compute, tags=["serve"], source=None, spec={}, report=lambda step: None)
     return [wire.PredictionLog.FromString(record) for record in read_records(folder / WARMUP_FILE)]
 
 
@@ -105,15 +105,15 @@ def test_the_requests_of_a_log_are_written_unchanged(tmp_path: Path, folder: Pat
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.json", b"{", "is no JSON"),
+        ("a.json", b"{", "is not valid JSON"),
         ("a.json", b'{"instances": [[1, 2]]}', "Warmup request 1, to signature 'serving_default', fails"),
-        ("a.json", b'{"signature_name": "nope", "instances": [1]}', "asks for the signature 'nope'"),
+        ("a.json", b'{"signature_name": "nope", "instances": [1]}', "names the signature 'nope'"),
         ("a.json", b'{"instances": ["text"]}', "does not fit the signature 'serving_default'"),
         ("a.json", b'{"inputs": {"y": 1}}', "does not fit the signature 'serving_default'"),
         ("a.json", b'[{"signature_name": "image", "instances": [{"b64": "%"}]}]', "does not fit the signature 'image'"),
         ("a.json", b"[]", "no warmup requests"),
         ("log.tfrecord", b"no records", "cut off at byte 0"),
-        ("data.npz", b"no arrays", "no .npz file"),
+        ("data.npz", b"no arrays", "is not an .npz file"),
     ],
 )
 def test_an_unsuitable_file_is_refused_and_nothing_is_written(

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 
 from tests.support import three_signatures
-from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.pipeline import finish
+from tfx_export.exporting.job import Extras
+from tfx_export.exporting.pipeline import complete_version
 
 
 def main(folder: Path) -> None:
@@ -19,7 +19,7 @@ def main(folder: Path) -> None:
     shutil.copytree(classifier, accelerated)
     source = partial(three_signatures.answer, three_signatures.weights())
     extras = Extras(verify=False, accelerate="float32")
-    finish(accelerated, extras, source, tags=["serve"], source=None, spec={}, report=lambda step: None)
+    complete_version(accelerated, extras, source, tags=["serve"], source=None, spec={}, report=lambda step: None)
 
 
 if __name__ == "__main__":

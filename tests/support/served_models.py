@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.lean_tensorflow import tf, tf1
-from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.pipeline import finish
+from tfx_export.exporting.job import Extras
+from tfx_export.exporting.pipeline import complete_version
 
 
 class HalfPlusTwo(tf.Module):
@@ -101,7 +101,7 @@ def plus(folder: Path, version: int) -> None:
 def accelerate(folder: Path) -> None:
     """Adds a model.tflite."""
     extras = Extras(verify=False, accelerate="float32")
-    finish(folder, extras, lambda *_: {}, tags=["serve"], source=None, spec={}, report=lambda step: None)
+    complete_version(folder, extras, lambda *_: {}, tags=["serve"], source=None, spec={}, report=lambda step: None)
 
 
 def words(folder: Path) -> None:

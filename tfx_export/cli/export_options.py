@@ -3,7 +3,6 @@
 import json
 import shlex
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +12,10 @@ from tfx_export.cli.extras import extras_from, extras_options
 from tfx_export.cli.feedback import feedback_options, steps
 from tfx_export.cli.summary import as_dict, print_summary
 from tfx_export.errors import SpecError
-from tfx_export.exporting.spec.from_flags import SignatureFlags, combine
+from tfx_export.exporting.job import Exported
+from tfx_export.exporting.spec.from_flags import SignatureFlags
+from tfx_export.exporting.spec.merge import ExportFlags, spec_from_command
 from tfx_export.exporting.spec.model import ExportSpec
-from tfx_export.exporting.target import Exported
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
@@ -86,19 +86,19 @@ def _spec(options: dict[str, Any]) -> ExportSpec:
         image_scale=options["image_scale"],
         image_size=options["image_size"],
     )
-    spec = combine(flags, options["spec_file"])
-    changes = {
-        key: options[key] for key in ("default", "clear_devices", "strip_default_attrs") if options[key] is not None
-    }
-    if options["tags"]:
-        changes["tags"] = tuple(tag.strip() for tag in options["tags"].split(","))
-    return replace(
-        spec,
-        assets=spec.assets + options["assets"],
-        as_text=spec.as_text or options["as_text"],
-        input_names=parse_assignments("--input-name", options["input_name"], "dense_input=pixels"),
-        output_names=parse_assignments("--output-name", options["output_name"], "dense_1=scores"),
-        **changes,
+    return spec_from_command(
+        options["spec_file"],
+        flags,
+        ExportFlags(
+            default=options["default"],
+            tags=tuple(tag.strip() for tag in options["tags"].split(",")) if options["tags"] else (),
+            assets=options["assets"],
+            as_text=options["as_text"],
+            clear_devices=options["clear_devices"],
+            strip_default_attrs=options["strip_default_attrs"],
+            input_names=parse_assignments("--input-name", options["input_name"], "dense_input=pixels"),
+            output_names=parse_assignments("--output-name", options["output_name"], "dense_1=scores"),
+        ),
     )
 
 

@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from tfx_export.exporting.extras import Extras
+from tfx_export.exporting.job import Extras
 from tfx_export.savedmodel.export_record import PRECISIONS, Check, describe
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -1,4 +1,4 @@
-"""Accelerate: a LiteRT model with the same signatures beside saved_model.pb, as far as it answers the same."""
+"""Accelerate: add a LiteRT model beside saved_model.pb, with the signatures whose outputs it reproduces."""
 
 import json
 import shutil
@@ -11,8 +11,8 @@ import numpy as np
 
 from tfx_export.errors import VerificationError
 from tfx_export.exporting.verification.compare import LOW_PRECISION, TOLERANCES
-from tfx_export.exporting.verification.isolated_run import Answers, replay
-from tfx_export.exporting.verification.verify import Asked, callable_signatures, check_answers, requests_of
+from tfx_export.exporting.verification.isolated_run import RunResults, run_isolated
+from tfx_export.exporting.verification.verify import ProbedSignature, callable_signatures, check_outputs, probe_requests
 from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel.export_record import (
     TFLITE,
@@ -28,34 +28,37 @@ from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 from tfx_export.wire.tfrecord import write_records
 
-# Largest error, relative to the largest expected value, with which a signature is kept.
+# The largest error, relative to the largest expected value, with which a signature is kept.
 TOLERANCE: Mapping[Precision, float] = {"float32": TOLERANCES["DT_FLOAT"], "float16": LOW_PRECISION, "int8": 0.05}
 
 
 def accelerate(
     folder: Path,
-    asked: Mapping[str, Asked],
+    probed: Mapping[str, ProbedSignature],
     *,
     precision: Precision = "float32",
     tags: Sequence[str] = ("serve",),
     calibrate: bool = False,
 ) -> Accelerated:
-    """Write `model.tflite` into the SavedModel in `folder`: which signatures are in it, how exact, why others are not.
+    """Converts the SavedModel in `folder` to a `model.tflite` in it, and verifies it.
 
-    `asked` holds the probes and the answers to compare with. `int8` stores the weights in 8 bits; with `calibrate` the
-    activations too, measured on the probes. Signatures that do not convert or answer otherwise are left out; if all
-    are, there is no file.
+    `probed` holds the probes and the outputs to compare with. `int8` stores the weights in 8 bits; with `calibrate`
+    the activations too, in ranges measured on the probes. Signatures that do not convert, or whose outputs differ, are
+    left out; without any signature left there is no file. Returns the signatures in the file, the errors of their
+    outputs, and the reasons for those left out.
     """
     signatures = callable_signatures(folder, tags)
-    left_out = {name: reason for name in signatures if (reason := _no_chance(folder, signatures[name], tags, asked))}
+    left_out = {
+        name: reason for name in signatures if (reason := _cannot_convert(folder, signatures[name], tags, probed))
+    }
     (folder / TFLITE).unlink(missing_ok=True)
     checks: tuple[Check, ...] = ()
     names = [name for name in signatures if name not in left_out]
     while names:
-        if refusals := _convert(folder, names, asked, precision, tags, calibrate):
+        if refusals := _convert(folder, names, probed, precision, tags, calibrate):
             left_out |= refusals
         else:
-            checks = _check(folder, {name: asked[name] for name in names}, signatures, precision)
+            checks = _check(folder, {name: probed[name] for name in names}, signatures, precision)
             left_out |= {
                 name: _difference(checks, name) for name in names if signature_verdict(checks, name) == "differs"
             }
@@ -73,8 +76,10 @@ def accelerate(
     )
 
 
-def _no_chance(folder: Path, signature: Signature, tags: Sequence[str], asked: Mapping[str, Asked]) -> str:
-    """Why a signature need not be tried, or nothing: the converter takes as long for a no as for a yes."""
+def _cannot_convert(
+    folder: Path, signature: Signature, tags: Sequence[str], probed: Mapping[str, ProbedSignature]
+) -> str:
+    """Returns why a signature cannot be converted, or "": the converter takes as long to refuse as to convert."""
     strings = StringInputs(folder, list(tags))
     for spec in signature.inputs.values():
         if spec.dtype == "DT_STRING":
@@ -83,7 +88,7 @@ def _no_chance(folder: Path, signature: Signature, tags: Sequence[str], asked: M
                 return "LiteRT has no operator to parse tf.Example"
             if use.image:
                 return "LiteRT has no operator to decode images"
-    one = asked.get(signature.name)
+    one = probed.get(signature.name)
     if one is None or one.probe is None:
         return "there are no probe inputs to compare it on; give some with --probe"
     return ""
@@ -92,18 +97,18 @@ def _no_chance(folder: Path, signature: Signature, tags: Sequence[str], asked: M
 def _convert(
     folder: Path,
     names: Sequence[str],
-    asked: Mapping[str, Asked],
+    probed: Mapping[str, ProbedSignature],
     precision: Precision,
     tags: Sequence[str],
     calibrate: bool,
 ) -> dict[str, str]:
-    """Convert `names` together into the folder. If that fails, the reason for each that does not convert alone."""
+    """Converts `names` into one file in `folder`. If that fails, returns the reason for each that fails alone."""
     with tempfile.TemporaryDirectory(prefix="tfx-export-") as temporary:
         work = Path(temporary)
         job = {"folder": str(folder), "tags": list(tags), "signatures": list(names), "precision": precision}
         (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
         if calibrate:
-            requests = requests_of({name: asked[name] for name in names})
+            requests = probe_requests({name: probed[name] for name in names})
             write_records(work / "requests", (request.SerializeToString() for request in requests))
         try:
             with WorkerProcess("tfx_export.exporting.convert_worker") as worker:
@@ -117,37 +122,37 @@ def _convert(
             refusal = (work / "refusal").read_text(encoding="utf-8")
     if len(names) == 1:
         return {names[0]: refusal}
-    alone = [_convert(folder, [name], asked, precision, tags, calibrate) for name in names]
+    alone = [_convert(folder, [name], probed, precision, tags, calibrate) for name in names]
     refusals = {name: reason for one in alone for name, reason in one.items()}
-    # Each of them converts, but not together: one file cannot hold them.
+    # Each converts alone, but one file cannot hold them together.
     return refusals or dict.fromkeys(names[1:], f"with the other signatures: {refusal}")
 
 
 def _check(
-    folder: Path, asked: Mapping[str, Asked], signatures: Mapping[str, Signature], precision: Precision
+    folder: Path, probed: Mapping[str, ProbedSignature], signatures: Mapping[str, Signature], precision: Precision
 ) -> tuple[Check, ...]:
     try:
-        answers = replay(folder, requests_of(asked), lite=True)
+        results = run_isolated(folder, probe_requests(probed), lite=True)
     except VerificationError as error:
-        answers = Answers((), dict.fromkeys(range(len(requests_of(asked))), error.message), False)
-    checks = check_answers(asked, signatures, answers, TOLERANCE[precision])
-    return checks if precision == "float32" else tuple(_with_agreement(check, asked, answers) for check in checks)
+        results = RunResults((), dict.fromkeys(range(len(probe_requests(probed))), error.message), False)
+    checks = check_outputs(probed, signatures, results, TOLERANCE[precision])
+    return checks if precision == "float32" else tuple(_with_agreement(check, probed, results) for check in checks)
 
 
-def _with_agreement(check: Check, asked: Mapping[str, Asked], answers: Answers) -> Check:
-    """Say how often the largest of several scores stays the largest, where that is a thing to ask."""
+def _with_agreement(check: Check, probed: Mapping[str, ProbedSignature], results: RunResults) -> Check:
+    """Adds how often the class with the largest score stays the same, if the output is `[batch, classes]` floats."""
     start = 0
-    for name, one in asked.items():
+    for name, one in probed.items():
         if name == check.signature and check.error is not None:
             pairs = [
-                (np.asarray(answer[check.output]), answers.outputs[start + index][check.output])
-                for index, answer in enumerate(one.answers)
+                (np.asarray(output[check.output]), results.outputs[start + index][check.output])
+                for index, output in enumerate(one.outputs)
             ]
             if all(want.ndim == 2 and want.shape[1] > 1 and want.dtype.kind == "f" for want, _ in pairs):
                 same = np.concatenate([want.argmax(1) == got.argmax(1) for want, got in pairs])
                 note = f"same top class in {same.sum()} of {same.size} rows"
                 return replace(check, note=f"{check.note}, {note}" if check.note else note)
-        start += len(one.answers)
+        start += len(one.outputs)
     return check
 
 

@@ -1,70 +1,30 @@
-"""The export functions of the Python API. They import TensorFlow when called, after the input has been looked at."""
+"""The functions of the Python API. Each checks its arguments first and imports TensorFlow only then.
 
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+`pipeline.py` tells how an export goes on from here.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.extras import DEFAULT_EXTRAS, Extras
-from tfx_export.exporting.files import require_file
+from tfx_export.exporting.job import DEFAULT_EXTRAS, Exported, ExportJob, Extras, Report, Target
+from tfx_export.exporting.pipeline import export
 from tfx_export.exporting.sources.keras_file import KerasFile, inspect_keras_file
 from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
 from tfx_export.exporting.sources.object_reference import find
 from tfx_export.exporting.sources.session_file import inspect_session_file
-from tfx_export.exporting.spec.from_yaml import read_spec
+from tfx_export.exporting.spec.merge import spec_from_arguments
 from tfx_export.exporting.spec.model import ExportSpec
-from tfx_export.exporting.target import Exported, Report, Target
 from tfx_export.savedmodel.export_record import Source, Verification, sha256
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures, saved_model_file
 from tfx_export.savedmodel.version_folders import NEXT
 from tfx_export.tensorflow_import import import_tensorflow
 
-
-@dataclass(frozen=True)
-class _Job:
-    """One export: what, where to, with what beyond it; `started` is when it was asked for."""
-
-    spec: ExportSpec
-    target: Target
-    extras: Extras
-    report: Report
-    started: float = field(default_factory=time.monotonic)
-
-    @contextmanager
-    def started_tensorflow(self) -> Iterator[Callable[[Callable[[], Any], Source | None], Exported]]:
-        """Import it, once all that can be refused without it has been looked at; gives what then does the export."""
-        for signature in self.spec.signatures:
-            if signature.labels:
-                require_file("labels", signature.labels)
-        for asset in self.spec.assets:
-            require_file("assets", asset)
-        self.target.check()
-        self.extras.check()
-        self.report("Starting TensorFlow")
-        from tfx_export.exporting.verification.isolated_run import replayer
-
-        # The process that verifies imports TensorFlow at the same time as this one.
-        with replayer() if self.extras.verify else nullcontext() as worker:
-            import_tensorflow()
-            from tfx_export.exporting import pipeline
-
-            def export(open_source: Callable[[], Any], origin: Source | None) -> Exported:
-                return pipeline.export(
-                    open_source,
-                    self.spec,
-                    self.target,
-                    extras=self.extras,
-                    source_file=origin,
-                    report=self.report,
-                    started=self.started,
-                    worker=worker,
-                )
-
-            yield export
+if TYPE_CHECKING:
+    from tfx_export.exporting.source_graph import SourceGraph
+    from tfx_export.exporting.verification.verify import RunSignature
 
 
 def export_keras(
@@ -81,28 +41,34 @@ def export_keras(
     extras: Extras = DEFAULT_EXTRAS,
     report: Report = lambda step: None,
 ) -> Exported:
-    """Export a Keras model as a version of the served model whose folder is `out`.
+    """Exports a Keras model as a new version of the served model whose folder is `out`.
 
-    `model` is a `.keras` or `.h5` file of Keras 3, 2 or 1, a SavedModel of Keras 2, a file of weights (with
-    `options.architecture`), or a model object of Keras 3 or tf_keras. `options` say what the file does not: classes
-    of your own, layers to replace.
-    `spec` says what to write (an ExportSpec, or the path of a YAML file; one Predict signature if None);
-    `input_names` and `output_names` rename the model's own (`{old: new}`).
-    `version` is a number, `next` or `timestamp`; `keep` is how many versions stay.
-    `extras` says how the export is verified; `report` is told each step in a few words.
+    Args:
+        model: A `.keras` or `.h5` file of Keras 3, 2 or 1, a SavedModel of Keras 2, a file of weights (with
+            `options.architecture`), or a model object of Keras 3 or tf_keras.
+        out: The model's folder, which holds one numbered folder per version. It is created if it does not exist.
+        options: How to load a file that needs your own classes, or other layers than those it names.
+        spec: The signatures to write, as an ExportSpec or the path of a YAML file. None: one Predict signature with
+            all inputs and outputs.
+        version: A version number, `next` or `timestamp`.
+        overwrite: Whether to replace the version if it exists.
+        keep: How many versions to keep afterwards, newest first, at least 1. None: all.
+        input_names, output_names: New names for the model's inputs and outputs, `{old: new}`.
+        extras: How to verify the export, and whether to add warmup requests and a LiteRT model.
+        report: Called with a short description of each step when it begins.
 
-    Raises SourceError (no model), SpecError (names, shapes, rules of serving), VersionError (version exists),
-    PublishError (file system), VerificationError (the export computes something else). Nothing is published then.
+    Nothing is published if an error is raised: SourceError if the model cannot be loaded, SpecError if the spec does
+    not fit the model or a rule of serving, VersionError if the version exists, PublishError if the file system
+    refuses, VerificationError if the export does not compute what the model computes.
     """
-    what = _spec(spec, input_names or {}, output_names or {})
-    job = _Job(what, Target(Path(out), version, overwrite, keep), extras, report)
+    job = ExportJob(
+        spec_from_arguments(spec, input_names or {}, output_names or {}),
+        Target(Path(out), version, overwrite, keep),
+        extras,
+        report,
+    )
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
-    with job.started_tensorflow() as export:
-        from tfx_export.exporting.sources import keras
-
-        return export(
-            lambda: keras.open_file(file) if file else keras.open_model(model), _origin(file) if file else None
-        )
+    return export(job, lambda: _open_keras(file or model), (lambda: _identify_keras(file)) if file else None)
 
 
 def export_session(
@@ -119,32 +85,31 @@ def export_session(
     extras: Extras = DEFAULT_EXTRAS,
     report: Report = lambda step: None,
 ) -> Exported:
-    """Export a TF1 graph with its values: a checkpoint with its .meta file, a frozen graph, a live session.
+    """Exports a TF1 graph with its values as a new version of the served model whose folder is `out`.
 
-    `session` is a path (a .meta file, a checkpoint's prefix or folder, a .pb or .pbtxt) or a `tf.compat.v1.Session`.
-    `inputs` and `outputs` map the names clients use to tensors (`x:0`); `bind` fixes tensors to values (`keep_prob:0`).
-    With neither inputs nor outputs it raises a SpecError that lists the likely ones. The rest, and what is raised, is
-    as for `export_keras`.
+    Args:
+        session: A `.meta` file, a checkpoint's prefix or folder, a frozen graph (`.pb` or `.pbtxt`), or a live
+            `tf.compat.v1.Session`.
+        inputs, outputs: Tensors of the graph by the names that clients will use: `{"images": "x:0"}`.
+        bind: Tensors to fix at a value: `{"keep_prob:0": 1.0}`.
+        out, spec, version, overwrite, keep, extras, report: As for `export_keras`.
+
+    Raises the same errors as `export_keras`. If `inputs` or `outputs` is empty, the SpecError lists likely tensors.
     """
-    job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
+    job = ExportJob(spec_from_arguments(spec), Target(Path(out), version, overwrite, keep), extras, report)
     file = inspect_session_file(Path(session)) if isinstance(session, str | Path) else None
-    with job.started_tensorflow() as export:
-        from tfx_export.exporting.sources import session as source
-        from tfx_export.exporting.sources.candidates import require_selection
-        from tfx_export.exporting.sources.session import TensorSelection
 
-        opened: Any = source.load(file, clear_devices=job.spec.clear_devices) if file else session
+    def open_source() -> "SourceGraph":
+        from tfx_export.exporting.sources.candidates import require_inputs_and_outputs
+        from tfx_export.exporting.sources.session import TensorSelection, load, open_session
+
         selection = TensorSelection(inputs, outputs, bind or {})
-        require_selection(opened.graph, selection, file.path if file else None, Path(out))
-        return export(
-            lambda: source.open_session(
-                opened,
-                selection,
-                clear_devices=job.spec.clear_devices,
-                description=file.description if file else "TensorFlow session",
-            ),
-            Source("session", file.path.name, sha256(file.path)) if file else None,
-        )
+        live: Any = load(file, clear_devices=job.spec.clear_devices) if file else session
+        require_inputs_and_outputs(live.graph, selection, file.path if file else None, job.target.out)
+        description = file.description if file else "TensorFlow session"
+        return open_session(live, selection, clear_devices=job.spec.clear_devices, description=description)
+
+    return export(job, open_source, (lambda: Source("session", file.path.name, sha256(file.path))) if file else None)
 
 
 def export_savedmodel(
@@ -163,30 +128,33 @@ def export_savedmodel(
     extras: Extras = DEFAULT_EXTRAS,
     report: Report = lambda step: None,
 ) -> Exported:
-    """Export the SavedModel in `folder` again, with other signatures; variables, tables and assets come along.
+    """Exports the SavedModel in `folder` again, with other signatures; its variables, tables and assets are kept.
 
-    The graph is entered and left where its `signature` is (by default serving_default, or the first), or at the tensors
-    of `inputs` and `outputs`. The rest, and what is raised, is as for `export_session`; SavedModelError where `folder`
-    holds no SavedModel with the tags `source_tags`.
+    Args:
+        folder: The folder of the SavedModel (a version folder).
+        signature: The signature whose inputs and outputs to start from. None: `serving_default`, or the first.
+        inputs, outputs: Tensors of the graph to use instead, by the names that clients will use: `{"images": "x:0"}`.
+        bind: Tensors to fix at a value: `{"keep_prob:0": 1.0}`.
+        source_tags: The tags of the graph to export.
+        out, spec, version, overwrite, keep, extras, report: As for `export_keras`.
+
+    Raises the same errors as `export_keras`, and SavedModelError if `folder` holds no SavedModel with `source_tags`.
     """
-    job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
-    find_meta_graph(read_index(Path(folder)), source_tags)
-    with job.started_tensorflow() as export:
-        from tfx_export.exporting.sources import savedmodel
+    folder = Path(folder)
+    job = ExportJob(spec_from_arguments(spec), Target(Path(out), version, overwrite, keep), extras, report)
+    find_meta_graph(read_index(folder), source_tags)
+    file = saved_model_file(folder)
+
+    def open_source() -> "SourceGraph":
+        from tfx_export.exporting.sources.savedmodel import open_folder
         from tfx_export.exporting.sources.session import TensorSelection
 
         selection = TensorSelection(inputs or {}, outputs or {}, bind or {})
-        file = saved_model_file(Path(folder))
-        return export(
-            lambda: savedmodel.open_folder(
-                Path(folder),
-                tags=source_tags,
-                signature=signature,
-                selection=selection,
-                clear_devices=job.spec.clear_devices,
-            ),
-            Source("savedmodel", file.name, sha256(file)),
+        return open_folder(
+            folder, tags=source_tags, signature=signature, selection=selection, clear_devices=job.spec.clear_devices
         )
+
+    return export(job, open_source, lambda: Source("savedmodel", file.name, sha256(file)))
 
 
 def export_function(
@@ -201,17 +169,25 @@ def export_function(
     extras: Extras = DEFAULT_EXTRAS,
     report: Report = lambda step: None,
 ) -> Exported:
-    """Export a tf.function, a tf.Module or a callable, given itself or as `module:attribute`.
+    """Exports a Python function as a new version of the served model whose folder is `out`.
 
-    `inputs` says what it takes (`tf.TensorSpec` by argument name) where it has no input_signature. The rest, and what
-    is raised, is as for `export_keras`.
+    Args:
+        function: A tf.function, a tf.Module with `__call__`, or a callable; or its name as `module:attribute`.
+        inputs: The dtype and shape of each argument (`tf.TensorSpec`), by argument name, for a function that has no
+            input_signature: `{"images": tf.TensorSpec([None, 784])}`.
+        out, spec, version, overwrite, keep, extras, report: As for `export_keras`.
+
+    Raises the same errors as `export_keras`.
     """
-    job = _Job(_spec(spec), Target(Path(out), version, overwrite, keep), extras, report)
-    with job.started_tensorflow() as export:
-        from tfx_export.exporting.sources import function as source
+    job = ExportJob(spec_from_arguments(spec), Target(Path(out), version, overwrite, keep), extras, report)
+
+    def open_source() -> "SourceGraph":
+        from tfx_export.exporting.sources.function import open_function
 
         found, name = (find(function), function) if isinstance(function, str) else (function, "function")
-        return export(lambda: source.open_function(found, inputs=inputs, description=name), None)
+        return open_function(found, inputs=inputs, description=name)
+
+    return export(job, open_source)
 
 
 def verify(
@@ -224,19 +200,26 @@ def verify(
     options: KerasOptions = DEFAULT_OPTIONS,
     spec: ExportSpec | str | Path | None = None,
 ) -> Verification:
-    """Compare the SavedModel in `folder` with `source`, as every export does before it publishes.
+    """Compares the SavedModel in `folder` with `source`, as every export does before it publishes.
 
-    The SavedModel is loaded in a fresh process by the Session loader, and both are asked with the arrays of the .npz
-    file `probe`, or generated ones. `source` is the folder of another SavedModel, a Keras file or model (with the
-    `options` and `spec` it was exported with), or a function of a signature's name and its inputs, arrays by alias,
-    that returns its outputs, arrays by alias. Signatures that a model or folder given as source lacks are left out.
-    `tolerance` is the relative error allowed in floats; by default it goes by dtype (1e-4 for float32).
+    The SavedModel is loaded in a fresh process by the Session loader, and both run on the same inputs. Signatures that
+    are not in a source which is a model or a folder are left out.
 
-    Returns a check for every output: equal, or unproven where no probe changed it or fits. Raises VerificationError
-    naming each output that differs, SavedModelError and SourceError for what cannot be read, SpecError if the probe
-    does not fit or no signature is in both.
+    Args:
+        folder: The folder of the SavedModel (a version folder).
+        source: The folder of another SavedModel, a Keras file or model object, or a function `f(signature, inputs)`
+            that takes the arrays of a signature by alias and returns its outputs by alias.
+        tags: The tags of the graph to compare.
+        probe: An .npz file of inputs. None: inputs are generated.
+        tolerance: The largest error allowed in floats, relative to the largest expected value. None: by dtype (1e-4
+            for float32).
+        options, spec: The options and the spec with which a Keras source was exported.
+
+    Returns one check per output: `equal`, or `unproven` if the probe did not change the output or the source takes no
+    probe. Raises VerificationError with each output that differs, SavedModelError or SourceError if a model cannot be
+    read, SpecError if the probe does not fit or the two have no signature in common.
     """
-    folder, what = Path(folder), _spec(spec)
+    folder, export_spec = Path(folder), spec_from_arguments(spec)
     find_meta_graph(read_index(folder), tags)
     extras = Extras(probe=Path(probe) if probe else None)
     extras.check()
@@ -244,36 +227,36 @@ def verify(
         source = Path(source)
         source = source if source.is_dir() else inspect_keras_file(source, options)
     import_tensorflow()
-    from tfx_export.exporting.verification import verify as steps
+    from tfx_export.exporting.verification import verify as verification
 
-    found = steps.callable_signatures(folder, tags)
-    with _answering(source, what, tags) as (ask, known):
+    found = verification.callable_signatures(folder, tags)
+    with _source_runner(source, export_spec, tags) as (run_source, known):
         shared = {name: signature for name, signature in found.items() if known is None or name in known}
         if not shared:
             raise SpecError(
-                f"No signature of {folder} is one of its source.",
-                hint=f"Signatures there: {', '.join(found)}; of the source: {', '.join(known or ())}",
+                f"{folder} and its source have no signature in common.",
+                hint=f"Signatures of the SavedModel: {', '.join(found)}; of the source: {', '.join(known or ())}",
             )
-        asked = steps.ask_source(folder, shared, ask, tags=tags, probe=extras.probe)
-    return steps.verify(folder, asked, shared, tags=tags, tolerance=tolerance)
+        probed = verification.probe_source(folder, shared, run_source, tags=tags, probe=extras.probe)
+    return verification.verify(folder, probed, shared, tags=tags, tolerance=tolerance)
 
 
 @contextmanager
-def _answering(source: Any, spec: ExportSpec, tags: Sequence[str]) -> Iterator[tuple[Any, Collection[str] | None]]:
-    """What answers for the source of `verify`, and which signatures it knows (None: all)."""
-    from tfx_export.exporting import signatures
-    from tfx_export.exporting.sources import keras
+def _source_runner(
+    source: Any, spec: ExportSpec, tags: Sequence[str]
+) -> Iterator[tuple["RunSignature", Collection[str] | None]]:
+    """Yields a function that runs the source of `verify`, and the signatures the source has (None: any)."""
+    from tfx_export.exporting.signatures.build_signature import build_signatures, source_runner
     from tfx_export.exporting.verification.loaded_model import SessionModel
 
     if isinstance(source, Path):
         known = read_signatures(source, tags)
         with SessionModel(source, tags) as model:
-            yield model.ask, known
+            yield model.run, known
     elif isinstance(source, KerasFile) or hasattr(source, "get_config"):
-        opened = keras.open_file(source) if isinstance(source, KerasFile) else keras.open_model(source)
-        with opened.renamed(spec.input_names, spec.output_names) as graph:
-            signed = signatures.sign(graph, spec)
-            yield signatures.asker(signed), [one.signature.name for one in signed]
+        with _open_keras(source).renamed(spec.input_names, spec.output_names) as graph:
+            signature_graphs = build_signatures(graph, spec)
+            yield source_runner(signature_graphs), [one.signature.name for one in signature_graphs]
     else:
         yield source, None
 
@@ -281,31 +264,26 @@ def _answering(source: Any, spec: ExportSpec, tags: Sequence[str]) -> Iterator[t
 def describe_keras(
     model: str | Path | Any, *, options: KerasOptions = DEFAULT_OPTIONS, report: Report = lambda step: None
 ) -> str:
-    """The text of a spec file for a Keras model, filled in and commented. Raises SourceError."""
+    """Returns the text of a spec file for a Keras model, filled in and commented.
+
+    `model`, `options` and `report` are as for `export_keras`. Raises SourceError if the model cannot be loaded.
+    """
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
     report("Starting TensorFlow")
     import_tensorflow()
-    from tfx_export.exporting.sources import keras
     from tfx_export.exporting.spec.draft import draft_spec
 
     report("Loading the model")
-    with keras.open_file(file) if file else keras.open_model(model) as source:
+    with _open_keras(file or model) as source:
         return draft_spec(source)
 
 
-def _origin(file: KerasFile) -> Source:
+def _open_keras(model: KerasFile | Any) -> "SourceGraph":
+    from tfx_export.exporting.sources import keras
+
+    return keras.open_file(model) if isinstance(model, KerasFile) else keras.open_model(model)
+
+
+def _identify_keras(file: KerasFile) -> Source:
     content = file.path / "saved_model.pb" if file.container == "savedmodel" else file.path
     return Source("keras", file.path.name, sha256(content))
-
-
-def _spec(
-    spec: ExportSpec | str | Path | None,
-    input_names: Mapping[str, str] = MappingProxyType({}),
-    output_names: Mapping[str, str] = MappingProxyType({}),
-) -> ExportSpec:
-    read = read_spec(Path(spec)) if isinstance(spec, str | Path) else spec or ExportSpec()
-    return replace(
-        read,
-        input_names={**read.input_names, **input_names},
-        output_names={**read.output_names, **output_names},
-    )

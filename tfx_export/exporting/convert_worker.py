@@ -1,7 +1,7 @@
-"""The process that `accelerate` converts in: the converter writes to stderr as it likes, and sometimes aborts.
+"""The process in which `accelerate` converts, because the converter writes to stderr and sometimes aborts.
 
-Reads job.json (folder, tags, signatures, precision) and, for a calibrated int8 model, requests; writes model.tflite.
-Leaves the reason in `refusal` if the converter says no.
+Reads the name of a folder on stdin. In that folder it reads job.json (folder, tags, signatures, precision) and, for a
+calibrated int8 model, requests. It writes model.tflite, or the reason into `refusal` if the converter refuses.
 """
 
 import json
@@ -29,7 +29,8 @@ from tfx_export.savedmodel.export_record import TFLITE  # noqa: E402
 from tfx_export.wire.tfrecord import read_records  # noqa: E402
 
 _INIT_SIGNATURE = "__saved_model_init_op"
-_INITIALISERS = {"saved_model_main_op", "legacy_init_op", "table_initializer", "saved_model_assets", "asset_filepaths"}
+# Collections with the ops that run when a SavedModel is loaded.
+_INITIALIZERS = {"saved_model_main_op", "legacy_init_op", "table_initializer", "saved_model_assets", "asset_filepaths"}
 _MISSING_OPS = re.compile(r"^(?:TF Select|Custom) ops: (.+)$", re.MULTILINE)
 
 
@@ -47,14 +48,14 @@ def main(work: Path) -> None:
         converter.representative_dataset = _calibration(work / "requests")
     try:
         (work / TFLITE).write_bytes(converter.convert())
-    except Exception as error:  # the converter's own, and what its passes raise
+    except Exception as error:  # the converter and its passes may raise anything
         (work / "refusal").write_text(_reason(error), encoding="utf-8")
 
 
 def _without_unused_tables(folder: Path, tags: list[str], signatures: list[str], copy: Path) -> Path:
-    """A copy of the SavedModel that initialises no tables, if `signatures` use none; else `folder` itself.
+    """Returns a copy of the SavedModel that initialises no tables if `signatures` use none, else `folder` itself.
 
-    The converter takes the initialisers along whatever is converted, and has no operators for most of them.
+    The converter converts the initialisers with every signature, and has no operators for most of them.
     """
     index = reader.read_index(folder)
     meta = reader.find_meta_graph(index, tags)
@@ -63,7 +64,7 @@ def _without_unused_tables(folder: Path, tags: list[str], signatures: list[str],
     needed = tf.compat.v1.graph_util.extract_sub_graph(graph, [name.partition(":")[0] for name in outputs])
     if meta.object_graph_def or not _has_tables(graph) or _has_tables(needed):
         return folder
-    for collection in _INITIALISERS & set(meta.collection_def):
+    for collection in _INITIALIZERS & set(meta.collection_def):
         del meta.collection_def[collection]
     if _INIT_SIGNATURE in meta.signature_def:
         del meta.signature_def[_INIT_SIGNATURE]

@@ -1,4 +1,4 @@
-"""Files that the user names beside the model: labels, assets, probes, specs."""
+"""Checks for the files that a user names beside the model: labels, assets, probes, specs."""
 
 from difflib import get_close_matches
 from pathlib import Path
@@ -7,7 +7,10 @@ from tfx_export.errors import SpecError
 
 
 def require_file(what: str, path: Path, *, hint: str = "") -> None:
-    """Raise a SpecError, with the file that may have been meant, if there is no file `path`; `what` it should be."""
+    """Raises SpecError if `path` is not a file, with the name of a similar file if there is one.
+
+    `what` is the kind of file, for the message.
+    """
     if path.is_file():
         return
     if path.is_dir():

@@ -1,113 +1,143 @@
-"""The story of an export: open the source, sign it, write it, look at what was written, publish it.
+"""The story of an export, from the call of an API function (api.py) to the published version.
 
-Nothing is visible under the model's folder before the last step; whatever fails before leaves nothing behind.
+An API function puts its arguments into an `ExportJob` (job.py), looks at the source file without TensorFlow
+(sources/keras_file.py, sources/session_file.py), and calls `export`, which takes these steps:
+
+1. Check everything that can be checked without TensorFlow: files that the spec names, the target, the extras.
+2. Start TensorFlow, here and in the process that verifies later, at the same time.
+3. Open the source (sources/): the result is a `SourceGraph` (source_graph.py), a TF1 graph with initialised state.
+4. Build the signatures in its graph (signatures/), with the names, dtypes and methods that the spec asks for (spec/).
+5. Write the SavedModel into a staging folder (write_savedmodel.py).
+6. Verify (verification/): run the source in this process and the written SavedModel in another one on the same inputs,
+   and compare every output of every signature.
+7. Warm up (warmup.py): write requests for the server to run before a version serves, after the model answered each.
+8. Accelerate (accelerate.py): add a LiteRT model with the signatures whose outputs are equal.
+9. Record beside the SavedModel where it came from and what was verified (savedmodel/export_record.py).
+10. Publish (savedmodel/publish.py): rename the staging folder into place, then remove old versions.
+
+Steps 6 to 8 are optional (`Extras`). Nothing is visible in the model's folder before step 10, and an error in any
+step before leaves nothing behind.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tfx_export.errors import PublishError
-from tfx_export.exporting import accelerate, signatures, warmup, write_savedmodel
-from tfx_export.exporting.extras import Extras
-from tfx_export.exporting.source_graph import SourceGraph
-from tfx_export.exporting.spec.model import ExportSpec, as_plain
-from tfx_export.exporting.target import Exported, Report, Target
-from tfx_export.exporting.verification import verify
-from tfx_export.exporting.verification.loaded_model import SessionModel
+from tfx_export.exporting.job import Exported, ExportJob, Extras, Report, Target
+from tfx_export.exporting.spec.model import as_plain
+from tfx_export.exporting.verification.isolated_run import start_run_worker
 from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.export_record import ExportRecord, Source
 from tfx_export.savedmodel.publish import prune, publish, staging, translate_os_errors
+from tfx_export.tensorflow_import import import_tensorflow
+
+if TYPE_CHECKING:
+    from tfx_export.exporting.source_graph import SourceGraph
+    from tfx_export.exporting.verification.verify import RunSignature
 
 _LIBRARIES = ("tensorflow", "keras", "tf_keras", "numpy", "ai-edge-litert")
 
 
 def export(
-    open_source: Callable[[], SourceGraph],
-    spec: ExportSpec,
-    target: Target,
-    *,
-    extras: Extras,
-    source_file: Source | None = None,
-    report: Report,
-    started: float,
-    worker: WorkerProcess | None = None,
+    job: ExportJob,
+    open_source: Callable[[], "SourceGraph"],
+    identify_source: Callable[[], Source] | None = None,
 ) -> Exported:
-    """Export what `open_source` opens. Raises a TfxExportError, and then nothing was published.
+    """Exports the source that `open_source` opens, and returns the published version.
 
-    `started` is the time.monotonic() at which the user began to wait; `worker`, for verification, is as for `replay`.
+    `open_source` is called once TensorFlow is imported. `identify_source` returns the source's entry in the record; a
+    live object has none. Raises a TfxExportError, and then nothing was published.
     """
-    target.check()
-    report("Loading the model")
-    with open_source().renamed(spec.input_names, spec.output_names) as source, staging(target.out) as staged:
-        report("Building the signatures")
-        signed = signatures.sign(source, spec)
-        written = tuple(one.signature for one in signed)
-        report("Writing the SavedModel")
-        write_savedmodel.write(source, written, staged, spec)
-        asker = signatures.asker(signed)
-        plain = as_plain(spec)
-        written_record = finish(
-            staged, extras, asker, tags=spec.tags, source=source_file, spec=plain, report=report, worker=worker
-        )
-        report("Publishing")
-        size, weights = _size(staged), _size(staged / "variables")
-        path = publish(staged, target.version, overwrite=target.overwrite)
-    pruned, notes = _prune(target)
-    seconds = time.monotonic() - started
+    job.check()
+    with _started_tensorflow(job) as worker:
+        from tfx_export.exporting import write_savedmodel
+        from tfx_export.exporting.signatures.build_signature import build_signatures, source_runner
+
+        source_record = identify_source() if identify_source else None
+        job.report("Loading the model")
+        with (
+            open_source().renamed(job.spec.input_names, job.spec.output_names) as source,
+            staging(job.target.out) as staged,
+        ):
+            job.report("Building the signatures")
+            signature_graphs = build_signatures(source, job.spec)
+            signatures = tuple(graph.signature for graph in signature_graphs)
+            job.report("Writing the SavedModel")
+            write_savedmodel.write(source, signatures, staged, job.spec)
+            record = complete_version(
+                staged,
+                job.extras,
+                source_runner(signature_graphs),
+                tags=job.spec.tags,
+                source=source_record,
+                spec=as_plain(job.spec),
+                report=job.report,
+                worker=worker,
+            )
+            job.report("Publishing")
+            size, weight_size = _size(staged), _size(staged / "variables")
+            path = publish(staged, job.target.version, overwrite=job.target.overwrite)
+    pruned, notes = _prune(job.target)
+    seconds = time.monotonic() - job.started
     return Exported(
-        path, source.description, written, size, weights, seconds, source.notes + notes, written_record, pruned
+        path, source.description, signatures, size, weight_size, seconds, source.notes + notes, record, pruned
     )
 
 
-def finish(
+def complete_version(
     folder: Path,
     extras: Extras,
-    ask: Callable[[str, Any], Any],
+    run_source: "RunSignature",
     *,
     tags: Sequence[str],
     source: Source | None,
     spec: dict[str, Any],
-    report: Callable[[str], None],
+    report: Report,
     worker: WorkerProcess | None = None,
 ) -> ExportRecord:
-    """Do what `extras` asks for to the SavedModel written into `folder`, and leave the record of it there.
+    """Takes steps 6 to 9 on the SavedModel written into `folder`, as far as `extras` asks for them.
 
-    `ask` gives the source's own answers: `ask(signature, inputs)`, both by the client's names. `worker` verifies.
-    Raises VerificationError if the export does not compute what its source computes, SpecError for a file that does
-    not fit.
+    `run_source` computes the source's own outputs. `worker` is a process started before by `start_run_worker`.
+    Raises VerificationError if the SavedModel does not compute what its source computes, SpecError if a file of
+    `extras` does not fit the signatures.
     """
+    from tfx_export.exporting import accelerate, warmup
+    from tfx_export.exporting.verification import verify
+    from tfx_export.exporting.verification.loaded_model import SessionModel
+
     signatures = verify.callable_signatures(folder, tags)
-    verification, accelerated, asked = None, None, {}
+    verification, accelerated, probed = None, None, {}
     with ExitStack() as stack, translate_os_errors(folder.parent):
-        if not extras.verify:  # then the written model itself says what its probes are answered with
-            ask = stack.enter_context(SessionModel(folder, tags)).ask if extras.warmup or extras.accelerate else ask
-        else:
-            report("Verifying in a fresh process")
-        if extras.verify or extras.accelerate or (extras.warmup and not extras.warmup_from):
-            asked = verify.ask_source(folder, signatures, ask, tags=tags, probe=extras.probe)
         if extras.verify:
-            verification = verify.verify(folder, asked, signatures, tags=tags, worker=worker)
+            report("Verifying in a fresh process")
+        elif extras.warmup or extras.accelerate:
+            # Without verification the written model itself provides the outputs for the probes.
+            run_source = stack.enter_context(SessionModel(folder, tags)).run
+        if extras.verify or extras.accelerate or (extras.warmup and not extras.warmup_from):
+            probed = verify.probe_source(folder, signatures, run_source, tags=tags, probe=extras.probe)
+        if extras.verify:
+            verification = verify.verify(folder, probed, signatures, tags=tags, worker=worker)
         if extras.warmup or extras.warmup_from:
             report("Replaying the warmup requests")
             logs = (
                 warmup.read(extras.warmup_from, signatures, extras.warmup)
                 if extras.warmup_from
-                else warmup.from_probes(asked, signatures, extras.warmup or 0)
+                else warmup.from_probes(probed, signatures, extras.warmup or 0)
             )
             warmup.write(folder, logs, signatures, tags=tags)
         if extras.accelerate:
             report("Converting to LiteRT and comparing")
             accelerated = accelerate.accelerate(
-                folder, asked, precision=extras.accelerate, tags=tags, calibrate=extras.probe is not None
+                folder, probed, precision=extras.accelerate, tags=tags, calibrate=extras.probe is not None
             )
-        written = ExportRecord(
+        record = ExportRecord(
             tool=version("tfx-export"),
             created=datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
             source=source,
@@ -116,8 +146,17 @@ def finish(
             verification=verification,
             accelerated=accelerated,
         )
-        export_record.write(folder, written)
-    return written
+        export_record.write(folder, record)
+    return record
+
+
+@contextmanager
+def _started_tensorflow(job: ExportJob) -> Iterator[WorkerProcess | None]:
+    """Imports TensorFlow; yields the process that verifies, which imports TensorFlow at the same time."""
+    job.report("Starting TensorFlow")
+    with start_run_worker() if job.extras.verify else nullcontext() as worker:
+        import_tensorflow()
+        yield worker
 
 
 def _libraries() -> dict[str, str]:
@@ -131,7 +170,7 @@ def _libraries() -> dict[str, str]:
 
 
 def _prune(target: Target) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The versions removed, and a note if that failed: the export has succeeded by then."""
+    """Removes old versions; returns those removed, or a note if that failed, because the export has succeeded."""
     try:
         return prune(target.out, target.keep) if target.keep else (), ()
     except PublishError as error:

@@ -1,13 +1,13 @@
-"""SourceGraph: what every source becomes before it is signed and written.
+"""SourceGraph: the form in which every source is exported, a TF1 graph with initialised state.
 
-A source adapter (`keras.py`, ...) is a function that returns one. To add a source:
+Each module of `sources/` has a function that returns one. To add a source:
 
-1. Make a `tf.Graph` with a session, hold the source's variables and lookup tables in it, and initialise them there.
-   For a `tf.function` that is `functions.lift`; a TF1 checkpoint is restored into it.
-2. Give the computation as a GraphDef in which inputs and state are named, not owned (`body`, `inputs`, `state`).
-3. Give `reference`: the source's own answer, computed without this graph, for verification to compare with.
+1. Create a `tf.Graph` with a session that holds the source's variables and lookup tables, and initialise them there.
+   `sources/lift_function.py` does that for a `tf.function`; a TF1 checkpoint is restored.
+2. Give the computation as a GraphDef (`body`) that names the tensors of its inputs and its state (`inputs`, `state`).
+3. Give `reference`, which computes the source's own outputs without this graph, for verification to compare with.
 
-Signatures then call the source as often as they like (`SourceGraph.call`): the weights are shared, the ops are copied.
+Each signature calls the source once (`SourceGraph.call`): the weights are shared, the ops are copied.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ Arrays = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class GraphInput:
-    """An input of the source: its tensor in the body (`x:0`), dtype and shape (batch dimension None)."""
+    """An input of the source: its tensor in the body (`x:0`), its dtype, and its shape (batch dimension None)."""
 
     tensor: str
     dtype: tf.DType
@@ -34,11 +34,11 @@ class GraphInput:
 
 @dataclass(frozen=True)
 class SourceGraph:
-    """A source as a TF1 graph with initialised state. Close it (it is a context manager) to free the session.
+    """A source as a TF1 graph with initialised state. As a context manager it closes the session.
 
-    `inputs` and `outputs` are keyed by the names clients will use; an output is the source's own tensor, named as in
-    the body. `state` maps tensors of the body that stand for variables, tables and constants to the tensors of
-    `session.graph` that are these.
+    `inputs` and `outputs` are keyed by the names that clients will use; an output is the source's own tensor, which
+    has the same name in the body. `state` maps placeholders in the body, for variables, tables and constants, to the
+    tensors of `session.graph` that replace them.
     """
 
     session: Any
@@ -55,35 +55,38 @@ class SourceGraph:
         return self.session.graph
 
     def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Apply the source to `inputs` (a tensor for each name) in the graph that is the default; its outputs."""
+        """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
         mapped = {source.tensor: inputs[name] for name, source in self.inputs.items()}
         names = [tensor.name for tensor in self.outputs.values()]
         results = tf.graph_util.import_graph_def(
             self.body, input_map={**self.state, **mapped}, return_elements=names, name="model"
         )
         for result, tensor in zip(results, self.outputs.values(), strict=True):
-            # What the source knows of shapes gets lost behind a table.
+            # Shape inference loses the shapes behind a lookup table; the source knows them.
             result.set_shape(tensor.shape)
         return dict(zip(self.outputs, results, strict=True))
 
     def without_devices(self) -> "SourceGraph":
-        """With ops that may run anywhere: what is named otherwise are devices of the machine that trained it."""
+        """Returns the graph without the devices of its ops, which name hardware of the training machine."""
         if not any(node.device for node in _all_nodes(self.body)):
-            return self  # a frozen graph, weights and all, is not copied for nothing
+            return self  # avoids a copy: a frozen graph contains its weights
         body = type(self.body)()
         body.CopyFrom(self.body)
-        forget_devices(body)
+        remove_devices(body)
         return replace(self, body=body)
 
     def renamed(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> "SourceGraph":
-        """With names changed (`{old: new}`). Raises SpecError for an old name that is not there or a new one taken."""
+        """Returns the graph with other names (`{old: new}`).
+
+        Raises SpecError if an old name is unknown or a new one is taken.
+        """
         if not inputs and not outputs:
             return self
         new_inputs, new_outputs = _new_names("input", self.inputs, inputs), _new_names("output", self.outputs, outputs)
 
         def reference(arrays: Arrays) -> Arrays:
-            answers = self.reference({old: arrays[new] for old, new in new_inputs.items()})
-            return {new: answers[old] for old, new in new_outputs.items()}
+            computed = self.reference({old: arrays[new] for old, new in new_inputs.items()})
+            return {new: computed[old] for old, new in new_outputs.items()}
 
         return replace(
             self,
@@ -102,20 +105,20 @@ class SourceGraph:
 
 
 def _all_nodes(graph_def: Any) -> Iterator[Any]:
-    """The nodes of a GraphDef and those in its functions."""
+    """Yields the nodes of a GraphDef and those in its functions."""
     yield from graph_def.node
     for function in graph_def.library.function:
         yield from function.node_def
 
 
-def forget_devices(graph_def: Any) -> None:
-    """Clear, in place, the devices of all ops of a GraphDef."""
+def remove_devices(graph_def: Any) -> None:
+    """Clears the devices of all ops of a GraphDef, in place."""
     for node in _all_nodes(graph_def):
         node.device = ""
 
 
 def new_session(graph: Any) -> Any:
-    """A session that runs `graph` here, whatever devices its ops were meant for."""
+    """Returns a session that runs `graph` on this machine, even if its ops name devices that do not exist here."""
     return tf.compat.v1.Session(graph=graph, config=tf.compat.v1.ConfigProto(allow_soft_placement=True))
 
 

@@ -1,11 +1,11 @@
-"""What TensorFlow says when it fails, in a line a person can use."""
+"""Shorten the error messages of TensorFlow to one line that a user understands."""
 
-# Lines of its messages that tell where in the graph and in which code, before and after what went wrong.
+# Lines of its messages that name a place in the graph or in TensorFlow's code, before and after the reason.
 _PLACES = ("Graph execution error", "Detected at node", "Original stack trace", "Node: ", "File ", "[[", "(0) ", "(1) ")
 
 
-def reason(error: Exception) -> str:
-    """What went wrong, without the places in graph and code that TensorFlow writes around it."""
+def short_reason(error: Exception) -> str:
+    """Returns the reason of an error without the places in graph and code that TensorFlow adds."""
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
-    said = [line for line in lines if line and not line.startswith(_PLACES)]
-    return said[0].rstrip(".") if said else type(error).__name__
+    reasons = [line for line in lines if line and not line.startswith(_PLACES)]
+    return reasons[0].rstrip(".") if reasons else type(error).__name__

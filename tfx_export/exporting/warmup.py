@@ -1,4 +1,4 @@
-"""Warmup: the requests that a server replays before a version serves, so that no client waits for the first run."""
+"""Warmup: the requests that a server runs before a version serves, so that no client waits for the first run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -11,44 +11,44 @@ from tfx_export import wire
 from tfx_export.errors import SpecError
 from tfx_export.exporting import warmup_json
 from tfx_export.exporting.files import require_file
-from tfx_export.exporting.verification.isolated_run import Arrays, predict_request, replay
+from tfx_export.exporting.verification.isolated_run import Arrays, predict_request, run_isolated
 from tfx_export.exporting.verification.probes import from_file
-from tfx_export.exporting.verification.verify import Asked
+from tfx_export.exporting.verification.verify import ProbedSignature
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature
 from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import RecordError, read_records, write_records
 
-# TensorFlow Serving fails to load a version with more.
+# TensorFlow Serving does not load a version with more warmup requests.
 MAX_RECORDS = 1000
 
 Signatures = Mapping[str, Signature]
 
 
 def write(folder: Path, logs: Sequence[wire.PredictionLog], signatures: Signatures, *, tags: Sequence[str]) -> None:
-    """Put `logs` (PredictionLogs) into the SavedModel in `folder`, once its model has answered each of them.
+    """Writes `logs` into the SavedModel in `folder`, after running each of them on it.
 
-    Raises SpecError for one that it does not answer: a server would refuse to load the version.
+    Raises SpecError if one fails, because a server would refuse to load the version.
     """
     if not logs:
         raise SpecError("There are no warmup requests to write.")
     if len(logs) > MAX_RECORDS:
-        raise SpecError(f"{len(logs)} warmup requests; TensorFlow Serving takes at most {MAX_RECORDS}.")
+        raise SpecError(f"There are {len(logs)} warmup requests, but TensorFlow Serving takes at most {MAX_RECORDS}.")
     runs = [(number, run) for number, log in enumerate(logs, 1) for run in _runs(log, signatures)]
-    answers = replay(folder, [run for _, run in runs], tags=tags)
-    if answers.errors:
-        index = min(answers.errors)
+    results = run_isolated(folder, [run for _, run in runs], tags=tags)
+    if results.errors:
+        index = min(results.errors)
         number, run = runs[index]
         raise SpecError(
-            f"Warmup request {number}, to signature {run.model_spec.signature_name!r}, fails: {answers.errors[index]}"
+            f"Warmup request {number}, to signature {run.model_spec.signature_name!r}, fails: {results.errors[index]}"
         )
     (folder / WARMUP_FILE).parent.mkdir(exist_ok=True)
     write_records(folder / WARMUP_FILE, (log.SerializeToString() for log in logs))
 
 
-def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) -> list[wire.PredictionLog]:
-    """`count` requests of one row for each signature, made of its probe's rows."""
+def from_probes(probed: Mapping[str, ProbedSignature], signatures: Signatures, count: int) -> list[wire.PredictionLog]:
+    """Returns `count` requests of one row for each signature, from the rows of its probe."""
     logs = []
-    for name, one in asked.items():
+    for name, one in probed.items():
         if one.probe:
             rows = list(chain.from_iterable(map(_rows, one.probe.requests)))
             logs += [_log(signatures[name], rows[index % len(rows)]) for index in range(count)]
@@ -56,10 +56,11 @@ def from_probes(asked: Mapping[str, Asked], signatures: Signatures, count: int) 
 
 
 def read(path: Path, signatures: Signatures, count: int | None = None) -> list[wire.PredictionLog]:
-    """The first `count` requests (None: all, at most MAX_RECORDS) in `path`.
+    """Reads the first `count` requests in `path` (None: all, up to MAX_RECORDS).
 
-    An .npz file with an array for each input, a row a request; a .json file of REST bodies or instances; or a TFRecord
-    file of PredictionLogs, as a server's request log is. Raises SpecError if it cannot be read.
+    The file is an .npz file with an array for each input, where each row is a request; a .json file of REST bodies or
+    instances; or a TFRecord file of PredictionLogs, such as a server's request log. Raises SpecError if it cannot be
+    read.
     """
     limit = MAX_RECORDS if count is None else count
     require_file("warmup", path)
@@ -81,11 +82,11 @@ def _read_logs(path: Path) -> Iterator[wire.PredictionLog]:
     except RecordError as error:
         raise SpecError(str(error)) from None
     except DecodeError:
-        raise SpecError(f"{path} is a TFRecord file, but not of PredictionLogs.") from None
+        raise SpecError(f"{path} is a TFRecord file, but its records are not PredictionLogs.") from None
 
 
 def _rows(inputs: Arrays) -> Iterator[Arrays]:
-    """One request a row where all inputs have the same number of rows, else all in one."""
+    """Yields one request per row if all inputs have the same number of rows, else all inputs as one request."""
     lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
     if len(lengths) != 1 or 0 in lengths:
         yield inputs
@@ -95,7 +96,7 @@ def _rows(inputs: Arrays) -> Iterator[Arrays]:
 
 
 def _log(signature: Signature, inputs: Arrays) -> wire.PredictionLog:
-    """A request to `signature` as its method's own kind of log; Classify and Regress get their tf.Examples."""
+    """Returns a request to `signature` as a PredictionLog of its method; for Classify and Regress with tf.Examples."""
     log = wire.PredictionLog()
     if signature.method not in (CLASSIFY, REGRESS):
         log.predict_log.request.CopyFrom(predict_request(signature.name, inputs))
@@ -109,7 +110,7 @@ def _log(signature: Signature, inputs: Arrays) -> wire.PredictionLog:
 
 
 def _runs(log: wire.PredictionLog, signatures: Signatures) -> Iterator[wire.PredictRequest]:
-    """What a server runs for `log`, as PredictRequests."""
+    """Yields the runs that a server does for `log`, as PredictRequests."""
     kind = log.WhichOneof("log_type")
     if kind == "predict_log":
         yield log.predict_log.request
@@ -121,17 +122,18 @@ def _runs(log: wire.PredictionLog, signatures: Signatures) -> Iterator[wire.Pred
         for task in request.tasks:
             yield _on_examples(task.model_spec.signature_name, request.input, signatures)
     else:
-        raise SpecError(f"A warmup record holds {kind or 'no request'}: a server cannot replay it.")
+        raise SpecError(f"A warmup record holds {kind or 'no request'}, which a server cannot replay.")
 
 
 def _on_examples(name: str, given: wire.Input, signatures: Signatures) -> wire.PredictRequest:
     name = name or "serving_default"
     if name not in signatures:
         raise SpecError(
-            f"A warmup request asks for the signature {name!r}.", hint=f"Signatures: {', '.join(sorted(signatures))}"
+            f"A warmup request names the signature {name!r}, which the model does not have.",
+            hint=f"Signatures: {', '.join(sorted(signatures))}",
         )
     if given.WhichOneof("kind") == "example_list_with_context":
-        # A feature of the example overrides the same one of the context.
+        # A feature of the example overrides the feature of that name in the context.
         both = given.example_list_with_context
         examples = [wire.Example.FromString(both.context.SerializeToString()) for _ in both.examples]
         for merged, example in zip(examples, both.examples, strict=True):

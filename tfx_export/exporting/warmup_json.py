@@ -1,4 +1,4 @@
-"""Requests written as JSON: the bodies of TensorFlow Serving's REST calls, or just the instances of one."""
+"""Read warmup requests from JSON: bodies of TensorFlow Serving's REST API, or only the instances of one."""
 
 import base64
 import binascii
@@ -17,22 +17,23 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, Tensor
 
 
 def read(path: Path, signatures: Mapping[str, Signature]) -> Iterator[tuple[str, Arrays]]:
-    """The requests in `path`, each as the name of its signature and its inputs.
+    """Yields the requests in `path`, each as the name of its signature and its inputs.
 
     The file holds one body (`{"signature_name": ..., "instances": [...]}`, or with `inputs` or `examples`), a list of
-    bodies, or a list of instances for the default signature, each a request. Raises SpecError if it does not fit.
+    bodies, or a list of instances for the default signature, one per request. Raises SpecError if a request does not
+    fit its signature.
     """
     try:
         content = json.loads(path.read_bytes())
     except ValueError as error:
-        raise SpecError(f"{path} is no JSON: {error}") from None
+        raise SpecError(f"{path} is not valid JSON: {error}") from None
     bodies = content if isinstance(content, list) else [content]
     for number, item in enumerate(bodies, 1):
         body: dict[str, Any] = item if _is_body(item) else {"instances": [item]}
         name: str = body.get("signature_name") or DEFAULT_SIGNATURE
         if name not in signatures:
             raise SpecError(
-                f"Request {number} in {path} asks for the signature {name!r}.",
+                f"Request {number} in {path} names the signature {name!r}, which the model does not have.",
                 hint=f"Signatures: {', '.join(sorted(signatures))}",
             )
         try:
@@ -90,12 +91,12 @@ def _bytes(item: Any) -> bytes:
     if isinstance(item, dict) and set(item) == {"b64"}:
         return base64.b64decode(item["b64"], validate=True)
     if not isinstance(item, str):
-        raise ValueError(f"{item!r} is no string")
+        raise ValueError(f"{item!r} is not a string")
     return item.encode()
 
 
 def _example(features: Mapping[str, Any]) -> bytes:
-    """As REST reads it: whole numbers are int64 features, others float, strings and `b64` bytes."""
+    """Serializes a tf.Example as REST does: int64 for whole numbers, float for others, bytes for strings and `b64`."""
     example = wire.Example()
     for name, value in features.items():
         values = value if isinstance(value, list) else [value]

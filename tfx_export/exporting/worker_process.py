@@ -1,4 +1,4 @@
-"""Work in a separate Python process, which may crash or write to stderr without harm to this one."""
+"""Run work in a separate Python process, which may crash or write to stderr without harm to this one."""
 
 import subprocess
 import sys
@@ -33,12 +33,12 @@ class WorkerProcess:
         code = self._process.returncode
         if code == 0:
             return
-        said = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+        lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
         if code < 0:
             raise VerificationError(
-                f"{what} killed its process with signal {-code} when it was loaded and run.", hint="\n".join(said[-3:])
+                f"{what} killed its process with signal {-code} when it was loaded and run.", hint="\n".join(lines[-3:])
             )
-        raise VerificationError(f"{what} does not load and run in a fresh process.", hint="\n".join(said[-3:]))
+        raise VerificationError(f"{what} does not load and run in a fresh process.", hint="\n".join(lines[-3:]))
 
     def __enter__(self) -> "WorkerProcess":
         return self

@@ -16,8 +16,8 @@ from tfx_export.savedmodel.signature import Signature
 
 
 def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, spec: ExportSpec) -> None:
-    """Write the SavedModel into `folder`, which must be empty. Raises PublishError if the file system refuses."""
-    with _refusals(folder), source.graph.as_default():
+    """Writes a SavedModel into the empty folder `folder`. Raises PublishError if the file system refuses."""
+    with _translated_write_errors(folder), source.graph.as_default():
         for asset in spec.assets:
             tf.compat.v1.add_to_collection(
                 tf.compat.v1.GraphKeys.ASSET_FILEPATHS, tf.constant(str(asset), name="asset")
@@ -36,7 +36,7 @@ def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, sp
 
 
 def _main_op() -> Any:
-    """What a server runs after restoring the variables: fill the lookup tables. None where there are none."""
+    """Returns the op that fills the lookup tables, which a server runs after it restores the variables, if any."""
     initializers = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     return tf.group(*initializers, name="init_tables") if initializers else None
 
@@ -45,18 +45,19 @@ def _signature_def(signature: Signature) -> Any:
     return meta_graph_pb2.SignatureDef.FromString(signature.to_proto().SerializeToString())
 
 
-def _reason(error: Any, folder: Path) -> str:
-    """The file system's words in a TensorFlow error: they follow the name of the file; around stand the ops."""
+def _file_system_message(error: Any, folder: Path) -> str:
+    """Returns the message of the file system in a TensorFlow error, which follows the file's name and "; "."""
     lines = str(error.message).strip().splitlines()
-    told = [line.rpartition("; ")[2] for line in lines if str(folder) in line and "; " in line]
-    return (told or lines)[0].strip().rstrip(".")
+    messages = [line.rpartition("; ")[2] for line in lines if str(folder) in line and "; " in line]
+    return (messages or lines)[0].strip().rstrip(".")
 
 
 @contextmanager
-def _refusals(folder: Path) -> Iterator[None]:
+def _translated_write_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except tf.errors.OpError as error:
         raise PublishError(
-            f"Cannot write the SavedModel below {folder.parent}: {_reason(error, folder)}.", hint=NOTHING_PUBLISHED
+            f"Cannot write the SavedModel below {folder.parent}: {_file_system_message(error, folder)}.",
+            hint=NOTHING_PUBLISHED,
         ) from None

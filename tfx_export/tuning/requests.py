@@ -54,7 +54,7 @@ def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iter
     from tfx_export.savedmodel.string_inputs import StringInputs
 
     if probe is None:
-        for generated in probes.generated(signature, StringInputs(version, ["serve"]), rows=1):
+        for generated in probes.generate(signature, StringInputs(version, ["serve"]), rows=1):
             yield [dict(generated.requests[0])]
         return
     found = probes.from_file(probe, {signature.name: signature})

@@ -1,4 +1,4 @@
-"""Tensors of a signature by name: what parts of signatures hand to each other."""
+"""Tensors of a signature by name, and functions on tensors that all parts of a signature use."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,19 +16,19 @@ def placeholder(key: str, dtype: Any, shape: Any) -> Any:
     return tf.compat.v1.placeholder(dtype, shape, name=op_name(key))
 
 
-def guarded(tensor: Any, shape: Any) -> Any:
-    """`tensor`, refused when run if its shape is not `shape`: in some kernels a wrong rank ends the process."""
+def with_shape_check(tensor: Any, shape: Any) -> Any:
+    """Returns `tensor` with a check of its shape at run time: a wrong rank ends the process in some kernels."""
     return tf.ensure_shape(tensor, shape)
 
 
 def op_name(key: str) -> str:
-    """A name TensorFlow accepts for an op, from what a client calls the tensor."""
+    """Returns a name that TensorFlow accepts for an op, from the client's name of the tensor."""
     cleaned = "".join(c if c.isascii() and (c.isalnum() or c in "_.-") else "_" for c in key)
     return cleaned if cleaned[:1].isalnum() else f"t{cleaned}"
 
 
-def named(tensors: Tensors) -> dict[str, Any]:
-    """The tensors as ops of their names, so that the graph reads as the signature does."""
+def with_op_names(tensors: Tensors) -> dict[str, Any]:
+    """Returns the tensors behind ops of the same names, so that the graph has the names of the signature."""
     return {key: tf.identity(tensor, name=op_name(key)) for key, tensor in tensors.items()}
 
 
@@ -44,28 +44,29 @@ def tensor_specs(tensors: Tensors) -> dict[str, TensorSpec]:
 
 
 def dtype_of(name: str, where: str) -> Any:
-    """`uint8` -> tf.uint8. Raises SpecError for what is no dtype."""
+    """Returns the dtype of a name: `uint8` -> tf.uint8. Raises SpecError if the name is unknown."""
     try:
         return tf.as_dtype(name)
     except TypeError:
         raise SpecError(
-            f"{where}: {name!r} is no dtype.", hint="For example float32, int64, uint8, string, bool."
+            f"{where}: {name!r} is not a dtype.", hint="For example float32, int64, uint8, string, bool."
         ) from None
 
 
 def cast(tensor: Any, dtype: Any, where: str) -> Any:
-    """`tensor` as `dtype`. Raises SpecError between text and numbers."""
+    """Returns `tensor` cast to `dtype`. Raises SpecError between strings and numbers."""
     if tensor.dtype == dtype:
         return tensor
     if tf.string in (tensor.dtype, dtype):
         raise SpecError(
-            f"{where}: {tensor.dtype.name} cannot become {dtype.name}.", hint="Text and numbers are not converted."
+            f"{where}: {tensor.dtype.name} cannot be cast to {dtype.name}.",
+            hint="Strings and numbers are not converted.",
         )
     return tf.cast(tensor, dtype)
 
 
 def describe(dtype: Any, shape: Any) -> str:
-    """`float32 (any, 28, 28)`."""
+    """Returns dtype and shape as text: `float32 (any, 28, 28)`."""
     if shape.rank is None:
         return f"{dtype.name} of any shape"
     return f"{dtype.name} ({', '.join('any' if size is None else str(size) for size in shape.as_list())})"

@@ -111,7 +111,7 @@ def _candidate(graph: Any, name: str, depends: Iterable[str] = ()) -> Candidate:
     return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends))
 
 
-def require_selection(graph: Any, selection: TensorSelection, path: Path | None, out: Path) -> None:
+def require_inputs_and_outputs(graph: Any, selection: TensorSelection, path: Path | None, out: Path) -> None:
     """Raise a SpecError that lists the candidates, with a command line to copy, unless `selection` names both kinds."""
     if selection.inputs and selection.outputs:
         return

@@ -9,7 +9,7 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.sources.keras_file import KerasFile
 from tfx_export.exporting.sources.keras_inputs import Inputs, model_inputs, names
-from tfx_export.exporting.sources.keras_load import load, reason
+from tfx_export.exporting.sources.keras_load import keras_reason, load
 from tfx_export.exporting.sources.lift_function import lift
 
 
@@ -39,7 +39,7 @@ def open_model(model: Any, *, description: str = "") -> SourceGraph:
             note = "The model takes one batch size only; it is in the shapes above."
             return _source(call, call.trace(), description, (note,))
         except Exception:
-            raise SourceError(f"{description} cannot be called on its inputs: {reason(refusal)}") from refusal
+            raise SourceError(f"{description} cannot be called on its inputs: {keras_reason(refusal)}") from refusal
 
 
 def _sizes(tensors: Iterable[Any]) -> set[int]:

@@ -38,11 +38,11 @@ def load(file: KerasFile) -> Any:
     except Exception as error:
         # Whatever a layer's constructor may raise: the file is the reason, and the user cannot use our stack.
         raise SourceError(
-            f"{library.__name__} cannot load {file.path}: {reason(error)}", hint=_hint(file, error)
+            f"{library.__name__} cannot load {file.path}: {keras_reason(error)}", hint=_hint(file, error)
         ) from error
 
 
-def reason(error: Exception) -> str:
+def keras_reason(error: Exception) -> str:
     """What went wrong in the user's or Keras's code: the first two lines of the error, without its colours.
 
     Keras writes the whole config of a layer around what went wrong in it, which says nothing a person can use.

@@ -11,7 +11,7 @@ from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import SourceGraph, new_session
 from tfx_export.exporting.sources.session import TensorSelection, open_session
 from tfx_export.exporting.sources.tables import carry_assets
-from tfx_export.exporting.tensorflow_errors import reason
+from tfx_export.exporting.tensorflow_errors import short_reason
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
 
 _INIT = "__saved_model_init_op"
@@ -40,7 +40,7 @@ def open_folder(
         try:
             loaded = tf.compat.v1.saved_model.loader.load(session, list(tags), str(folder))
         except (tf.errors.OpError, ValueError, KeyError) as error:
-            raise SourceError(f"TensorFlow cannot load {folder}: {reason(error)}") from error
+            raise SourceError(f"TensorFlow cannot load {folder}: {short_reason(error)}") from error
     init_ops = []
     if _INIT in loaded.signature_def:
         init_ops = [info.name for info in loaded.signature_def[_INIT].outputs.values()]

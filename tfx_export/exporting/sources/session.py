@@ -12,12 +12,12 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, forget_devices, new_session
+from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, new_session, remove_devices
 from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
 from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, carry_tables
 from tfx_export.exporting.sources.variables import VARIABLES, carry_variables
-from tfx_export.exporting.tensorflow_errors import reason
+from tfx_export.exporting.tensorflow_errors import short_reason
 
 # State that lives in a session and that no SavedModel can hold.
 _PERISHABLE = {
@@ -55,7 +55,7 @@ def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
                 saver.restore(session, str(file.checkpoint))
             session.run(tf.compat.v1.tables_initializer())
         except (tf.errors.OpError, ValueError, KeyError) as error:
-            said = reason(error)
+            said = short_reason(error)
             raise SourceError(f"TensorFlow cannot load {file.path}: {said}", hint=_op_hint(said)) from error
     return session
 
@@ -81,7 +81,7 @@ def open_session(
 
     graph_def = graph.as_graph_def()
     if clear_devices:  # here, for what fills tables has functions in common with the body
-        forget_devices(graph_def)
+        remove_devices(graph_def)
     nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
     needed = nodes.needed([node_of(tensor.name) for tensor in outputs.values()], stop=fed)

@@ -13,7 +13,7 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.table_content import TableContent
 from tfx_export.exporting.sources.variables import reading
-from tfx_export.exporting.tensorflow_errors import reason
+from tfx_export.exporting.tensorflow_errors import short_reason
 
 TABLES = {
     "HashTable", "HashTableV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable",
@@ -55,7 +55,7 @@ def carry_tables(
             target.run(tf.compat.v1.tables_initializer())
         except tf.errors.OpError as error:
             raise SourceError(
-                f"The lookup tables cannot be filled: {reason(error)}",
+                f"The lookup tables cannot be filled: {short_reason(error)}",
                 hint="A vocabulary file must be where the graph says.",
             ) from error
     return carried
@@ -129,7 +129,7 @@ def _with_content(source: Any, operation: Any, target: Any) -> Any:
         keys, values = source.run(export)
     except tf.errors.OpError as error:
         raise SourceError(
-            f"The lookup table {operation.name!r} has no content, and nothing in the graph fills it: {reason(error)}",
+            f"The lookup table {operation.name!r} is empty, and no op of the graph fills it: {short_reason(error)}",
             hint="Freeze the graph with the op that fills its tables among the outputs: "
             "tf.compat.v1.tables_initializer(name='init_tables').",
         ) from error

@@ -1,8 +1,9 @@
 """Draft a spec file for a source: a Predict signature filled in, the other kinds as comments to uncomment."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tfx_export.exporting.source_graph import SourceGraph
+if TYPE_CHECKING:
+    from tfx_export.exporting.source_graph import SourceGraph
 
 _HEAD = """\
 # What `tfx-export` writes for {source}. Use it with --signatures FILE.
@@ -44,7 +45,7 @@ _IMAGE = """
 """
 
 
-def draft_spec(source: SourceGraph) -> str:
+def draft_spec(source: "SourceGraph") -> str:
     """The YAML text, commented; read back, it is the spec of a Predict signature with all inputs and outputs."""
     text = _HEAD.format(source=source.description)
     for name, one in source.inputs.items():

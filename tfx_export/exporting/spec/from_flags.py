@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.spec.from_yaml import METHODS, parse_spec, read_spec
+from tfx_export.exporting.spec.from_yaml import METHODS, parse_spec
 from tfx_export.exporting.spec.model import ExportSpec, ImageSpec, SignatureSpec
 
 
 @dataclass(frozen=True)
 class SignatureFlags:
-    """`--signature [NAME=]KIND` (repeatable) and what the flags beside it say about all of them."""
+    """The values of `--signature [NAME=]KIND` (repeatable), and of the flags that hold for all signatures."""
 
     signatures: tuple[str, ...] = ()
     labels: Path | None = None
@@ -19,12 +19,15 @@ class SignatureFlags:
     image_size: tuple[int, int] | None = None
 
     def spec(self) -> ExportSpec:
-        """The spec they describe; without `--signature`, one Predict signature. Raises SpecError."""
+        """Returns the spec that the flags describe; without `--signature`, one Predict signature.
+
+        Raises SpecError if a kind is unknown, or a flag does not apply to any signature.
+        """
         kinds = [self._kind(flag) for flag in self.signatures] or [("serving_default", "predict")]
         names = [name for name, _ in kinds]
         if len(set(names)) < len(names):
             raise SpecError(
-                f"Two signatures of one name: {', '.join(names)}.", hint="--signature NAME=KIND names them."
+                f"Two signatures have the same name: {', '.join(names)}.", hint="Name them: --signature NAME=KIND"
             )
         content = {"signatures": {name: {"method": kind} for name, kind in kinds}}
         signatures = tuple(self._complete(one) for one in parse_spec(content).signatures)
@@ -47,18 +50,6 @@ class SignatureFlags:
     def _complete(self, one: SignatureSpec) -> SignatureSpec:
         if one.image:
             one = replace(one, image=ImageSpec(scale=self.image_scale or "none", size=self.image_size))
-        # Raw tensors in stay raw numbers out where a signature for labels stands beside them.
+        # Beside other signatures, Predict on raw tensors stays without labels: it returns the raw outputs.
         labelled = one.method == "classify" or one.image or len(self.signatures) <= 1
         return replace(one, labels=self.labels, top_k=self.top_k) if labelled and one.method != "regress" else one
-
-
-def combine(flags: SignatureFlags, spec_file: Path | None) -> ExportSpec:
-    """The spec from `spec_file` or, without one, from `flags`. Raises SpecError if both speak about signatures."""
-    if spec_file is None:
-        return flags.spec()
-    if flags != SignatureFlags():
-        raise SpecError(
-            f"Signatures come from {spec_file} or from flags, not from both.",
-            hint="Leave --signature, --labels, --top-k and --image-* away, and say them in the file.",
-        )
-    return read_spec(spec_file)

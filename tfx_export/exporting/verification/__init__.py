@@ -1,1 +1,6 @@
-"""Proof that the written SavedModel computes the outputs of its source, and runs of it in a separate process."""
+"""Compare the written SavedModel with its source: both run on the same inputs, the SavedModel in a separate process.
+
+`verify.py` holds the steps. `probes.py` and `composite_probes.py` generate inputs, `isolated_run.py` runs the written
+model in a fresh process (`isolated_run_worker.py`, which loads it with `loaded_model.py`), and `compare.py` compares
+the outputs. `run_signature.py` uses the same fresh process for `tfx-export run`.
+"""

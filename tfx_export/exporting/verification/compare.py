@@ -1,4 +1,4 @@
-"""Compare two answers to the same probes: how far they are apart, and whether that they agree means anything."""
+"""Compare the outputs of two models for the same probes: their error, and whether agreement proves anything."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from tfx_export.savedmodel.dtypes import from_numpy
 from tfx_export.savedmodel.export_record import Check, Verdict
 
-# Largest error that counts as equal, relative to the largest expected value.
+# The largest error that counts as equal, relative to the largest expected value.
 TOLERANCES = {
     "DT_DOUBLE": 1e-6,
     "DT_COMPLEX128": 1e-6,
@@ -17,25 +17,26 @@ TOLERANCES = {
     "DT_BFLOAT16": 5e-2,
 }
 LOW_PRECISION = 2e-2
-# Outputs count as live if they differ across the probes by this many tolerances.
+# An output is live if it differs across the probes by this many tolerances.
 LIVE = 10
 
-Requests = Sequence[np.ndarray]
+# One output of a signature: an array for each request.
+Outputs = Sequence[np.ndarray]
 
 
 def compare(
     signature: str,
     output: str,
-    expected: Requests,
-    actual: Requests,
+    expected: Outputs,
+    actual: Outputs,
     rows: Sequence[int],
     *,
     tolerance: float | None = None,
 ) -> Check:
-    """Compare one output over all probes: the one with `rows[i]` rows was answered by `expected[i]` and `actual[i]`.
+    """Compares one output over all requests of a probe; request i has `rows[i]` rows.
 
-    Floats may differ by `tolerance` (by dtype if None) relative to the largest finite expected value; NaN and
-    infinities must be in the same places. All else must be equal.
+    Floats may differ by `tolerance` (None: by dtype), relative to the largest finite expected value; NaN and
+    infinities must be in the same places. Values of other dtypes must be equal.
     """
     expected, actual = [np.asarray(array) for array in expected], [np.asarray(array) for array in actual]
     dtype, wanted = from_numpy(actual[0].dtype), from_numpy(expected[0].dtype)
@@ -57,32 +58,32 @@ def compare(
     return check("equal", error)
 
 
-def is_live(answers: Requests, rows: Sequence[int], tolerance: float) -> bool:
-    """Whether an output depends on its input: across the rows of all answers it differs well beyond `tolerance`.
+def is_live(outputs: Outputs, rows: Sequence[int], tolerance: float) -> bool:
+    """Returns whether an output depends on its input: across all rows it differs by far more than `tolerance`.
 
-    An output without a dimension for the rows must differ between whole answers.
+    An output without a batch dimension must differ between requests.
     """
-    batched = all(answer.ndim and len(answer) == count for answer, count in zip(answers, rows, strict=True))
-    parts = [row for answer in answers for row in answer] if batched else list(answers)
-    first, scale = np.asarray(parts[0]), _scale(answers)
-    # No network's answers differ by ten times what an int8 model is allowed to be off.
+    batched = all(output.ndim and len(output) == count for output, count in zip(outputs, rows, strict=True))
+    parts = [row for output in outputs for row in output] if batched else list(outputs)
+    first, scale = np.asarray(parts[0]), _scale(outputs)
+    # Ten times the tolerance of an int8 model would be more than the outputs of any network differ.
     enough = LIVE * min(tolerance, LOW_PRECISION)
     return any(
         np.shape(part) != first.shape or _error(_flat([first]), _flat([part]), scale) > enough for part in parts[1:]
     )
 
 
-def _flat(arrays: Requests) -> np.ndarray:
+def _flat(arrays: Outputs) -> np.ndarray:
     flat = np.concatenate([np.ravel(array) for array in arrays])
     if flat.dtype.kind in "OSU":
         return np.array([item.encode() if isinstance(item, str) else item for item in flat.tolist()], dtype=object)
     if flat.dtype.kind == "c":
         flat = np.concatenate([flat.real, flat.imag])
-    # All floats are compared in 64 bits.
+    # Floats are compared in 64 bits.
     return flat.astype(np.float64) if from_numpy(flat.dtype) in TOLERANCES else flat
 
 
-def _scale(arrays: Requests) -> float:
+def _scale(arrays: Outputs) -> float:
     flat = _flat(arrays)
     if flat.dtype != np.float64:
         return 1.0
@@ -91,7 +92,7 @@ def _scale(arrays: Requests) -> float:
 
 
 def _error(expected: np.ndarray, actual: np.ndarray, scale: float) -> float:
-    """Relative error of floats, infinite where NaN or infinity is misplaced; of all else the share that differs."""
+    """Returns the relative error of floats (infinite if NaN or infinity is misplaced), else the share that differs."""
     if expected.size == 0:
         return 0.0
     if expected.dtype != np.float64:

@@ -1,6 +1,7 @@
-"""Sparse and ragged inputs, which a client sends as several tensors: values for all of them that fit together.
+"""Generate consistent values for sparse and ragged inputs, which a client sends as several tensors.
 
-They are known by their names: `x_indices`, `x_values`, `x_shape` is a sparse `x`; `x_values`, `x_row_splits` a ragged.
+They are recognised by their names: `x_indices`, `x_values` and `x_shape` are a sparse `x`, `x_values` and
+`x_row_splits` a ragged one.
 """
 
 from dataclasses import dataclass, field
@@ -10,19 +11,19 @@ import numpy as np
 from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.signature import Shape, Signature, TensorSpec
 
-_MOST = 3  # values a row
+_MAX_VALUES_PER_ROW = 3
 
 
 @dataclass(frozen=True)
-class Composites:
-    """`arrays` are the tensors that hold structure, by alias; `shapes` the shapes that leaves for the values."""
+class CompositeStructure:
+    """`arrays` holds the indices, splits and shapes, by alias; `shapes` the resulting shapes of the values tensors."""
 
     arrays: Arrays = field(default_factory=dict)
     shapes: dict[str, Shape] = field(default_factory=dict)
 
 
-def composites(signature: Signature, rows: int, length: int, rng: np.random.Generator) -> Composites:
-    """Structure for the sparse and ragged inputs of `signature`: `rows` rows, open dimensions of size `length`."""
+def generate_structure(signature: Signature, rows: int, length: int, rng: np.random.Generator) -> CompositeStructure:
+    """Returns the structure for the sparse and ragged inputs: `rows` rows, free dimensions of size `length`."""
     inputs = signature.inputs
     arrays: dict[str, np.ndarray] = {}
     shapes: dict[str, Shape] = {}
@@ -31,7 +32,7 @@ def composites(signature: Signature, rows: int, length: int, rng: np.random.Gene
         values = inputs.get(f"{name}_values")
         if not _is_integer(spec) or values is None or not values.shape or values.shape[0] is not None:
             continue
-        counts = rng.integers(1, 1 + min(_MOST, length), rows)
+        counts = rng.integers(1, 1 + min(_MAX_VALUES_PER_ROW, length), rows)
         if alias == f"{name}_row_splits" and _rank(spec) == 1:
             arrays[alias] = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         elif alias == f"{name}_indices" and _rank(spec) == 2 and f"{name}_shape" in inputs:
@@ -47,7 +48,7 @@ def composites(signature: Signature, rows: int, length: int, rng: np.random.Gene
             continue
         total = len(arrays[alias]) if alias.endswith("_indices") else int(arrays[alias][-1])
         shapes[f"{name}_values"] = (total, *values.shape[1:])
-    return Composites(arrays, shapes)
+    return CompositeStructure(arrays, shapes)
 
 
 def _is_integer(spec: TensorSpec) -> bool:

@@ -1,7 +1,7 @@
-"""Ask the written bytes: requests are run in a fresh process, by the Session loader or by LiteRT.
+"""Run requests on a written model in a fresh process, by the Session loader or by LiteRT.
 
-Nothing of the process that wrote the files can leak into the answers, and a model that kills its process kills only
-that one.
+Nothing from the process that wrote the files can affect the outputs, and a model that crashes its process does not
+crash this one.
 """
 
 import json
@@ -19,15 +19,15 @@ from tfx_export.wire.tfrecord import read_records, write_records
 
 _WORKER = "tfx_export.exporting.verification.isolated_run_worker"
 
-# Arrays by the client's names.
+# Arrays by the aliases of a signature.
 Arrays = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """`outputs[i]` answers request i, by alias; empty where the model refused it, and `errors[i]` says why.
+class RunResults:
+    """`outputs[i]` belongs to request i, by alias; if the model refused it, that is empty and `errors[i]` says why.
 
-    `low_precision`: somewhere in the graph floats of 16 bits are computed or stored.
+    `low_precision` is whether any op of the graph computes or stores 16-bit floats.
     """
 
     outputs: tuple[dict[str, np.ndarray], ...]
@@ -35,38 +35,38 @@ class Answers:
     low_precision: bool
 
 
-def replayer() -> WorkerProcess:
-    """A worker for `replay`, which imports TensorFlow meanwhile."""
+def start_run_worker() -> WorkerProcess:
+    """Starts a worker for `run_isolated`, which imports TensorFlow while this process goes on."""
     return WorkerProcess(_WORKER, "tensorflow")
 
 
-def replay(
+def run_isolated(
     folder: Path,
     requests: Iterable[wire.PredictRequest],
     *,
     tags: Sequence[str] = ("serve",),
     lite: bool = False,
     worker: WorkerProcess | None = None,
-) -> Answers:
-    """Run PredictRequests on the SavedModel in `folder`, or on the `model.tflite` in it if `lite`.
+) -> RunResults:
+    """Runs PredictRequests on the SavedModel in `folder`, or on its `model.tflite` if `lite`.
 
-    A `replayer()` started before saves the time it needs to start; it can be used once.
-    Raises VerificationError if the model cannot be loaded or its process dies.
+    `worker`, from `start_run_worker`, saves the time that a new process needs to start; it can be used once.
+    Raises VerificationError if the model does not load or its process dies.
     """
-    with tempfile.TemporaryDirectory(prefix="tfx-export-") as temporary, worker or WorkerProcess(_WORKER) as used:
+    with tempfile.TemporaryDirectory(prefix="tfx-export-") as temporary, worker or WorkerProcess(_WORKER) as process:
         work = Path(temporary)
         write_records(work / "requests", (request.SerializeToString() for request in requests))
         job = {"folder": str(folder.absolute()), "tags": list(tags), "lite": lite}
         (work / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        used.run(work, f"The model in {folder}")
+        process.run(work, f"The model in {folder}")
         report = json.loads((work / "report.json").read_text(encoding="utf-8"))
-        outputs = tuple(_outputs(record) for record in read_records(work / "answers"))
+        outputs = tuple(_outputs(record) for record in read_records(work / "responses"))
     errors = {int(index): text for index, text in report["errors"].items()}
-    return Answers(outputs, errors, report["low_precision"])
+    return RunResults(outputs, errors, report["low_precision"])
 
 
 def predict_request(signature: str, inputs: Arrays, model: str = "") -> wire.PredictRequest:
-    """`inputs` as a PredictRequest."""
+    """Returns `inputs` as a PredictRequest."""
     request = wire.PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature

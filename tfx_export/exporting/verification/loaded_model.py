@@ -1,4 +1,4 @@
-"""A written model, loaded and ready to be asked: by the Session loader, or by LiteRT (which imports no TensorFlow)."""
+"""A written model, loaded and ready to run: by the Session loader, or by LiteRT without TensorFlow."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from tfx_export.tensorflow_import import import_tensorflow
 
 
 class SessionModel:
-    """The SavedModel in `folder`, loaded as TensorFlow Serving does. Leaving it, a context manager, frees it."""
+    """The SavedModel in `folder`, loaded as TensorFlow Serving does. As a context manager it closes the session."""
 
     def __init__(self, folder: Path, tags: Sequence[str]) -> None:
         import_tensorflow()
@@ -28,11 +28,11 @@ class SessionModel:
                 self._session, list(tags), str(folder)
             ).signature_def
         half = {tf.float16, tf.bfloat16}
-        # Somewhere in it floats of 16 bits are computed or stored.
+        # Whether any op of the graph computes or stores 16-bit floats.
         self.low_precision = any(out.dtype.base_dtype in half for op in graph.get_operations() for out in op.outputs)
 
-    def ask(self, name: str, inputs: Arrays) -> dict[str, np.ndarray]:
-        """The answer of the signature `name`. Raises ValueError for inputs it does not have, or TensorFlow's errors."""
+    def run(self, name: str, inputs: Arrays) -> dict[str, np.ndarray]:
+        """Returns the outputs of the signature `name`. Raises ValueError for unknown inputs, or TensorFlow's errors."""
         signature = self._signatures.get(name)
         if signature is None or set(inputs) - set(signature.inputs):
             raise ValueError(f"no signature {name!r} with inputs {', '.join(sorted(inputs))}")
@@ -49,14 +49,14 @@ class SessionModel:
         self._session.close()
 
 
-def lite_model(folder: Path) -> Callable[[str, Arrays], dict[str, np.ndarray]]:
-    """The `model.tflite` in `folder`, as a function like `SessionModel.ask`."""
+def load_lite_model(folder: Path) -> Callable[[str, Arrays], dict[str, np.ndarray]]:
+    """Loads the `model.tflite` in `folder`; returns a function like `SessionModel.run`."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter: Any = Interpreter(model_path=str(folder / TFLITE))
 
-    def ask(name: str, inputs: Arrays) -> dict[str, np.ndarray]:
+    def run(name: str, inputs: Arrays) -> dict[str, np.ndarray]:
         outputs: dict[str, np.ndarray] = interpreter.get_signature_runner(name)(**inputs)
         return outputs
 
-    return ask
+    return run

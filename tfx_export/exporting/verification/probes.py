@@ -1,4 +1,4 @@
-"""Inputs to ask a signature with: made up from its dtypes, its shapes and what its graph reads, or from a file."""
+"""Inputs for a signature: generated from its dtypes, its shapes and the ops that read them, or from a file."""
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,18 +11,22 @@ import tensorflow as tf
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.exporting.verification.composite_probes import composites
+from tfx_export.exporting.verification.composite_probes import generate_structure
 from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Shape, Signature
 from tfx_export.savedmodel.string_inputs import Feature, StringInput, StringInputs
 
+# Rows in the first request of a generated probe.
 ROWS = 4
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Inputs for one signature: `requests[i]` holds arrays by alias with `rows[i]` rows. `origin`: from where."""
+    """Inputs for one signature: `requests[i]` holds arrays by alias with `rows[i]` rows.
+
+    `origin` is the name of the file, or `generated`.
+    """
 
     origin: str
     requests: tuple[Arrays, ...]
@@ -31,8 +35,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class _Style:
-    """A guess at what the model wants: kind of floats, bound of integers (None: keys of its tables), sizes of free
-    dimensions of pictures and of all else, unknown rank."""
+    """A guess at the values that a model takes.
+
+    `floats`: their distribution. `bound`: integers are below it (None: keys of the model's lookup tables). `side` and
+    `length`: the sizes of free dimensions in images and in other inputs. `rank`: used where the rank is unknown.
+    """
 
     floats: str
     bound: int | None
@@ -41,34 +48,39 @@ class _Style:
     rank: int
 
 
-# Large pictures first: a network that halves them too often divides by zero, and that ends the process.
+# Large images first: a network that halves them too often divides by zero, which ends the process.
 _STYLES = (
-    _Style("normal", 10, 256, 64, 2),
-    _Style("unit", None, 256, 8, 1),
-    _Style("pixels", 100, 224, 16, 4),
-    _Style("normal", 1000, 512, 128, 3),
-    _Style("pixels", 2, 96, 3, 1),
+    _Style(floats="normal", bound=10, side=256, length=64, rank=2),
+    _Style(floats="unit", bound=None, side=256, length=8, rank=1),
+    _Style(floats="pixels", bound=100, side=224, length=16, rank=4),
+    _Style(floats="normal", bound=1000, side=512, length=128, rank=3),
+    _Style(floats="pixels", bound=2, side=96, length=3, rank=1),
 )
 
 
-def generated(signature: Signature, uses: StringInputs, rows: int = ROWS) -> Iterator[Probe]:
-    """Probes for `signature`, the likeliest first; take the first that the model accepts and whose rows it tells apart.
+def generate(signature: Signature, string_inputs: StringInputs, rows: int = ROWS) -> Iterator[Probe]:
+    """Yields probes for `signature`, the likeliest first; the caller takes the first whose rows the model tells apart.
 
-    A free batch dimension gets `rows` rows and then one; where no batch size but one works, the later ones are single.
+    With a free batch dimension, the first request has `rows` rows and the second one row. Further probes have one row
+    per request, for models that take one batch size only.
     """
-    strings = {alias: uses.of(spec.tensor) for alias, spec in signature.inputs.items() if spec.dtype == "DT_STRING"}
+    strings = {
+        alias: string_inputs.of(spec.tensor) for alias, spec in signature.inputs.items() if spec.dtype == "DT_STRING"
+    }
     keys = (
-        uses.table_keys() if any(spec.dtype in ("DT_INT32", "DT_INT64") for spec in signature.inputs.values()) else ()
+        string_inputs.table_keys()
+        if any(spec.dtype in ("DT_INT32", "DT_INT64") for spec in signature.inputs.values())
+        else ()
     )
     free = any(spec.shape is None or spec.shape[:1] == (None,) for spec in signature.inputs.values())
 
     def request(start: int, count: int, style: _Style, rng: np.random.Generator) -> Arrays:
-        parts = composites(signature, count, style.length, rng)
+        structure = generate_structure(signature, count, style.length, rng)
         return {
-            alias: parts.arrays[alias].astype(numpy_dtype(spec.dtype))
-            if alias in parts.arrays
+            alias: structure.arrays[alias].astype(numpy_dtype(spec.dtype))
+            if alias in structure.arrays
             else _input(
-                spec.dtype, parts.shapes.get(alias, spec.shape), count, start, style, rng, strings.get(alias), keys
+                spec.dtype, structure.shapes.get(alias, spec.shape), count, start, style, rng, strings.get(alias), keys
             )
             for alias, spec in signature.inputs.items()
         }
@@ -81,17 +93,17 @@ def generated(signature: Signature, uses: StringInputs, rows: int = ROWS) -> Ite
 
 
 def from_file(path: Path, signatures: Mapping[str, Signature], limit: int = 32) -> dict[str, Probe]:
-    """Probes by signature from an .npz file with arrays named `input`, or `signature/input` where they should differ.
+    """Reads probes by signature from an .npz file; its arrays are named `input`, or `signature/input` if they differ.
 
     At most `limit` rows are used. Signatures for which the file lacks inputs are left out.
-    Raises SpecError if the file cannot be read or holds an array that no signature has.
+    Raises SpecError if the file cannot be read or holds an array that is not an input of any signature.
     """
     arrays = read_npz(path)
     known = {alias for signature in signatures.values() for alias in signature.inputs}
     known |= {f"{name}/{alias}" for name, signature in signatures.items() for alias in signature.inputs}
     if unknown := sorted(set(arrays) - known):
         raise SpecError(
-            f"No signature has an input named {unknown[0]!r}, which {path} holds.",
+            f"{path} holds an array {unknown[0]!r}, which is not an input of any signature.",
             hint=f"Name the arrays after inputs: {', '.join(sorted(known))}",
         )
     found = {}
@@ -108,9 +120,9 @@ def from_file(path: Path, signatures: Mapping[str, Signature], limit: int = 32) 
 
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz file. Pickled objects are not loaded. Raises SpecError."""
+    """Reads the arrays of an .npz file, without pickled objects. Raises SpecError if it cannot be read."""
     try:
-        # Opened here: numpy would leave a damaged file open.
+        # Opened here, because numpy would leave a damaged file open.
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
@@ -122,8 +134,8 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         raise SpecError(f"There is no file {path}.") from None
     except (OSError, ValueError, EOFError, BadZipFile, zlib.error):
         raise SpecError(
-            f"{path} is no .npz file of plain arrays.",
-            hint="numpy.savez(path, x=array) writes one. Pickled objects are not read: that would run code.",
+            f"{path} is not an .npz file of plain arrays.",
+            hint="Write one with numpy.savez(path, x=array). Pickles are not read, because that would run code.",
         ) from None
 
 
@@ -142,9 +154,7 @@ def _cast(array: np.ndarray, signature: str, alias: str, dtype: str) -> np.ndarr
         text = [item.encode() if isinstance(item, str) else item for item in array.ravel().tolist()]
         return np.array(text, dtype=object).reshape(array.shape)
     if array.dtype.kind in "OSU" or not np.can_cast(array.dtype, wanted, "same_kind"):
-        raise SpecError(
-            f"Input {alias!r} of signature {signature!r} is {dtype}, the array given for it is {array.dtype}."
-        )
+        raise SpecError(f"Input {alias!r} of signature {signature!r} is {dtype}, but the given array is {array.dtype}.")
     return array.astype(wanted)
 
 
@@ -181,7 +191,7 @@ def _input(
 
 
 def _numbers(dtype: str, dims: Sequence[int], start: int, style: _Style, rng: np.random.Generator) -> np.ndarray:
-    """Random numbers whose size and mean differ by row: to a network that averages, all plain noise is the same."""
+    """Returns random numbers whose spread and mean differ by row, because plain noise averages to the same value."""
     target = numpy_dtype(dtype)
     if dtype == "DT_BOOL":
         return rng.integers(0, 2, dims).astype(bool)
@@ -199,7 +209,7 @@ def _numbers(dtype: str, dims: Sequence[int], start: int, style: _Style, rng: np
 
 
 def _image(index: int, rng: np.random.Generator) -> bytes:
-    """A small picture, every second one a JPEG, the others PNG: a coloured gradient under noise."""
+    """Returns a small encoded image, a coloured gradient with noise: JPEG for even indices, PNG for odd."""
     height, width = 48 + 8 * (index % 3), 64
     slope = np.linspace(0, 1, width)[None, :, None] * rng.random(3)
     pixels = (255 * (0.4 * rng.random(3) + 0.4 * slope + 0.2 * rng.random((height, width, 3)))).astype(np.uint8)
@@ -226,7 +236,7 @@ def _example(features: Mapping[str, Feature], row: int, style: _Style, rng: np.r
 
 
 def _text(words: Sequence[bytes], style: _Style, rng: np.random.Generator) -> bytes:
-    """One word for lookups, several for vectorizers (by style); of the graph's own words where it has some."""
+    """Returns one word (for lookups) or several (for vectorizers), from the graph's vocabulary if it has one."""
     count = 1 if style.floats == "normal" else 5
     if words:
         return b" ".join(words[int(index)] for index in rng.integers(0, len(words), count))

@@ -1,4 +1,4 @@
-"""Run one signature of a SavedModel on given inputs, as a server would."""
+"""Run one signature of a SavedModel on given inputs, as a server does."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tfx_export.errors import SavedModelError, SpecError, VerificationError
-from tfx_export.exporting.verification.isolated_run import predict_request, replay
+from tfx_export.exporting.verification.isolated_run import predict_request, run_isolated
 from tfx_export.savedmodel import tensor
 from tfx_export.savedmodel.dtypes import from_numpy, numpy_dtype
 from tfx_export.savedmodel.reader import choose_meta_graph, find_signature, read_index
@@ -17,27 +17,34 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, Tensor
 def run(
     folder: Path | str, inputs: Mapping[str, Any], *, signature: str = DEFAULT_SIGNATURE, tag_set: str | None = None
 ) -> dict[str, np.ndarray]:
-    """The outputs of `signature` of the SavedModel in `folder` for `inputs`, all by alias.
+    """Runs a signature of the SavedModel in `folder`, and returns its outputs by alias.
 
-    Inputs are arrays or what numpy makes arrays of; they get the dtypes of the signature where no value is lost by
-    it. The model runs in a fresh process, by the Session loader. Raises SpecError for inputs that do not fit,
-    SavedModelError if the model does not load or fails.
+    The model runs in a fresh process, loaded by the Session loader.
+
+    Args:
+        folder: The folder of the SavedModel (a version folder).
+        inputs: Arrays by alias, or values that numpy turns into arrays. They are cast to the dtypes of the signature
+            where the cast loses no values. Inputs with a default may be left out.
+        signature: The name of the signature.
+        tag_set: The tags of the graph, separated by commas; needed if the SavedModel has several graphs.
+
+    Raises SpecError if the inputs do not fit the signature, SavedModelError if the model does not load or fails.
     """
     folder = Path(folder)
     meta_graph = choose_meta_graph(read_index(folder), tag_set)
-    signed = Signature.from_proto(signature, find_signature(meta_graph, signature))
-    request = predict_request(signature, prepare(signed, inputs))
+    found = Signature.from_proto(signature, find_signature(meta_graph, signature))
+    request = predict_request(signature, prepare(found, inputs))
     try:
-        answers = replay(folder, [request], tags=sorted(meta_graph.meta_info_def.tags))
+        results = run_isolated(folder, [request], tags=sorted(meta_graph.meta_info_def.tags))
     except VerificationError as error:
         raise SavedModelError(error.message, hint=error.hint) from None
-    if answers.errors:
-        raise SavedModelError(f"The model refuses these inputs: {answers.errors[0]}")
-    return answers.outputs[0]
+    if results.errors:
+        raise SavedModelError(f"The model refuses these inputs: {results.errors[0]}")
+    return results.outputs[0]
 
 
 def prepare(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """`inputs` as arrays of the dtypes of `signature`, its defaults filled in. Raises SpecError if they do not fit."""
+    """Returns `inputs` as arrays of the signature's dtypes, with its defaults. Raises SpecError if they do not fit."""
     takes = ", ".join(f"{key} ({spec})" for key, spec in signature.inputs.items()) or "nothing"
     hint = f"{signature.name} takes: {takes}"
     if unknown := sorted(set(inputs) - set(signature.inputs)):
@@ -52,14 +59,14 @@ def prepare(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, np.nda
 
 def _array(key: str, value: Any, spec: TensorSpec, hint: str) -> np.ndarray:
     if spec.encoding != "dense":
-        raise SpecError(f"Input {key!r} is a {spec.encoding} tensor: it cannot be given as one array.", hint=hint)
+        raise SpecError(f"Input {key!r} is a {spec.encoding} tensor, which cannot be given as one array.", hint=hint)
     try:
         array = np.asarray(value)
         fits = _same_kind(array, spec.dtype)
     except (KeyError, ValueError):
         fits = False
     if not fits:
-        raise SpecError(f"Input {key!r} takes {spec.dtype}, and the values given are no such numbers.", hint=hint)
+        raise SpecError(f"Input {key!r} takes {spec.dtype}; the given values cannot be converted to it.", hint=hint)
     if spec.shape is not None and (
         len(spec.shape) != array.ndim
         or any(want not in (None, size) for want, size in zip(spec.shape, array.shape, strict=True))

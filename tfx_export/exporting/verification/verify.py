@@ -1,8 +1,7 @@
-"""Prove that what was written computes what its source computes.
+"""Verify that the written SavedModel computes what its source computes.
 
-The written folder is asked in a fresh process, the source in this one; both get the same probes, and every output of
-every signature is compared. An answer that is the same for every probe would pass with any weights: such outputs are
-called unproven.
+The written folder runs in a fresh process, the source in this one, on the same probes; every output of every signature
+is compared. An output that is the same for every probe would be equal with any weights: it is called unproven.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,124 +12,131 @@ import numpy as np
 
 from tfx_export import wire
 from tfx_export.errors import VerificationError
-from tfx_export.exporting.tensorflow_errors import reason
+from tfx_export.exporting.tensorflow_errors import short_reason
 from tfx_export.exporting.verification import compare, probes
-from tfx_export.exporting.verification.isolated_run import Answers, Arrays, predict_request, replay
+from tfx_export.exporting.verification.isolated_run import Arrays, RunResults, predict_request, run_isolated
 from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel.export_record import Check, Verification, describe
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 
-# The source's own answer to the inputs of one signature, all by alias.
-Ask = Callable[[str, Arrays], Arrays]
+# Runs the source of an export: takes the name of a signature and its inputs by alias, returns its outputs by alias.
+RunSignature = Callable[[str, Arrays], Arrays]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A probe of one signature and the source's answers; `refusal` is why the source took none of the probes."""
+class ProbedSignature:
+    """A probe of one signature, and the source's outputs: `outputs[i]` belongs to request i, by alias.
+
+    `probe` is None if the source takes none of the probes; `refusal` is the first error then.
+    """
 
     probe: probes.Probe | None
-    answers: tuple[Arrays, ...] = ()
+    outputs: tuple[Arrays, ...] = ()
     refusal: str = ""
 
 
 def callable_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str, Signature]:
-    """The signatures of the SavedModel in `folder` that take inputs; those without are TensorFlow's own."""
+    """Returns the signatures of a SavedModel that have inputs; those without are TensorFlow's own."""
     return {name: signature for name, signature in read_signatures(folder, tags).items() if signature.inputs}
 
 
 def verify(
     folder: Path,
-    asked: Mapping[str, Asked],
+    probed: Mapping[str, ProbedSignature],
     signatures: Mapping[str, Signature],
     *,
     tags: Sequence[str] = ("serve",),
     tolerance: float | None = None,
     worker: WorkerProcess | None = None,
 ) -> Verification:
-    """Compare the SavedModel in `folder` with what its source answered (`ask_source`), signature by signature.
+    """Compares the outputs of the SavedModel in `folder` with those of its source (`probe_source`).
 
-    `tolerance` replaces the ones by dtype; `worker` is as for `replay`.
-    Raises VerificationError if an output differs or the folder does not load.
+    `tolerance` replaces the tolerances by dtype; `worker` is as for `run_isolated`.
+    Raises VerificationError if an output differs or the SavedModel does not load.
     """
-    answers = replay(folder, requests_of(asked), tags=tags, worker=worker)
-    origins = dict.fromkeys(one.probe.origin for one in asked.values() if one.probe)
-    verification = Verification(", ".join(origins), check_answers(asked, signatures, answers, tolerance))
+    results = run_isolated(folder, probe_requests(probed), tags=tags, worker=worker)
+    origins = dict.fromkeys(one.probe.origin for one in probed.values() if one.probe)
+    verification = Verification(", ".join(origins), check_outputs(probed, signatures, results, tolerance))
     require_equal(verification)
     return verification
 
 
-def ask_source(
+def probe_source(
     folder: Path,
     signatures: Mapping[str, Signature],
-    ask: Ask,
+    run_source: RunSignature,
     *,
     tags: Sequence[str] = ("serve",),
     probe: Path | None = None,
-) -> dict[str, Asked]:
-    """The source's answers by signature, to the file's probe or the first generated one that tells rows apart.
+) -> dict[str, ProbedSignature]:
+    """Runs the source on a probe for each signature; returns probes and outputs by the signature's name.
 
-    `probe` is an .npz file of inputs; without it, and for signatures it says nothing about, inputs are generated.
-    Raises SpecError if the probe file does not fit.
+    The probe comes from the .npz file `probe`. Without it, and for signatures whose inputs the file lacks, it is the
+    first generated probe for which all outputs depend on the input, else the one with the most such outputs.
+    Raises SpecError if the probe file does not fit the signatures.
     """
     given = probes.from_file(probe, signatures) if probe else {}
-    uses = StringInputs(folder, list(tags))
+    strings = StringInputs(folder, list(tags))
     found = {}
     for name, signature in signatures.items():
-        candidates = [given[name]] if name in given else probes.generated(signature, uses)
-        # Labels are the same in every row by design: where there are numbers too, those must live.
+        candidates = [given[name]] if name in given else probes.generate(signature, strings)
+        # Labels are the same in every row by design, so numbers decide if the signature has some.
         numbers = [key for key, spec in signature.outputs.items() if spec.dtype != "DT_STRING"]
         wanted = numbers or list(signature.outputs)
-        best, best_live, refusal = Asked(None), -1, ""
+        best, most_live, refusal = ProbedSignature(None), -1, ""
         for candidate in candidates:
             if best.probe and best.probe.rows != candidate.rows:
-                break  # it takes batches, no need to try single rows
+                break  # the source takes batches, so single rows need not be tried
             try:
-                answers = tuple(ask(name, inputs) for inputs in candidate.requests)
-            except Exception as error:  # whatever a framework raises for inputs its model cannot take
-                refusal = refusal or f"{type(error).__name__}: {reason(error)}"
+                outputs = tuple(run_source(name, inputs) for inputs in candidate.requests)
+            except Exception as error:  # a framework may raise anything for inputs that its model cannot take
+                refusal = refusal or f"{type(error).__name__}: {short_reason(error)}"
                 continue
-            live = sum(_live([np.asarray(answer[key]) for answer in answers], candidate) for key in wanted)
-            if live > best_live:
-                best, best_live = Asked(candidate, answers), live
+            live = sum(_is_live([np.asarray(output[key]) for output in outputs], candidate) for key in wanted)
+            if live > most_live:
+                best, most_live = ProbedSignature(candidate, outputs), live
             if live == len(wanted):
                 break
-        found[name] = best if best.probe else Asked(None, refusal=refusal)
+        found[name] = best if best.probe else ProbedSignature(None, refusal=refusal)
     return found
 
 
-def requests_of(asked: Mapping[str, Asked]) -> list[wire.PredictRequest]:
-    """All probes of `asked` as PredictRequests, in the order in which `check_answers` expects the answers."""
-    return [predict_request(name, inputs) for name, one in asked.items() if one.probe for inputs in one.probe.requests]
+def probe_requests(probed: Mapping[str, ProbedSignature]) -> list[wire.PredictRequest]:
+    """Returns all probes as PredictRequests, in the order in which `check_outputs` expects the results."""
+    return [predict_request(name, inputs) for name, one in probed.items() if one.probe for inputs in one.probe.requests]
 
 
-def check_answers(
-    asked: Mapping[str, Asked], signatures: Mapping[str, Signature], answers: Answers, tolerance: float | None = None
+def check_outputs(
+    probed: Mapping[str, ProbedSignature],
+    signatures: Mapping[str, Signature],
+    results: RunResults,
+    tolerance: float | None = None,
 ) -> tuple[Check, ...]:
-    """One check for every output of `signatures`; `answers` are those to the probes of `asked`, in order."""
-    if tolerance is None and answers.low_precision:
+    """Returns one check for every output of `signatures`; `results` are those of `probe_requests(probed)`."""
+    if tolerance is None and results.low_precision:
         tolerance = compare.LOW_PRECISION
     checks: list[Check] = []
     start = 0
-    for name, one in asked.items():
+    for name, one in probed.items():
         outputs = signatures[name].outputs
         if one.probe is None:
-            note = f"the source takes no generated probe: {one.refusal}" if one.refusal else "no probe"
+            note = f"the source refuses every generated probe: {one.refusal}" if one.refusal else "no probe"
             checks += [Check(name, key, spec.dtype, "unproven", None, 0.0, note) for key, spec in outputs.items()]
             continue
-        span = range(start, start + len(one.answers))
+        span = range(start, start + len(one.outputs))
         start = span.stop
-        if refused := [answers.errors[index] for index in span if index in answers.errors]:
-            note = f"the export refuses what the source takes: {refused[0]}"
+        if errors := [results.errors[index] for index in span if index in results.errors]:
+            note = f"the export refuses inputs that the source takes: {errors[0]}"
             checks += [Check(name, key, spec.dtype, "differs", None, 0.0, note) for key, spec in outputs.items()]
             continue
         checks += [
             compare.compare(
                 name,
                 key,
-                [np.asarray(answer[key]) for answer in one.answers],
-                [answers.outputs[index][key] for index in span],
+                [np.asarray(output[key]) for output in one.outputs],
+                [results.outputs[index][key] for index in span],
                 one.probe.rows,
                 tolerance=tolerance,
             )
@@ -140,16 +146,16 @@ def check_answers(
 
 
 def require_equal(verification: Verification) -> None:
-    """Raise VerificationError naming the outputs that differ, if any do."""
+    """Raises VerificationError with the outputs that differ, if any do."""
     wrong = [check for check in verification.checks if check.verdict == "differs"]
     if wrong:
         lines = [f"  {check.signature} / {check.output}: {describe(check)}" for check in wrong]
         raise VerificationError(
             "The export does not compute what its source computes; nothing was published.\n" + "\n".join(lines),
-            hint="Probe inputs of your own: --probe data.npz. To publish without this check: --no-verify.",
+            hint="To use your own inputs: --probe data.npz. To publish without this check: --no-verify.",
         )
 
 
-def _live(answers: Sequence[np.ndarray], probe: probes.Probe) -> bool:
-    # At this stage the precision of the model is not known: the coarsest tolerance, but not ten times over.
-    return compare.is_live(answers, probe.rows, compare.LOW_PRECISION / compare.LIVE)
+def _is_live(outputs: Sequence[np.ndarray], probe: probes.Probe) -> bool:
+    # The precision of the model is not known yet, so a change of one coarsest tolerance must do, not of ten.
+    return compare.is_live(outputs, probe.rows, compare.LOW_PRECISION / compare.LIVE)

@@ -1,25 +1,28 @@
-"""Encoded images in: JPEG, PNG, GIF (its first frame) or BMP, decoded, resized and normalised in the graph."""
+"""Build inputs that are encoded images (JPEG, PNG, BMP or the first frame of a GIF).
+
+The graph decodes, resizes and normalises them.
+"""
 
 from typing import Any
 
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.signatures.tensors import Tensors, describe, guarded, placeholder
+from tfx_export.exporting.signatures.tensors import Tensors, describe, placeholder, with_shape_check
 from tfx_export.exporting.source_graph import GraphInput, SourceGraph
 from tfx_export.exporting.spec.model import ImageSpec, SignatureSpec
 
 RESIZE = ("bilinear", "nearest", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic")
 
 
-def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
-    """The placeholder of encoded images, and the source's input made of them."""
+def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
+    """Returns the placeholder of encoded images, and the tensor for the source's input made from it."""
     assert spec.image is not None
     name, target = _target(source, spec)
     where = f"Signature {spec.name!r}, image"
     height, width, channels = _size(spec.image, target, where)
     if spec.image.resize not in RESIZE:
-        raise SpecError(f"{where}: {spec.image.resize!r} is no resize method.", hint=f"Methods: {', '.join(RESIZE)}")
+        raise SpecError(f"{where}: {spec.image.resize!r} is not a resize method.", hint=f"Methods: {', '.join(RESIZE)}")
 
     def pixels(encoded: Any) -> Any:
         image = tf.io.decode_image(encoded, channels, expand_animations=False)
@@ -28,21 +31,21 @@ def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
 
     sent = placeholder(spec.image.alias, tf.string, [None])
     shape = tf.TensorSpec([height, width, channels], tf.float32)
-    images = normalise(tf.map_fn(pixels, guarded(sent, [None]), fn_output_signature=shape), spec.image, where)
+    images = normalise(tf.map_fn(pixels, with_shape_check(sent, [None]), fn_output_signature=shape), spec.image, where)
     if target.shape.rank == 3:
         images = tf.squeeze(images, -1)
     if target.dtype.is_integer:
         images = tf.round(images)
-    return {spec.image.alias: sent}, {name: guarded(tf.cast(images, target.dtype), target.shape)}
+    return {spec.image.alias: sent}, {name: with_shape_check(tf.cast(images, target.dtype), target.shape)}
 
 
 def normalise(images: Any, spec: ImageSpec, where: str) -> Any:
-    """Bring pixels from 0 to 255 (float32, RGB last) to what the model was trained on."""
+    """Scales pixels from 0 to 255 (float32, `[..., channels]`, RGB) to the range that the model was trained on."""
     scale = spec.scale.lower().replace("-", "_") if spec.scale not in SCALES else spec.scale
     steps = SCALES.get(scale) or APPLICATIONS.get(scale)
     if steps is None:
         raise SpecError(
-            f"{where}: {spec.scale!r} is no scale.",
+            f"{where}: {spec.scale!r} is not a scale.",
             hint=f"Scales: {', '.join(SCALES)}; models of keras.applications: {', '.join(APPLICATIONS)}",
         )
     images = steps(images)
@@ -69,7 +72,7 @@ def _minus_one_to_one(images: Any) -> Any:
 
 
 def _imagenet_bgr(images: Any) -> Any:
-    """Blue first, the mean of ImageNet subtracted: how the first Caffe models were trained."""
+    """Reverses the channels to BGR and subtracts the mean of ImageNet, as for the first Caffe models."""
     return tf.reverse(images, [-1]) - tf.constant([103.939, 116.779, 123.68])
 
 
@@ -78,7 +81,7 @@ def _imagenet_standard(images: Any) -> Any:
 
 
 SCALES = {"none": _none, "0-1": _zero_to_one, "-1-1": _minus_one_to_one}
-# What `preprocess_input` of each module of keras.applications does, by the module's name; and its common members.
+# The scaling of `preprocess_input` in each module of keras.applications, by the names of modules and common models.
 APPLICATIONS = {
     **dict.fromkeys(
         ("inception_v3", "inception_resnet_v2", "mobilenet", "mobilenet_v2", "nasnet", "resnet_v2", "xception"),
@@ -101,15 +104,15 @@ def _target(source: SourceGraph, spec: SignatureSpec) -> tuple[str, GraphInput]:
         )
     if len(source.inputs) > 1:
         raise SpecError(
-            f"Signature {spec.name!r}: images can only be sent to a model with one input, and this one has "
+            f"Signature {spec.name!r}: images can only be sent to a model with one input, but this one has "
             f"{', '.join(map(repr, source.inputs))}.",
-            hint="Give the others constant values in a model of your own around this one.",
+            hint="Write a model around this one that gives the other inputs constant values.",
         )
     target = source.inputs[name]
     if target.dtype == tf.string or target.shape.rank not in (3, 4):
         raise SpecError(
             f"Signature {spec.name!r}: the input {name!r} is {describe(target.dtype, target.shape)}, "
-            "and images are (batch, height, width, channels)."
+            "but images are (batch, height, width, channels)."
         )
     return name, target
 

@@ -1,4 +1,4 @@
-"""From the source's outputs to the answer, by method."""
+"""Build the client's outputs from the source's outputs, by method."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,71 +7,71 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.signatures.tensors import Tensors, describe, named
+from tfx_export.exporting.signatures.tensors import Tensors, describe, with_op_names
 from tfx_export.exporting.spec.model import Method, SignatureSpec
 
 
-def predict(computed: Tensors, spec: SignatureSpec) -> Tensors:
-    """The source's outputs; with labels or top_k the scored one becomes `classes` and `scores`."""
-    outputs = _chosen(computed, spec)
+def predict(source_outputs: Tensors, spec: SignatureSpec) -> Tensors:
+    """Returns the source's outputs; with labels or top_k, the one with scores becomes `classes` and `scores`."""
+    outputs = _chosen(source_outputs, spec)
     if spec.labels is None and spec.top_k is None:
-        return named(outputs)
+        return with_op_names(outputs)
     scored = "scores" if "scores" in outputs else next(iter(outputs))
     if scored != "scores" and len(outputs) > 1:
         raise SpecError(
-            f"Signature {spec.name!r}: labels and top_k are about one output, and there are "
+            f"Signature {spec.name!r}: labels and top_k apply to one output, but there are "
             f"{', '.join(map(repr, outputs))}.",
-            hint=f"Name the one that scores classes: outputs: {{scores: {next(iter(outputs))}}}",
+            hint=f"Name the output that scores classes: outputs: {{scores: {next(iter(outputs))}}}",
         )
     others = {key: tensor for key, tensor in outputs.items() if key != scored}
-    return named({**others, **_classes(outputs[scored], spec)})
+    return with_op_names({**others, **_classes(outputs[scored], spec)})
 
 
-def classify(computed: Tensors, spec: SignatureSpec) -> Tensors:
-    """`scores`, float32 (batch, classes), and with labels or top_k `classes`, strings of that shape."""
-    outputs = _chosen(computed, spec)
+def classify(source_outputs: Tensors, spec: SignatureSpec) -> Tensors:
+    """Returns `scores`, float32 `[batch, classes]`, and with labels or top_k `classes`, strings of the same shape."""
+    outputs = _chosen(source_outputs, spec)
     if set(outputs) == {"classes", "scores"} and spec.labels is None and spec.top_k is None:
-        return named(outputs)
-    return named(_classes(_only(outputs, spec, "scores"), spec))
+        return with_op_names(outputs)
+    return with_op_names(_classes(_only(outputs, spec, "scores"), spec))
 
 
-def regress(computed: Tensors, spec: SignatureSpec) -> Tensors:
-    """`outputs`, float32 (batch) or (batch, 1)."""
-    tensor = _float32(_only(_chosen(computed, spec), spec, "outputs"), spec)
+def regress(source_outputs: Tensors, spec: SignatureSpec) -> Tensors:
+    """Returns `outputs`, float32 `[batch]` or `[batch, 1]`."""
+    tensor = _float32(_only(_chosen(source_outputs, spec), spec, "outputs"), spec)
     if not (tensor.shape.rank == 1 or (tensor.shape.rank == 2 and tensor.shape[1] == 1)):
         raise SpecError(
-            f"Signature {spec.name!r}: Regress answers one number an example, (batch) or (batch, 1), "
-            f"and the model's output is {describe(tensor.dtype, tensor.shape)}.",
+            f"Signature {spec.name!r}: Regress returns one number per example, (batch) or (batch, 1), "
+            f"but the model's output is {describe(tensor.dtype, tensor.shape)}.",
             hint="Choose another output (outputs: {outputs: NAME}), or method: predict.",
         )
-    return named({"outputs": tensor})
+    return with_op_names({"outputs": tensor})
 
 
-HEADS: dict[Method, Callable[[Tensors, SignatureSpec], Tensors]] = {
+BUILD_OUTPUTS: dict[Method, Callable[[Tensors, SignatureSpec], Tensors]] = {
     "predict": predict,
     "classify": classify,
     "regress": regress,
 }
 
 
-def _chosen(computed: Tensors, spec: SignatureSpec) -> dict[str, Any]:
+def _chosen(source_outputs: Tensors, spec: SignatureSpec) -> dict[str, Any]:
     if not spec.outputs:
-        return dict(computed)
+        return dict(source_outputs)
     for name in spec.outputs.values():
-        if name not in computed:
+        if name not in source_outputs:
             raise SpecError(
                 f"Signature {spec.name!r}: the model has no output {name!r}.",
-                hint=f"Its outputs: {', '.join(map(repr, computed))}",
+                hint=f"Its outputs: {', '.join(map(repr, source_outputs))}",
             )
-    return {alias: computed[name] for alias, name in spec.outputs.items()}
+    return {alias: source_outputs[name] for alias, name in spec.outputs.items()}
 
 
 def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> Any:
     if len(outputs) == 1:
         return next(iter(outputs.values()))
     raise SpecError(
-        f"Signature {spec.name!r}: {spec.method.capitalize()} is about one output of the model, "
-        f"and there are {', '.join(map(repr, outputs))}.",
+        f"Signature {spec.name!r}: {spec.method.capitalize()} uses one output of the model, "
+        f"but there are {', '.join(map(repr, outputs))}.",
         hint=f"Choose one: outputs: {{{key}: {next(iter(outputs))}}}",
     )
 
@@ -79,9 +79,9 @@ def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> Any:
 def _float32(tensor: Any, spec: SignatureSpec) -> Any:
     if not tensor.dtype.is_floating:
         raise SpecError(
-            f"Signature {spec.name!r}: {spec.method.capitalize()} answers float32, "
-            f"and the model's output is {describe(tensor.dtype, tensor.shape)}.",
-            hint="Choose an output of numbers with a fraction, or method: predict.",
+            f"Signature {spec.name!r}: {spec.method.capitalize()} returns float32, "
+            f"but the model's output is {describe(tensor.dtype, tensor.shape)}.",
+            hint="Choose an output of floats, or method: predict.",
         )
     return tf.cast(tensor, tf.float32)
 
@@ -91,14 +91,14 @@ def _classes(scores: Any, spec: SignatureSpec) -> dict[str, Any]:
     if scores.shape.rank != 2:
         raise SpecError(
             f"Signature {spec.name!r}: scores of classes are (batch, classes), "
-            f"and the model's output is {describe(scores.dtype, scores.shape)}.",
+            f"but the model's output is {describe(scores.dtype, scores.shape)}.",
             hint="Choose another output: outputs: {scores: NAME}",
         )
     if spec.top_k is None and spec.labels is None:
         return {"scores": scores}
     count = scores.shape[1]
     if spec.top_k is not None and count is not None and not 1 <= spec.top_k <= count:
-        raise SpecError(f"Signature {spec.name!r}: top_k is {spec.top_k}, and the model has {count} classes.")
+        raise SpecError(f"Signature {spec.name!r}: top_k is {spec.top_k}, but the model has {count} classes.")
     if spec.top_k is not None:
         scores, indices = tf.math.top_k(scores, spec.top_k)
     else:
@@ -110,19 +110,19 @@ def _classes(scores: Any, spec: SignatureSpec) -> dict[str, Any]:
 
 
 def _labels(path: Path, count: int | None, signature: str) -> Any:
-    """The table from class to label, filled from `path`, which goes along as an asset."""
+    """Returns the table from class number to label, filled from `path`, which becomes an asset."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise SpecError(
             f"Signature {signature!r}: the labels {path} cannot be read: {reason}.",
-            hint="Labels are a text file in UTF-8, one label a line, in the order of the model's classes.",
+            hint="Labels are a text file in UTF-8, one label per line, in the order of the model's classes.",
         ) from None
     if count is not None and len(lines) != count:
         raise SpecError(
-            f"Signature {signature!r}: {path} has {len(lines)} labels, and the model has {count} classes.",
-            hint="One label a line, in the order of the model's classes.",
+            f"Signature {signature!r}: {path} has {len(lines)} labels, but the model has {count} classes.",
+            hint="Write one label per line, in the order of the model's classes.",
         )
     whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
     content = tf.lookup.TextFileInitializer(str(path), tf.int64, number, tf.string, whole)

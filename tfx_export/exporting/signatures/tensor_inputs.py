@@ -1,31 +1,31 @@
-"""Raw tensors in: the source's inputs, under names, dtypes and shapes of the client's."""
+"""Build inputs that are raw tensors, with the client's names, dtypes and shapes."""
 
 from typing import Any
 
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, guarded, placeholder
+from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, placeholder, with_shape_check
 from tfx_export.exporting.source_graph import GraphInput, SourceGraph
 from tfx_export.exporting.spec.model import InputSpec, SignatureSpec
 
 
-def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
-    """Placeholders by the client's names, and the source's inputs made of them."""
+def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
+    """Returns placeholders by the client's names, and tensors for the source's inputs made from them."""
     wanted = spec.inputs or {name: InputSpec(name) for name in source.inputs}
     check_fed(source, spec.name, [one.source for one in wanted.values()])
-    sent, fed = {}, {}
+    client_inputs, source_inputs = {}, {}
     for alias, one in wanted.items():
         where = f"Signature {spec.name!r}, input {alias!r}"
         target = source.inputs[one.source]
         shape = _shape(one, target, where)
-        sent[alias] = placeholder(alias, dtype_of(one.dtype, where) if one.dtype else target.dtype, shape)
-        fed[one.source] = cast(guarded(sent[alias], shape), target.dtype, where)
-    return sent, fed
+        client_inputs[alias] = placeholder(alias, dtype_of(one.dtype, where) if one.dtype else target.dtype, shape)
+        source_inputs[one.source] = cast(with_shape_check(client_inputs[alias], shape), target.dtype, where)
+    return client_inputs, source_inputs
 
 
 def check_fed(source: SourceGraph, signature: str, fed: list[str]) -> None:
-    """Raise SpecError unless `fed` names every input of the source once."""
+    """Raises SpecError unless `fed` names every input of the source once."""
     existing = ", ".join(f"{name!r} {describe(one.dtype, one.shape)}" for name, one in source.inputs.items())
     for name in fed:
         if name not in source.inputs:
@@ -37,7 +37,7 @@ def check_fed(source: SourceGraph, signature: str, fed: list[str]) -> None:
     if missing := [name for name in source.inputs if name not in fed]:
         raise SpecError(
             f"Signature {signature!r} leaves the model's input {missing[0]!r} without a value.",
-            hint=f"Every input must be fed. Inputs of the model: {existing}",
+            hint=f"Every input must be fed. The model's inputs: {existing}",
         )
 
 

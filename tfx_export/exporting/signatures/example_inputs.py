@@ -1,33 +1,33 @@
-"""Serialized tf.Example in, as TensorFlow Serving's Classify and Regress send it."""
+"""Build inputs that are serialized tf.Examples, as TensorFlow Serving sends them for Classify and Regress."""
 
 from typing import Any
 
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.signatures.raw import check_fed
-from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, guarded, placeholder
+from tfx_export.exporting.signatures.tensor_inputs import check_fed
+from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, placeholder, with_shape_check
 from tfx_export.exporting.source_graph import GraphInput, SourceGraph
 from tfx_export.exporting.spec.model import FeatureSpec, SignatureSpec
 
 
-def front(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
-    """The placeholder `inputs` of serialized examples, and the source's inputs parsed from them."""
+def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
+    """Returns the placeholder `inputs` of serialized examples, and tensors for the source's inputs parsed from them."""
     features = spec.features
     if features is None:
-        features = tuple(_guess(name, one, spec.name) for name, one in source.inputs.items())
+        features = tuple(_default_feature(name, one, spec.name) for name, one in source.inputs.items())
     check_fed(source, spec.name, [feature.input for feature in features])
     sent = placeholder("inputs", tf.string, [None])
     readers = {feature.name: _reader(feature, source.inputs[feature.input], spec.name) for feature in features}
-    parsed = tf.io.parse_example(guarded(sent, [None]), readers)
+    parsed = tf.io.parse_example(with_shape_check(sent, [None]), readers)
     return {"inputs": sent}, {
         feature.input: _tensor(feature, parsed[feature.name], source.inputs[feature.input], spec.name)
         for feature in features
     }
 
 
-def _guess(name: str, target: GraphInput, signature: str) -> FeatureSpec:
-    """The feature for an input that no spec speaks about: of its name and shape."""
+def _default_feature(name: str, target: GraphInput, signature: str) -> FeatureSpec:
+    """Returns the feature for an input that the spec does not mention, with its name and shape."""
     sizes = target.shape.as_list()[1:] if target.shape.rank else None
     if sizes is not None and None not in sizes:
         return FeatureSpec(name, name)
@@ -35,14 +35,14 @@ def _guess(name: str, target: GraphInput, signature: str) -> FeatureSpec:
         return FeatureSpec(name, name, "varlen")
     raise SpecError(
         f"Signature {signature!r}: the input {name!r} is {describe(target.dtype, target.shape)}, "
-        "and a tf.Example needs its size.",
+        "but a tf.Example needs its size.",
         hint="Give the feature in a spec file: features: {" + name + ": {shape: [...]}}",
     )
 
 
 def _reader(feature: FeatureSpec, target: GraphInput, signature: str) -> Any:
     where = f"Signature {signature!r}, feature {feature.name!r}"
-    dtype = _wire_dtype(feature, target, where)
+    dtype = _example_dtype(feature, target, where)
     if feature.kind == "varlen":
         return tf.io.VarLenFeature(dtype)
     if feature.kind == "sparse":
@@ -55,21 +55,21 @@ def _reader(feature: FeatureSpec, target: GraphInput, signature: str) -> Any:
         if target.shape.rank is None or None in target.shape.as_list()[1:]:
             raise SpecError(
                 f"{where} needs a shape: the model's input is {describe(target.dtype, target.shape)}.",
-                hint="shape: the sizes of one example, without the batch dimension.",
+                hint="Give the shape of one example, without the batch dimension.",
             )
         sizes = tuple(target.shape.as_list()[1:])
     default = feature.default
     if default is not None and not isinstance(default, tuple):
         default = (default,) * max(1, tf.TensorShape(sizes).num_elements())
     if default is not None and len(default) != tf.TensorShape(sizes).num_elements():
-        raise SpecError(f"{where}: the default has {len(default)} values, and the shape is {list(sizes)}.")
+        raise SpecError(f"{where}: the default has {len(default)} values, but the shape is {list(sizes)}.")
     return tf.io.FixedLenFeature(
         sizes, dtype, None if default is None else tf.reshape(_constant(default, dtype), sizes)
     )
 
 
-def _wire_dtype(feature: FeatureSpec, target: GraphInput, where: str) -> Any:
-    """A tf.Example holds float32, int64 and bytes; what else the source wants is cast."""
+def _example_dtype(feature: FeatureSpec, target: GraphInput, where: str) -> Any:
+    """Returns the dtype in the tf.Example, which holds float32, int64 and bytes; it is cast for the source."""
     wanted = dtype_of(feature.dtype, where) if feature.dtype else target.dtype
     if wanted == tf.string:
         return tf.string
@@ -89,10 +89,10 @@ def _tensor(feature: FeatureSpec, parsed: Any, target: GraphInput, signature: st
     if not tensor.shape.is_compatible_with(target.shape):
         raise SpecError(
             f"{where} is {describe(tensor.dtype, tensor.shape)}, "
-            f"and the model's input {feature.input!r} is {describe(target.dtype, target.shape)}.",
-            hint="shape is that of one example, without the batch dimension.",
+            f"but the model's input {feature.input!r} is {describe(target.dtype, target.shape)}.",
+            hint="The shape is that of one example, without the batch dimension.",
         )
-    return guarded(tensor, target.shape)
+    return with_shape_check(tensor, target.shape)
 
 
 def _constant(value: Any, dtype: Any) -> Any:
