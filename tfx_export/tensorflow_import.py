@@ -1,4 +1,4 @@
-"""Import TensorFlow: silent from its first line on, and without packages that the program does not need."""
+"""Import TensorFlow with its logging suppressed, and without packages that the program does not need."""
 
 import gc
 import logging
@@ -8,47 +8,50 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-# Packages that TensorFlow imports where they are installed, and this program does without.
-_unwanted: tuple[str, ...] = ()
+# Packages that TensorFlow imports if they are installed, but this program does not need.
+_unneeded: tuple[str, ...] = ()
 
 
 def skip_unneeded_packages(*, keras: bool = True) -> None:
-    """Say that this is a program of this project: it does not need all of Keras, nor, with `keras=False`, any of it."""
-    global _unwanted
-    # Keras wraps scikit-learn: only to import that takes as long as half of TensorFlow. Of Keras a subpackage is named:
-    # whether the package itself is installed, TensorFlow may still find out.
-    _unwanted = ("sklearn",) if keras else ("sklearn", "keras.src", "tf_keras.src")
+    """Leaves out scikit-learn when TensorFlow is imported, and with `keras=False` also Keras.
+
+    For the programs of this project only: as a library, it must not change what the user's program imports.
+    """
+    global _unneeded
+    # Keras wraps scikit-learn, whose import takes half as long as that of TensorFlow. For Keras a subpackage is named,
+    # because TensorFlow may still look whether the package itself is installed.
+    _unneeded = ("sklearn",) if keras else ("sklearn", "keras.src", "tf_keras.src")
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow; silently, unless TF_CPP_MIN_LOG_LEVEL asks for its messages."""
+    """Imports TensorFlow with its logging suppressed, unless TF_CPP_MIN_LOG_LEVEL is set to another level."""
     if "tensorflow" in sys.modules:
         return
-    with _held_back([name for name in _unwanted if name not in sys.modules]), _no_garbage_collected():
-        _import_quietly()
+    with _import_blocked([name for name in _unneeded if name not in sys.modules]), _garbage_collection_paused():
+        _import_with_logging_suppressed()
 
 
-def _import_quietly() -> None:
+def _import_with_logging_suppressed() -> None:
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         import_module("tensorflow")
         return
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # Its native code writes to the file descriptor, before logging is set up and whatever the level.
+    # Its native code writes to the file descriptor before logging is set up, at any level.
     sys.stderr.flush()
     stderr = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null_device = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null_device, 2)
         import_module("tensorflow")
     finally:
         os.dup2(stderr, 2)
-        os.close(nowhere)
+        os.close(null_device)
         os.close(stderr)
 
 
 @contextmanager
-def _held_back(names: Sequence[str]) -> Iterator[None]:
-    """To import one of these packages is an ImportError; afterwards it can be imported."""
+def _import_blocked(names: Sequence[str]) -> Iterator[None]:
+    """Makes the import of these packages an ImportError inside the context; afterwards they can be imported."""
     sys.modules.update(dict.fromkeys(names))  # type: ignore[arg-type]
     try:
         yield
@@ -58,8 +61,8 @@ def _held_back(names: Sequence[str]) -> Iterator[None]:
 
 
 @contextmanager
-def _no_garbage_collected() -> Iterator[None]:
-    """What an import makes stays: to look through it for garbage, again and again, takes a sixth of the time."""
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pauses garbage collection: the objects of an import stay, and to search them takes a sixth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

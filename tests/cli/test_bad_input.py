@@ -45,7 +45,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "missing probe": ((*KERAS, "--probe", "prob.npz"), "Did you mean probe.npz?"),
     "missing warmup": ((*KERAS, "--warmup-from", "log.tfrecord"), "There is no warmup file"),
     "folder as labels": ((*KERAS, "--signature", "classify", "--labels", "training"), "is a folder"),
-    "duplicate keys": ((*KERAS, "--signatures", "twice.yaml"), "the key 'a' stands there twice"),
+    "duplicate keys": ((*KERAS, "--signatures", "twice.yaml"), "the key 'a' appears twice"),
     "broken YAML": ((*KERAS, "--signatures", "unclosed.yaml"), "unclosed.yaml, line 1, column 15"),
     "no text": ((*KERAS, "--signatures", "binary.yaml"), "not text in UTF-8"),
     "unknown key": ((*KERAS, "--signatures", "typo.yaml"), "did you mean 'method'"),
@@ -55,7 +55,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "wrong tensor": ((*SESSION, "--input", "x=image:0", "--output", "y=segmentation_map"), "images:0"),
     "labels of another model": (
         (*KERAS, "--signature", "classify", "--labels", "labels.txt"),
-        "has 2 labels, and the model has 4 classes",
+        "has 2 labels, but the model has 4 classes",
     ),
     "damaged probe": ((*KERAS, "--probe", "cut.npz"), "cut.npz is not an .npz file of plain arrays"),
     "probe of another model": ((*KERAS, "--probe", "probe.npz"), "Name the arrays after inputs: pixels"),

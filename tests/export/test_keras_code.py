@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no such module": ({"replace_layers": {"twice": "nonsense:C"}}, "There is no module 'nonsense'"),
     "no such class": ({"replace_layers": {"twice": "json:C"}}, "json has no 'C'"),
     "no such architecture": ({"architecture": Path("no.json")}, "no.json cannot be read"),
-    "invalid architecture": ({"architecture": Path(__file__)}, "is no JSON"),
+    "invalid architecture": ({"architecture": Path(__file__)}, "is not valid JSON"),
 }
 
 

@@ -170,7 +170,7 @@ def test_a_table_that_nothing_can_fill_is_refused(tmp_path: Path, vocabulary: Pa
     frozen = tf1_models.save_frozen(tmp_path / "frozen.pb", build, outputs)
     vocabulary.unlink()
     names: Any = {**SCORES, "outputs": {"label": LABEL}}
-    message = {"initializer": "nothing in the graph fills it", "file": r"vocabulary\.txt; No such file"}[gone]
+    message = {"initializer": "no op of the graph fills it", "file": r"vocabulary\.txt; No such file"}[gone]
     with pytest.raises(SourceError, match=message):
         export_session(frozen, tmp_path / "served", extras=UNVERIFIED, **names)
 
@@ -222,10 +222,10 @@ def test_possible_inputs_and_outputs_are_listed_with_a_command_that_works(tmp_pa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"outputs": {"y": "sofmax"}}, "Near to it: softmax:0"),
+        ({"outputs": {"y": "sofmax"}}, "Similar names: softmax:0"),
         ({"bind": {}}, "--bind keep_prob=1.0"),
         ({"inputs": {"x": "x", "labels": "labels"}}, "No output depends on the input 'labels'"),
-        ({"bind": {"keep_prob": "much"}}, "'much' is no value for keep_prob:0"),
+        ({"bind": {"keep_prob": "much"}}, "'much' does not fit keep_prob:0"),
     ],
 )
 def test_inputs_and_outputs_that_do_not_fit_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
@@ -262,8 +262,8 @@ def _written(name: str, content: bytes) -> Any:
     [
         (lambda folder: folder / "missing.meta", "does not exist"),
         (lambda folder: folder, "no file named checkpoint"),
-        (_written("model.pb", b"hello, I am no graph"), "is no frozen graph"),
-        (_written("model.pbtxt", b"neither am I"), "is no frozen graph"),
+        (_written("model.pb", b"hello, I am no graph"), "is not a frozen graph"),
+        (_written("model.pbtxt", b"neither am I"), "is not a frozen graph"),
         (_written("saved_model.pb", b""), "is a SavedModel"),
         (_written("model.ckpt.meta", b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"),
         (_truncated, "cannot load"),

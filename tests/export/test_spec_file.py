@@ -59,7 +59,7 @@ REFUSED = {
     "signature: {a: {}}": "the spec has the unknown key 'signature'; did you mean 'signatures'",
     "signatures: {a: {method: clasify}}": "'clasify' is not known; did you mean 'classify'",
     "signatures: {a: {}}\ndefault: b": "there is no signature 'b'",
-    "signatures: {a: {}, a: {}}": "line 1, column 21: the key 'a' stands there twice",
+    "signatures: {a: {}, a: {}}": "line 1, column 21: the key 'a' appears twice",
     "signatures: [a": "line 1, column 15",
     "signatures: [a]": "signatures must hold keys and values",
     "tags: [serve]": "has no signatures",

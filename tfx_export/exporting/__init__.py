@@ -1,10 +1,10 @@
-"""Everything that turns a source into a SavedModel. The only part of the toolkit that imports TensorFlow.
+"""Export a source (Keras, a TF1 session, a SavedModel, a function) as a SavedModel.
 
-Read `pipeline.py` first: it tells the story of an export. `graph.py` holds what every source becomes.
+Read `pipeline.py` first: it tells the story of an export. `source_graph.py` holds the form of every opened source.
 """
 
 import os
 
-# Read by TensorFlow and Keras when they are imported, which modules below this package do.
+# TensorFlow and Keras read these when they are imported, which modules of this package do.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")

@@ -13,7 +13,7 @@ from tfx_export.exporting.job import DEFAULT_EXTRAS, Exported, ExportJob, Extras
 from tfx_export.exporting.pipeline import export
 from tfx_export.exporting.sources.keras_file import KerasFile, inspect_keras_file
 from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
-from tfx_export.exporting.sources.object_reference import find
+from tfx_export.exporting.sources.object_reference import import_object
 from tfx_export.exporting.sources.session_file import inspect_session_file
 from tfx_export.exporting.spec.merge import spec_from_arguments
 from tfx_export.exporting.spec.model import ExportSpec
@@ -184,7 +184,7 @@ def export_function(
     def open_source() -> "SourceGraph":
         from tfx_export.exporting.sources.function import open_function
 
-        found, name = (find(function), function) if isinstance(function, str) else (function, "function")
+        found, name = (import_object(function), function) if isinstance(function, str) else (function, "function")
         return open_function(found, inputs=inputs, description=name)
 
     return export(job, open_source)

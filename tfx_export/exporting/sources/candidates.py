@@ -1,7 +1,7 @@
-"""Which tensors of a TF1 graph are likely its inputs and outputs: proposed with reasons, never chosen silently.
+"""Find the likely inputs and outputs of a TF1 graph. They are proposed to the user, never chosen silently.
 
-A training graph ends in loss and accuracy. What a client wants lies before: a node whose consumers all depend on more
-placeholders than it does itself (the labels come in there), or one that nothing consumes.
+A training graph ends in loss and accuracy, and the outputs that clients want lie before them. Such an output is a node
+whose consumers all depend on more placeholders than the node itself (those of the labels), or one without consumers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,19 +16,30 @@ from tfx_export.exporting.sources.pruning import Nodes
 from tfx_export.exporting.sources.session import TensorSelection
 
 _PLACEHOLDERS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
-# Never an answer: control flow, shapes, bookkeeping, state.
-_NO_OUTPUT = {
+# Ops that are never outputs for clients: control flow, shapes, bookkeeping, state.
+_NEVER_OUTPUTS = {
     "Assign", "AssignAdd", "AssignSub", "AssignVariableOp", "Const", "Enter", "Exit", "Fill", "LoopCond", "Merge",
     "NextIteration", "NoOp", "Pack", "Placeholder", "PlaceholderWithDefault", "Rank", "ReadVariableOp", "RestoreV2",
     "SaveV2", "Shape", "ShapeN", "Size", "StridedSlice", "Switch", "VarHandleOp", "VarIsInitializedOp", "VariableV2",
 }  # fmt: skip
-_ANSWERS = {"Softmax": 4, "Sigmoid": 4, "ArgMax": 2, "TopKV2": 2, "BiasAdd": 1, "Identity": 1, "AddV2": 1, "Add": 1}
+# Points for ops that often produce the output that clients want.
+_OUTPUT_POINTS = {
+    "Softmax": 4,
+    "Sigmoid": 4,
+    "ArgMax": 2,
+    "TopKV2": 2,
+    "BiasAdd": 1,
+    "Identity": 1,
+    "AddV2": 1,
+    "Add": 1,
+}
+# Prefixes of the names of nodes that only training needs.
 _TRAINING = ("gradients", "save/", "Adam", "train", "loss", "accuracy", "summary", "report_uninitialized")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A tensor (`softmax:0`) that may be meant, its op, dtype and shape, and the placeholders it depends on."""
+    """A likely input or output: its tensor (`softmax:0`), op, dtype and shape, and the placeholders it depends on."""
 
     tensor: str
     op: str
@@ -38,14 +49,14 @@ class Candidate:
 
     @property
     def alias(self) -> str:
-        """A name for clients: the last part of the op's name that is more than the op's type."""
+        """A name for clients: the last part of the op's name that is not just the op's type."""
         parts = self.tensor.partition(":")[0].split("/")
         return next((part for part in reversed(parts) if part != self.op), parts[-1])
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Inputs in the order of the graph; outputs the likeliest first; scalars that look like switches of training."""
+    """Inputs in the order of the graph, outputs with the likeliest first, and scalars that switch training on."""
 
     inputs: Sequence[Candidate]
     outputs: Sequence[Candidate]
@@ -53,7 +64,7 @@ class Candidates:
 
 
 def find_candidates(graph: Any) -> Candidates:
-    """The candidates of a `tf.Graph`."""
+    """Returns the candidates of a `tf.Graph`."""
     graph_def = graph.as_graph_def()
     nodes = Nodes(graph_def)
     placeholders = [
@@ -79,7 +90,7 @@ def find_candidates(graph: Any) -> Candidates:
 
 
 def _is_switch(graph: Any, nodes: Nodes, name: str) -> bool:
-    """A scalar such as keep_prob or is_training: something to bind, not to ask clients for."""
+    """Returns whether a placeholder is a scalar such as keep_prob or is_training, which is bound and not fed."""
     tensor = graph.get_tensor_by_name(f"{name}:0")
     known = any(word in name.lower() for word in ("keep_prob", "training", "dropout", "phase"))
     return nodes.by_name[name].op == "PlaceholderWithDefault" or (known and tensor.shape.rank in (0, None))
@@ -88,7 +99,7 @@ def _is_switch(graph: Any, nodes: Nodes, name: str) -> bool:
 def _may_be_output(graph: Any, nodes: Nodes, name: str) -> bool:
     node = nodes.by_name[name]
     operation = graph.get_operation_by_name(name)
-    if node.op in _NO_OUTPUT or not operation.outputs or name.startswith(_TRAINING):
+    if node.op in _NEVER_OUTPUTS or not operation.outputs or name.startswith(_TRAINING):
         return False
     tensor = operation.outputs[0]
     return tensor.dtype not in (tf.bool, tf.resource, tf.variant) and tensor.shape.rank != 0
@@ -96,12 +107,12 @@ def _may_be_output(graph: Any, nodes: Nodes, name: str) -> bool:
 
 def _score(nodes: Nodes, depends: dict[str, set[str]], name: str) -> int:
     consumers = [c for c in nodes.consumers[name] if not c.startswith(_TRAINING) and nodes.by_name[c].op != "Shape"]
-    bonus = _ANSWERS.get(nodes.by_name[name].op, 0)
+    bonus = _OUTPUT_POINTS.get(nodes.by_name[name].op, 0)
     if not consumers:
         return 6 + bonus
     if all(depends[consumer] > depends[name] for consumer in consumers):
         return 8 + bonus
-    # Softmax and its like are asked for even where the loss goes on from the logits beside them.
+    # Clients want the result of Softmax and the like even if the loss is computed from the logits beside it.
     return bonus if bonus >= 4 else 0
 
 
@@ -112,18 +123,18 @@ def _candidate(graph: Any, name: str, depends: Iterable[str] = ()) -> Candidate:
 
 
 def require_inputs_and_outputs(graph: Any, selection: TensorSelection, path: Path | None, out: Path) -> None:
-    """Raise a SpecError that lists the candidates, with a command line to copy, unless `selection` names both kinds."""
+    """Raises SpecError with the candidates and a command line to copy, if `selection` lacks inputs or outputs."""
     if selection.inputs and selection.outputs:
         return
     found = find_candidates(graph)
-    lines = ["Inputs:", *_rows(found.inputs), "Outputs, the likeliest first:", *_rows(found.outputs)]
+    lines = ["Inputs:", *_rows(found.inputs), "Outputs, likeliest first:", *_rows(found.outputs)]
     if found.switches:
-        lines += ["Switches of training, to be fixed with --bind:", *_rows(found.switches)]
+        lines += ["Switches for training, to be fixed with --bind:", *_rows(found.switches)]
     missing = " and ".join(
         kind for kind, given in (("inputs", selection.inputs), ("outputs", selection.outputs)) if not given
     )
     hint = "\n".join([*lines, "", _command(found, path, out)])
-    raise SpecError(f"The graph does not say what its {missing} are.", hint=hint)
+    raise SpecError(f"The graph does not say which tensors are its {missing}.", hint=hint)
 
 
 def _rows(candidates: Sequence[Candidate]) -> list[str]:
@@ -134,8 +145,8 @@ def _rows(candidates: Sequence[Candidate]) -> list[str]:
 def _command(found: Candidates, path: Path | None, out: Path) -> str:
     words = ["tfx-export", "session", str(path or "PATH"), "--out", str(out)]
     likeliest = found.outputs[:1]
-    asked = {f"{name}:0" for one in likeliest for name in one.depends}
-    words += [f"--input {one.alias}={one.tensor}" for one in found.inputs if one.tensor in asked or not likeliest]
+    needed = {f"{name}:0" for one in likeliest for name in one.depends}
+    words += [f"--input {one.alias}={one.tensor}" for one in found.inputs if one.tensor in needed or not likeliest]
     words += [f"--output {one.alias}={one.tensor}" for one in likeliest]
     words += [f"--bind {one.tensor}={'false' if one.dtype == 'bool' else '1.0'}" for one in found.switches]
     return "For example: " + " ".join(words)

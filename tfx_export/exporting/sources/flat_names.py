@@ -1,4 +1,4 @@
-"""Names for the flat tensors of a nested structure, as clients send and get them."""
+"""Name the flat tensors of a nested structure, as clients send and receive them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,15 +10,16 @@ _RAGGED = (tf.RaggedTensor, tf.RaggedTensorSpec)
 
 
 def flat_names(structure: Any, name: str = "") -> list[str]:
-    """A name for each tensor of `structure`, in TensorFlow's order: `name`, the keys and places that lead there.
+    """Returns a name for each tensor of `structure`, in TensorFlow's order: `name` and the keys and indices to it.
 
-    Without a `name` those at the top are their keys alone; a list there is `output`, `output_1` and so on.
+    Without `name`, the values of a dict at the top have their keys as names, and those of a list are `output`,
+    `output_1` and so on.
     """
     return list(_walk(structure, name))
 
 
 def composite_names(name: str, tensor: Any) -> list[str]:
-    """`name` for a tensor or its spec; a sparse one is `x_indices`, `x_values`, `x_shape`, a ragged `x_values`, ..."""
+    """Returns the names of the parts of a tensor or spec; for a sparse `x`: `x_indices`, `x_values`, `x_shape`."""
     if isinstance(tensor, _SPARSE):
         return [f"{name}_indices", f"{name}_values", f"{name}_shape"]
     if isinstance(tensor, _RAGGED):

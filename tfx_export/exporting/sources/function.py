@@ -1,4 +1,4 @@
-"""A Python function as a source: a tf.function, a tf.Module, or any callable given what it takes."""
+"""Open a Python function as a source: a tf.function, a tf.Module, or any callable with specs of its inputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,16 +10,19 @@ from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.sources.flat_names import composite_names, flat_names
 from tfx_export.exporting.sources.lift_function import lift
 
-_SIGNED = "Decorate it with tf.function(input_signature=[tf.TensorSpec([None, 784], tf.float32, name='images')])"
+_SIGNATURE_HINT = (
+    "Decorate it with tf.function(input_signature=[tf.TensorSpec([None, 784], tf.float32, name='images')])"
+)
 
 
 def open_function(
     target: Any, *, inputs: Mapping[str, Any] | None = None, description: str = "function"
 ) -> SourceGraph:
-    """`target`, a tf.function, a tf.Module with `__call__`, or a callable, as a SourceGraph.
+    """Opens `target`: a tf.function, a tf.Module with `__call__`, or a callable.
 
-    `inputs` says what it takes where it has no input_signature: by argument name something with a dtype and a
-    shape, or a nest of such.
+    `inputs` describes the arguments of a function without an input_signature: by argument name an object with a dtype
+    and a shape, or a nest of such objects. Raises SourceError if `target` cannot be called, SpecError if its inputs
+    are unknown or do not fit.
     """
     concrete = _concrete(target, inputs)
     lifted = lift(concrete)
@@ -64,13 +67,13 @@ def _concrete(target: Any, inputs: Mapping[str, Any] | None) -> Any:
     except (TypeError, ValueError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise SpecError(
-            f"What the function takes is not known, or does not fit: {reason}",
-            hint=f"{_SIGNED}, or say it here: --input images=float32[?,784]",
+            f"The inputs of the function are unknown or do not fit: {reason}",
+            hint=f"{_SIGNATURE_HINT}, or describe the inputs here: --input images=float32[?,784]",
         ) from error
 
 
 def _spec(name: str, one: Any) -> Any:
-    """What stands for an argument while it is traced; the tensors of a nest are named after their places."""
+    """Returns the spec with which an argument is traced; the tensors of a nest are named by their keys and indices."""
     if isinstance(one, Mapping):
         return {key: _spec(f"{name}_{key}", item) for key, item in one.items()}
     if isinstance(one, list | tuple):
@@ -81,11 +84,11 @@ def _spec(name: str, one: Any) -> Any:
 
 
 def _input_names(concrete: Any) -> list[str]:
-    """The names of the flat inputs: those of the arguments, `x_1` and so on where one argument holds several."""
+    """Returns the names of the flat inputs: those of the arguments, or `x_1` and so on for a nested argument."""
     tensors = iter(concrete.inputs[: len(concrete.inputs) - len(concrete.captured_inputs)])
     names: list[str] = []
     for leaf in tf.nest.flatten(concrete.structured_input_signature):
-        if isinstance(leaf, tf.TypeSpec):  # else it is a Python value, of which there is no tensor
+        if isinstance(leaf, tf.TypeSpec):  # a Python value has no tensor
             parts = [next(tensors) for _ in tf.nest.flatten(leaf, expand_composites=True)]
             names += composite_names(parts[0].name.partition(":")[0], leaf)
     return names

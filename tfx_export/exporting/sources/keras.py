@@ -1,4 +1,4 @@
-"""Keras models as a source: Keras 3 itself, and tf_keras for what Keras 1 and 2 wrote."""
+"""Open Keras models as a source: with Keras 3, or with tf_keras if Keras 1 or 2 wrote the file."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -8,49 +8,52 @@ import tensorflow as tf
 from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.sources.keras_file import KerasFile
-from tfx_export.exporting.sources.keras_inputs import Inputs, model_inputs, names
+from tfx_export.exporting.sources.keras_inputs import ModelInputs, model_inputs, names
 from tfx_export.exporting.sources.keras_load import keras_reason, load
 from tfx_export.exporting.sources.lift_function import lift
 
 
 def open_file(file: KerasFile) -> SourceGraph:
-    """Load the model in `file` with the Keras that wrote it. Raises SourceError if that fails."""
+    """Loads the model in `file` with the Keras that wrote it. Raises SourceError if that fails."""
     if file.container == "savedmodel":
         return _open_saved_model(file)
     return open_model(load(file), description=f"{file.path.name} (Keras {file.keras_version or '1'})")
 
 
 def open_model(model: Any, *, description: str = "") -> SourceGraph:
-    """A Keras or tf_keras model as a SourceGraph: inference mode, batch dimension free if the model allows it."""
+    """Opens a Keras or tf_keras model in inference mode, with a free batch dimension if the model allows it.
+
+    Raises SourceError if the model cannot be called on its inputs.
+    """
     description = description or f"Keras model {model.name}"
-    # Layers are the user's code and may raise anything.
+    # Layers may be the user's code, which may raise anything.
     try:
-        call = _Call(model, model_inputs(model))
+        call = _ModelFunction(model, model_inputs(model))
         function = call.trace()
         if _sizes(function.outputs) & _sizes(model_inputs(model, free_batch=False).specs.values()):
-            raise ValueError("it answers for one batch size only")
+            raise ValueError("its outputs have a fixed batch size")
         return _source(call, function, description, ())
     except SourceError:
         raise
     except Exception as refusal:
         # Some layers are written for one batch size.
-        call = _Call(model, model_inputs(model, free_batch=False))
+        call = _ModelFunction(model, model_inputs(model, free_batch=False))
         try:
-            note = "The model takes one batch size only; it is in the shapes above."
+            note = "The model takes one batch size only, the first size in the shapes above."
             return _source(call, call.trace(), description, (note,))
         except Exception:
             raise SourceError(f"{description} cannot be called on its inputs: {keras_reason(refusal)}") from refusal
 
 
 def _sizes(tensors: Iterable[Any]) -> set[int]:
-    """The batch sizes that are fixed in `tensors`, or in their specs."""
+    """Returns the fixed batch sizes of tensors or specs."""
     return {tensor.shape[0] for tensor in tensors if tensor.shape.rank} - {None}
 
 
-class _Call:
-    """A model as a function of flat tensors, with names for what it answers."""
+class _ModelFunction:
+    """A model as a function of flat tensors, with names for its outputs."""
 
-    def __init__(self, model: Any, inputs: Inputs) -> None:
+    def __init__(self, model: Any, inputs: ModelInputs) -> None:
         self.inputs = inputs
         self.outputs: list[str] = []
         self._model = model
@@ -63,12 +66,12 @@ class _Call:
         return flat
 
     def trace(self) -> Any:
-        # autograph off: Keras converts what it must by itself.
+        # Without autograph, because Keras applies it itself where needed.
         function = tf.function(lambda *tensors: self(*tensors), autograph=False)
         return function.get_concrete_function(*self.inputs.specs.values())
 
 
-def _source(call: _Call, function: Any, description: str, notes: tuple[str, ...]) -> SourceGraph:
+def _source(call: _ModelFunction, function: Any, description: str, notes: tuple[str, ...]) -> SourceGraph:
     def reference(arrays: Arrays) -> Arrays:
         tensors = [tf.constant(arrays[name], spec.dtype) for name, spec in call.inputs.specs.items()]
         return {name: value.numpy() for name, value in zip(call.outputs, call(*tensors), strict=True)}
@@ -78,7 +81,7 @@ def _source(call: _Call, function: Any, description: str, notes: tuple[str, ...]
 
 
 def _open_saved_model(file: KerasFile) -> SourceGraph:
-    """The signature that Keras 2 wrote into a SavedModel, named after the layers; it needs none of their code."""
+    """Opens the signature that Keras 2 wrote into a SavedModel. It needs no code of the layers, and has their names."""
     try:
         loaded = tf.saved_model.load(str(file.path))
     except (OSError, RuntimeError, ValueError, tf.errors.OpError) as error:
@@ -92,8 +95,8 @@ def _open_saved_model(file: KerasFile) -> SourceGraph:
     specs = dict(sorted(function.structured_input_signature[1].items()))
 
     def reference(arrays: Arrays) -> Arrays:
-        answers = function(**{name: tf.constant(arrays[name], spec.dtype) for name, spec in specs.items()})
-        return {name: value.numpy() for name, value in answers.items()}
+        results = function(**{name: tf.constant(arrays[name], spec.dtype) for name, spec in specs.items()})
+        return {name: value.numpy() for name, value in results.items()}
 
     outputs = dict(zip(sorted(function.structured_outputs), function.outputs, strict=True))
     return _lifted(function, specs, outputs, reference, f"{file.path.name} (SavedModel of Keras 2)", ())

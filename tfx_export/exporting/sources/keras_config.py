@@ -1,4 +1,4 @@
-"""Look at and change a Keras model's configuration (the JSON of its layers) before any of it becomes code."""
+"""Check and change a Keras model's configuration (the JSON of its layers) before Keras loads it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,10 @@ from tfx_export.exporting.sources.keras_options import KerasOptions
 
 
 def prepare(config: Any, options: KerasOptions, where: str) -> bool:
-    """Replace layers as `options` say, in place; whether any was. Raises SourceError if code would have to be run."""
+    """Replaces layers as `options` say, in place; returns whether any was replaced.
+
+    Raises SourceError if a layer to replace does not exist, or if loading would run Python code from the file.
+    """
     replaced = {name for layer in _layers(config) if (name := _name(layer)) in options.replace_layers}
     if missing := sorted(set(options.replace_layers) - replaced):
         existing = ", ".join(sorted({_name(layer) for layer in _layers(config)}))
@@ -19,14 +22,14 @@ def prepare(config: Any, options: KerasOptions, where: str) -> bool:
     if not options.trust_lambda and (code := [_name(layer) for layer in _layers(config) if _holds_code(layer)]):
         raise SourceError(
             f"{where} holds Python code, in the Lambda layers {', '.join(code)}; loading it would run it.",
-            hint=f"Put a layer of your own in its place: --replace-layer {code[0]}=module:Class. "
+            hint=f"Replace it by your own layer: --replace-layer {code[0]}=module:Class. "
             "If you trust the file: --trust-lambda.",
         )
     return bool(replaced)
 
 
 def replacement_name(layer: str) -> str:
-    """The class name under which the replacement of `layer` stands in the configuration."""
+    """Returns the class name of the replacement of `layer` in the configuration."""
     return f"replacement_of_{layer}"
 
 
@@ -35,16 +38,16 @@ def _replace(layer: dict[str, Any]) -> None:
     name = replacement_name(_name(layer))
     layer.update(class_name=name, config=kept)
     if "registered_name" in layer:
-        # By this name the Keras 3 format finds classes that are handed to it.
+        # The Keras 3 format finds custom classes by this name.
         layer.update(module=None, registered_name=name)
     for node in layer.get("inbound_nodes", []):
         if isinstance(node, dict) and "kwargs" in node:
-            # A Lambda layer is called with `mask=None`, which other layers do not take.
+            # A Lambda layer is called with `mask=None`, which other layers refuse.
             node["kwargs"] = {key: value for key, value in node["kwargs"].items() if value is not None}
 
 
 def _layers(config: Any) -> Iterator[dict[str, Any]]:
-    """Everything in the configuration that has a class and a name."""
+    """Yields every object in the configuration that has a class and a name."""
     if isinstance(config, Mapping):
         inner = config.get("config")
         named = "class_name" in config and isinstance(inner, Mapping) and isinstance(inner.get("name"), str)
@@ -63,7 +66,7 @@ def _name(layer: Mapping[str, Any]) -> str:
 
 
 def _holds_code(layer: Mapping[str, Any]) -> bool:
-    """Whether a Lambda layer has its function as bytecode; a function by name is looked up and not run from here."""
+    """Returns whether a layer is a Lambda with bytecode. A function given by name is not code from the file."""
     if layer["class_name"] != "Lambda":
         return False
     return any(_is_code(layer["config"].get(key)) for key in ("function", "output_shape", "mask"))
@@ -72,5 +75,5 @@ def _holds_code(layer: Mapping[str, Any]) -> bool:
 def _is_code(value: Any) -> bool:
     if isinstance(value, Mapping):
         return value.get("class_name") == "__lambda__"
-    # Keras 2: the marshalled code, the defaults, the closure; an output shape is a list of numbers.
+    # Keras 2 writes a list of marshalled code, defaults and closure; an output shape is a list of numbers.
     return isinstance(value, list) and bool(value) and isinstance(value[0], str)

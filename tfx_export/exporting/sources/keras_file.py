@@ -1,4 +1,7 @@
-"""What a Keras file is, and who wrote it: told from its bytes, without TensorFlow, to answer bad input at once."""
+"""Recognise a Keras file and the Keras that wrote it from its bytes.
+
+Does not import TensorFlow, so that a wrong file is reported at once.
+"""
 
 import json
 import zipfile
@@ -20,9 +23,9 @@ SUFFIXES = {".keras", ".h5", ".hdf5"}
 
 @dataclass(frozen=True)
 class KerasFile:
-    """A model file: its container, the version of Keras that wrote it (`""` where it does not say), its layers.
+    """A model file: its container, the version of Keras that wrote it (`""` if the file does not say), its layers.
 
-    `config` is the JSON of its layers, in which `options` have replaced some if `changed`; empty for a SavedModel.
+    `config` is the JSON of the layers, or empty for a SavedModel. `changed` is whether `options` replaced a layer.
     """
 
     path: Path
@@ -34,16 +37,16 @@ class KerasFile:
 
     @property
     def generation(self) -> int:
-        """2 for what Keras 1 and 2 wrote (tf_keras loads it), 3 for Keras 3. The first files carry no version."""
+        """3 if Keras 3 wrote the file, else 2, because tf_keras loads Keras 1 too. The oldest files have no version."""
         major = self.keras_version.partition(".")[0]
         return 3 if major.isdigit() and int(major) >= 3 else 2
 
 
 def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> KerasFile:
-    """What the file or folder `path` is.
+    """Recognises the Keras model in the file or folder `path`.
 
-    Raises SourceError, naming what it is instead, if it is no whole Keras model; if it holds Python code that
-    `options` neither trust nor replace; and if it has no layer that they replace.
+    Raises SourceError if it is not a complete Keras model, with a description of what it is; if it holds Python code
+    that `options` neither trust nor replace; and if a layer to replace does not exist.
     """
     if options.architecture:
         file = _inspect_architecture(path, options.architecture)
@@ -56,26 +59,28 @@ def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> K
         elif head.startswith(b"PK\x03\x04"):
             file = _inspect_archive(path)
         else:
-            raise SourceError(f"{path} is no Keras model: {_describe(path, head)}", hint=_hint(head))
+            raise SourceError(f"{path} is not a Keras model: {_describe(path, head)}", hint=_hint(head))
     return replace(file, options=options, changed=prepare(file.config, options, str(options.architecture or path)))
 
 
 def _inspect_architecture(weights: Path, path: Path) -> KerasFile:
-    """The architecture in the JSON file `path`, with its weights in another file."""
+    """Recognises an architecture in the JSON file `path`, with its weights in another file."""
     if not _read_head(weights).startswith(_HDF5_MAGIC):
         raise SourceError(
-            f"{weights} is no file of weights: it is not HDF5.",
-            hint="model.save_weights('model.weights.h5') writes one.",
+            f"{weights} is not a file of weights: it is not HDF5.",
+            hint="Write one with model.save_weights('model.weights.h5').",
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise SourceError(f"The architecture {path} cannot be read: {error.strerror}.") from None
     except ValueError as error:
-        raise SourceError(f"The architecture {path} is no JSON: {error}", hint="model.to_json() gives it.") from None
+        raise SourceError(
+            f"The architecture {path} is not valid JSON: {error}", hint="model.to_json() returns it."
+        ) from None
     if not isinstance(config, dict) or "class_name" not in config:
-        raise SourceError(f"The JSON in {path} describes no Keras model.", hint="model.to_json() gives it.")
-    # Keras 3 writes no version there, but says of each class in which module it is.
+        raise SourceError(f"The JSON in {path} does not describe a Keras model.", hint="model.to_json() returns it.")
+    # Keras 3 writes no version there, but the module of each class.
     return KerasFile(weights, "weights", str(config.get("keras_version", "3" if "module" in config else "")), config)
 
 
@@ -105,7 +110,7 @@ def _inspect_h5(path: Path) -> KerasFile:
             if "model_config" not in file.attrs:
                 groups = ", ".join(list(file)[:6])
                 raise SourceError(
-                    f"{path} holds no model, only {'weights' if _looks_like_weights(file) else 'other data'}: "
+                    f"{path} holds {'weights' if _looks_like_weights(file) else 'data'} but no model: "
                     f"it has no model_config (groups: {groups or 'none'}).",
                     hint="Give the model's JSON too (--architecture model.json), "
                     "or save the whole model with model.save('model.keras').",
@@ -134,7 +139,7 @@ def _inspect_archive(path: Path) -> KerasFile:
             names = archive.namelist()
             if "config.json" not in names:
                 raise SourceError(
-                    f"{path} is a zip archive, but no Keras model: it holds no config.json.",
+                    f"{path} is a zip archive, but not a Keras model: it holds no config.json.",
                     hint=f"It holds: {', '.join(names[:6]) or 'nothing'}",
                 )
             metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
@@ -151,7 +156,7 @@ def _describe(path: Path, head: bytes) -> str:
     if not head:
         return "it is empty."
     if head.startswith(_LFS_POINTER):
-        return "it is a Git LFS pointer, the few lines of text that stand for the real file."
+        return "it is a Git LFS pointer, a short text in place of the real file."
     if head.startswith(b"\x08\x01\x12") or path.suffix in (".pb", ".pbtxt"):
         return "it looks like a TensorFlow graph or SavedModel."
     try:
@@ -171,7 +176,7 @@ def _describe(path: Path, head: bytes) -> str:
 def _hint(head: bytes) -> str:
     if head.startswith(_LFS_POINTER):
         return "Fetch the real file: git lfs install && git lfs pull"
-    return "A Keras model is what model.save('model.keras') or model.save('model.h5') writes."
+    return "Write a Keras model with model.save('model.keras') or model.save('model.h5')."
 
 
 def _names(folder: Path) -> list[str]:

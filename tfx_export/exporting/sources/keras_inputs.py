@@ -1,6 +1,6 @@
-"""What a Keras model is called with: its inputs as flat, named tensors, and how they are put together again.
+"""The inputs of a Keras model as flat, named tensors, and a call of the model on these.
 
-A sparse input `x` is sent as `x_indices`, `x_values`, `x_shape`, a ragged one as `x_values`, `x_row_splits`.
+Clients send a sparse input `x` as `x_indices`, `x_values`, `x_shape`, and a ragged one as `x_values`, `x_row_splits`.
 """
 
 import inspect
@@ -14,25 +14,25 @@ from tfx_export.errors import SourceError
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The flat inputs by name, and `call`: apply the model to a tensor for each, in inference mode."""
+class ModelInputs:
+    """The specs of the flat inputs by name. `call` applies the model, in inference mode, to one tensor per spec."""
 
     specs: dict[str, tf.TensorSpec]
     call: Callable[[Sequence[Any]], Any]
 
 
 @dataclass(frozen=True)
-class _Leaf:
-    """One input of the model: the flat tensors it is sent as, and how it is made of them."""
+class _Input:
+    """One input of the model: the specs of its flat tensors, and a function that builds the input from them."""
 
     specs: dict[str, tf.TensorSpec]
     build: Callable[..., Any]
 
 
-def model_inputs(model: Any, *, free_batch: bool = True) -> Inputs:
-    """The inputs of a Keras 3 or tf_keras model. Raises SourceError if the model does not say what they are.
+def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
+    """Returns the inputs of a Keras 3 or tf_keras model. Raises SourceError if the model does not describe them.
 
-    With `free_batch` the first dimension is any size, else what the model says.
+    With `free_batch` the first dimension has any size, else the size that the model says.
     """
     structure = _structure(model)
     if structure is None:
@@ -40,20 +40,22 @@ def model_inputs(model: Any, *, free_batch: bool = True) -> Inputs:
     else:
         arguments = None
     tensors = tf.nest.flatten(structure)
-    leaves = [_leaf(name, tensor, free_batch) for name, tensor in zip(names(structure, tensors), tensors, strict=True)]
+    leaves = [
+        _flat_input(name, tensor, free_batch) for name, tensor in zip(names(structure, tensors), tensors, strict=True)
+    ]
     specs = {name: spec for leaf in leaves for name, spec in leaf.specs.items()}
 
-    def call(sent: Sequence[Any]) -> Any:
-        rest = iter(sent)
+    def call(tensors_sent: Sequence[Any]) -> Any:
+        rest = iter(tensors_sent)
         built = [leaf.build(*(next(rest) for _ in leaf.specs)) for leaf in leaves]
         packed = tf.nest.pack_sequence_as(structure, built)
         return model(training=False, **packed) if arguments else model(packed, training=False)
 
-    return Inputs(specs, call)
+    return ModelInputs(specs, call)
 
 
 def names(structure: Any, tensors: Sequence[Any]) -> list[str]:
-    """A name for each tensor: its key where the structure is a dict, else the layer it comes from; each name once."""
+    """Returns a unique name for each tensor: its key in a dict, else the name of the layer that it comes from."""
     if isinstance(structure, Mapping) and len(structure) == len(tensors):
         wanted = [str(key) for key in sorted(structure)]
     else:
@@ -77,7 +79,7 @@ def _structure(model: Any) -> Any:
 
 
 def _arguments(model: Any) -> tuple[list[str], dict[str, Any]]:
-    """The arguments of `call` of a model that is a class of its own, as it was built or called."""
+    """Returns the arguments of `call` of a subclassed model, with the shapes with which it was built or called."""
     shapes = getattr(model, "_build_shapes_dict", None)  # Keras 3
     dtype = getattr(model, "input_dtype", None) or "float32"
     arguments = [name for name in inspect.signature(model.call).parameters if name not in ("self", "training", "mask")]
@@ -87,7 +89,7 @@ def _arguments(model: Any) -> tuple[list[str], dict[str, Any]]:
         saved = getattr(model, "save_spec", lambda: None)()  # tf_keras
         if not saved or saved[1] or not all(isinstance(spec, tf.TensorSpec) for spec in saved[0]):
             raise SourceError(
-                f"The model {model.name!r} does not say what its inputs are: it was never built or called on tensors.",
+                f"The model {model.name!r} does not describe its inputs: it was never built or called on tensors.",
                 hint="Call it once on real data (or give the first layer an input shape), and save it again.",
             )
         specs = list(saved[0])
@@ -95,7 +97,7 @@ def _arguments(model: Any) -> tuple[list[str], dict[str, Any]]:
 
 
 def _specs(name: str, shape: Any, dtype: str) -> Any:
-    """Specs for an argument whose shape, or nest of shapes, is `shape`, named after it and the places in it."""
+    """Returns the specs of an argument with a shape or nest of shapes, named by the argument and keys or indices."""
     if _is_shape(shape):
         return tf.TensorSpec(list(shape), dtype, name)
     if isinstance(shape, Mapping):
@@ -107,7 +109,7 @@ def _is_shape(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(size is None or isinstance(size, int) for size in value)
 
 
-def _leaf(name: str, tensor: Any, free_batch: bool) -> _Leaf:
+def _flat_input(name: str, tensor: Any, free_batch: bool) -> _Input:
     shape = list(tensor.shape)
     if free_batch:
         shape[0] = None
@@ -117,14 +119,14 @@ def _leaf(name: str, tensor: Any, free_batch: bool) -> _Leaf:
     if getattr(tensor, "ragged", False) or isinstance(spec, tf.RaggedTensorSpec):
         rank = getattr(spec, "ragged_rank", None) or getattr(tensor, "ragged_rank", None) or 1
         if rank > 1:
-            raise SourceError(f"The input {name!r} is ragged in {rank} dimensions; one is what can be served.")
+            raise SourceError(f"The input {name!r} is ragged in {rank} dimensions; only one can be served.")
         return _ragged(name, shape, tensor.dtype)
-    return _Leaf({name: tf.TensorSpec(shape, tensor.dtype)}, lambda sent: sent)
+    return _Input({name: tf.TensorSpec(shape, tensor.dtype)}, lambda tensor: tensor)
 
 
-def _sparse(name: str, shape: list[int | None], dtype: Any) -> _Leaf:
+def _sparse(name: str, shape: list[int | None], dtype: Any) -> _Input:
     def build(indices: Any, values: Any, dense_shape: Any) -> Any:
-        # The sizes the model knows are constants, so that its layers know them too.
+        # Sizes that the model knows become constants, so that its layers know them too.
         sizes = [dense_shape[place] if size is None else size for place, size in enumerate(shape)]
         return tf.SparseTensor(indices, values, tf.stack([tf.cast(size, tf.int64) for size in sizes]))
 
@@ -133,15 +135,15 @@ def _sparse(name: str, shape: list[int | None], dtype: Any) -> _Leaf:
         f"{name}_values": tf.TensorSpec([None], dtype),
         f"{name}_shape": tf.TensorSpec([len(shape)], tf.int64),
     }
-    return _Leaf(specs, build)
+    return _Input(specs, build)
 
 
-def _ragged(name: str, shape: list[int | None], dtype: Any) -> _Leaf:
+def _ragged(name: str, shape: list[int | None], dtype: Any) -> _Input:
     specs = {
         f"{name}_values": tf.TensorSpec([None, *shape[2:]], dtype),
         f"{name}_row_splits": tf.TensorSpec([None], tf.int64),
     }
-    return _Leaf(specs, tf.RaggedTensor.from_row_splits)
+    return _Input(specs, tf.RaggedTensor.from_row_splits)
 
 
 def _layer_name(tensor: Any) -> str | None:

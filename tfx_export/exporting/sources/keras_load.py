@@ -16,17 +16,17 @@ from typing import Any
 from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.keras_config import replacement_name
 from tfx_export.exporting.sources.keras_file import KerasFile
-from tfx_export.exporting.sources.object_reference import find
+from tfx_export.exporting.sources.object_reference import import_object
 
-_LONGEST_REASON = 400  # characters
+_MAX_REASON_LENGTH = 400  # characters
 
 
 def load(file: KerasFile) -> Any:
-    """The model in `file`, not compiled. Raises SourceError with what Keras says, and what may help."""
+    """Loads the model in `file` without compiling it. Raises SourceError with the message of Keras and a hint."""
     library = _keras3() if file.generation == 3 else _keras2()
     objects = file.options.load_custom_objects()
     for layer, reference in file.options.replace_layers.items():
-        objects[replacement_name(layer)] = _layer_class(find(reference), library)
+        objects[replacement_name(layer)] = _layer_class(import_object(reference), library)
     try:
         with _configured(file) as path:
             if file.container == "weights":
@@ -36,27 +36,27 @@ def load(file: KerasFile) -> Any:
             safe = not file.options.trust_lambda
             return library.models.load_model(path, custom_objects=objects, compile=False, safe_mode=safe)
     except Exception as error:
-        # Whatever a layer's constructor may raise: the file is the reason, and the user cannot use our stack.
+        # A layer's constructor may raise anything. The cause is in the file, so a stack trace does not help the user.
         raise SourceError(
             f"{library.__name__} cannot load {file.path}: {keras_reason(error)}", hint=_hint(file, error)
         ) from error
 
 
 def keras_reason(error: Exception) -> str:
-    """What went wrong in the user's or Keras's code: the first two lines of the error, without its colours.
+    """Returns the reason of an error in Keras or in the user's layers: its first two lines, without terminal colours.
 
-    Keras writes the whole config of a layer around what went wrong in it, which says nothing a person can use.
+    Keras also writes the whole config of the layer into the message, which does not help the user.
     """
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     around, _, text = text.rpartition("Exception encountered:")
     text = text.strip() or around
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return textwrap.shorten(" ".join(lines[:2]).partition(" config={")[0], _LONGEST_REASON) or type(error).__name__
+    return textwrap.shorten(" ".join(lines[:2]).partition(" config={")[0], _MAX_REASON_LENGTH) or type(error).__name__
 
 
 @contextmanager
 def _configured(file: KerasFile) -> Iterator[str]:
-    """The path of a file with the name Keras knows its kind by, and with `file.config` in it."""
+    """Yields the path of a file that has the suffix Keras expects, and holds `file.config`."""
     suffixes = {"keras": (".keras",), "h5": (".h5", ".hdf5"), "weights": (".h5", ".hdf5")}[file.container]
     if not file.changed and file.path.suffix in suffixes:
         yield str(file.path)
@@ -86,7 +86,7 @@ def _copy_archive(file: KerasFile, copy: Path) -> None:
 
 
 def _layer_class(value: Any, library: ModuleType) -> Any:
-    """A layer class as it is; a function becomes a class of layers that call it."""
+    """Returns a layer class unchanged, and for a function a layer class that calls it."""
     if isinstance(value, type):
         return value
 
@@ -102,7 +102,7 @@ def _keras3() -> ModuleType:
 
     if keras.backend.backend() != "tensorflow":
         raise SourceError(
-            f"Keras runs on {keras.backend.backend()} here, and an export needs it on TensorFlow.",
+            f"Keras uses the backend {keras.backend.backend()} here, but an export needs TensorFlow.",
             hint="Set KERAS_BACKEND=tensorflow before Keras is imported.",
         )
     return keras  # type: ignore[no-any-return]
@@ -113,7 +113,7 @@ def _keras2() -> ModuleType:
         import tf_keras
     except ImportError:
         raise SourceError(
-            "The file was written by Keras 2, which tf_keras reads, and that is not installed.",
+            "The file was written by Keras 2, and tf_keras, which reads it, is not installed.",
             hint="Install it: pip install 'tfx-export[keras2]'",
         ) from None
     return tf_keras  # type: ignore[no-any-return]
@@ -125,16 +125,16 @@ def _hint(file: KerasFile, error: Exception) -> str:
         return "A Lambda layer holds code of another Python version. Replace it: --replace-layer NAME=module:Class"
     if "custom_object" in text or "Unknown layer" in text or "Could not locate" in text:
         return (
-            "Classes and functions of your own: --custom-objects module:Class (repeatable). "
+            "Give your own classes and functions: --custom-objects module:Class (repeatable). "
             "If it is an operation of keras.ops in an .h5 file, save the model as .keras."
         )
     library = "keras" if file.generation == 3 else "tf_keras"
     installed = version(library)
     if _numbers(file.keras_version) > _numbers(installed):
-        return f"The file was written by Keras {file.keras_version}, and {installed} is installed. Upgrade {library}."
+        return f"The file was written by Keras {file.keras_version}, but {installed} is installed. Upgrade {library}."
     return f"Does {library}.models.load_model({str(file.path)!r}) load it in Python?"
 
 
 def _numbers(release: str) -> list[int]:
-    """`3.15.1` as numbers to compare; what follows them (`rc0`) does not count."""
+    """Returns `3.15.1` as numbers to compare, without a suffix such as `rc0`."""
     return [int(number) for number in re.findall(r"\d+", release)[:3]]

@@ -1,20 +1,22 @@
-"""What must be said to load a Keras file that does not say all by itself. Knows no TensorFlow."""
+"""Options to load a Keras file that is not complete by itself. Does not import TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfx_export.exporting.sources.object_reference import find
+from tfx_export.exporting.sources.object_reference import import_object
 
 
 @dataclass(frozen=True)
 class KerasOptions:
-    """`architecture` is the model's JSON where the file holds only weights.
+    """How to load a Keras file.
 
-    `custom_objects` are `module:attribute`: a class, a function, or a dict of them. `replace_layers` puts a
-    `module:attribute`, a layer class or a function, in the place of the layer of each name. `trust_lambda` allows code
-    in the file to be run.
+    Args:
+        architecture: The model's JSON, for a file that holds only weights.
+        custom_objects: Your own classes and functions, or dicts of these, as `module:attribute`.
+        replace_layers: By the name of a layer, the `module:attribute` of a layer class or function to use instead.
+        trust_lambda: Whether Python code in the file may run.
     """
 
     architecture: Path | None = None
@@ -23,10 +25,10 @@ class KerasOptions:
     trust_lambda: bool = False
 
     def load_custom_objects(self) -> dict[str, Any]:
-        """The custom objects by the names that files know them by. Raises as `find` does."""
+        """Imports the custom objects; returns them by their names in model files. Raises as `import_object` does."""
         objects: dict[str, Any] = {}
         for reference in self.custom_objects:
-            value = find(reference)
+            value = import_object(reference)
             objects.update(value if isinstance(value, dict) else {value.__name__: value})
         return objects
 

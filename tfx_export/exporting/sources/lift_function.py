@@ -1,7 +1,7 @@
-"""Lift a traced `tf.function` out of eager TensorFlow: its graph, and its variables and tables in a session.
+"""Lift a traced `tf.function` out of eager TensorFlow: its graph, and a session with its variables and tables.
 
-The variables get their values by being fed: as constants every weight would stand in the graph as well, twice the
-size and against protobuf's limit of 2 GB.
+The values of the variables are fed. As constants they would be in the graph too, which doubles its size and meets
+protobuf's limit of 2 GB.
 """
 
 from collections.abc import Iterable
@@ -15,15 +15,15 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import new_session
 from tfx_export.exporting.sources.table_content import TableContent
 
-# A captured constant larger than this becomes a variable, to keep the graph small.
-_LARGE_CONSTANT = 1 << 20
-# Bytes of weights handed to the session at a time.
-_CHUNK = 1 << 28
+# A captured constant with more bytes becomes a variable, to keep the graph small.
+_LARGE_CONSTANT_BYTES = 1 << 20
+# Bytes of weights fed to the session at a time.
+_CHUNK_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
 class Lifted:
-    """A function outside of eager TensorFlow. `state` maps tensors of `body` to tensors of `session.graph`."""
+    """A lifted function. `state` maps placeholders of `body` to tensors of `session.graph`."""
 
     session: Any
     body: Any
@@ -31,14 +31,14 @@ class Lifted:
 
 
 def lift(function: Any) -> Lifted:
-    """Lift the ConcreteFunction `function`. The values of its variables and tables are copied.
+    """Lifts the ConcreteFunction `function` and copies the values of its variables and tables.
 
     Raises SourceError if the function uses a resource that cannot be copied into a graph.
     """
     body = function.graph.as_graph_def()
     captures = list(zip(function.graph.external_captures, function.graph.internal_captures, strict=True))
     owners = {id(variable.handle): variable for variable in function.graph.variables}
-    # Values are read before the graph below becomes the default one, in which nothing eager can be read.
+    # Values are read before the new graph becomes the default one, because inside it eager values cannot be read.
     plans = [(internal.name, _copy(external, internal, owners, body)) for external, internal in captures]
 
     graph = tf.Graph()
@@ -78,7 +78,7 @@ class _Weight:
 
 
 def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> Any:
-    """What stands for the captured tensor `external` in another graph: a weight, a table, or an array."""
+    """Returns the replacement of the captured tensor `external` in another graph: a weight, a table, or an array."""
     if id(external) in owners:
         variable = owners[id(external)]
         name = variable.name.partition(":")[0]
@@ -90,22 +90,22 @@ def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> An
     if external.dtype in (tf.resource, tf.variant):
         raise SourceError(
             f"The model uses a resource ({internal.op.name}) that cannot be copied into a graph.",
-            hint="Variables and lookup tables can. Put such a one into the layer that holds it.",
+            hint="Variables and lookup tables can be copied. Use one of these in the layer that holds the resource.",
         )
-    if external.shape.num_elements() * external.dtype.size > _LARGE_CONSTANT:
+    if external.shape.num_elements() * external.dtype.size > _LARGE_CONSTANT_BYTES:
         return _Weight("constant", external, False, False)
     return external.numpy()
 
 
 def load_values(session: Any, values: Iterable[tuple[Any, Any]]) -> None:
-    """Give variables of `session` their values, by feeding them: (variable, array or eager tensor) each."""
+    """Sets variables of `session` by feeding their values; `values` are pairs of variable and array or eager tensor."""
     feeds: dict[Any, Any] = {}
     size = 0
     for variable, value in values:
         array = np.asarray(value)
         feeds[variable.initializer.inputs[1]] = array
         size += array.nbytes
-        if size > _CHUNK:
+        if size > _CHUNK_BYTES:
             _initialize(session, feeds)
             feeds, size = {}, 0
     _initialize(session, feeds)
@@ -113,25 +113,25 @@ def load_values(session: Any, values: Iterable[tuple[Any, Any]]) -> None:
 
 def _initialize(session: Any, feeds: dict[Any, Any]) -> None:
     assignments = [operation for initial in feeds for operation in initial.consumers() if "Assign" in operation.type]
-    if assignments:  # a session runs nothing in an empty graph: a model may have no weights
+    if assignments:  # without weights the graph may be empty, and a session refuses to run an empty graph
         session.run(assignments, feed_dict=feeds)
 
 
 def _drop(body: Any, names: set[str]) -> None:
-    """Take the placeholders `names` out of `body`: what they stand for is mapped in when the body is imported."""
+    """Removes the placeholders `names` from `body`; they are replaced when the body is imported."""
     kept = [node for node in body.node if node.name not in names]
     for node in kept:
-        # Names of nodes to be placed with, which may be those dropped.
+        # Colocation names other nodes, which may be removed ones.
         node.attr.pop("_class", None)
     del body.node[:]
     body.node.extend(kept)
 
 
 def _lookup_dtypes(graph_def: Any, handle: str) -> tuple[int, int] | None:
-    # The handle does not tell the dtypes, and to export the table with other dtypes ends the process.
-    """Dtypes of keys and values of the table that the node `handle` of `graph_def` stands for, by a look-up in it.
+    """Returns the dtypes of the keys and values of the table `handle`, from a lookup in it; None without a lookup.
 
-    None if nothing is looked up there. Follows the handle into functions, loops and branches.
+    The handle itself does not have the dtypes, and exporting the table with wrong ones ends the process. Follows the
+    handle into functions, loops and branches.
     """
     functions = {function.signature.name: function for function in graph_def.library.function}
     return _search(graph_def.node, handle, functions)
@@ -148,7 +148,7 @@ def _search(nodes: Iterable[Any], handle: str, functions: dict[str, Any]) -> tup
             if node.op == "Identity" and (found := _search(nodes, node.name, functions)):
                 return found
             for function in _called(node, functions):
-                # The first input of a branch is what it is decided by, and not handed on.
+                # The first input of a branch is its condition, which is not passed on to the function.
                 arguments = function.signature.input_arg
                 place = position - 1 if "If" in node.op or "Case" in node.op else position
                 if place < len(arguments) and (found := _search(function.node_def, arguments[place].name, functions)):

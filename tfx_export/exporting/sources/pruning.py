@@ -1,21 +1,21 @@
-"""Walks over the nodes of a GraphDef: what a tensor needs, and what hangs on it. Knows names only, no TensorFlow."""
+"""Find the nodes of a GraphDef that a tensor depends on, and those that depend on it. Does not import TensorFlow."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
 
 
 def node_of(tensor: str) -> str:
-    """The node of an input or tensor name: `^a` -> `a`, `a:1` -> `a`."""
+    """Returns the node of a tensor or control input: `^a` -> `a`, `a:1` -> `a`."""
     return tensor.lstrip("^").partition(":")[0]
 
 
 def canonical(tensor: str) -> str:
-    """The name of a tensor with its position: `a` -> `a:0`."""
+    """Returns the name of a tensor with its output index: `a` -> `a:0`."""
     return tensor if ":" in tensor else f"{tensor}:0"
 
 
 class Nodes:
-    """The nodes of one graph by name, with the edges both ways."""
+    """The nodes of one graph by name, with their inputs and consumers."""
 
     def __init__(self, graph_def: Any) -> None:
         self.by_name: dict[str, Any] = {node.name: node for node in graph_def.node}
@@ -26,7 +26,7 @@ class Nodes:
                     self.consumers[node_of(tensor)].append(node.name)
 
     def needed(self, targets: Iterable[str], stop: Collection[str] = ()) -> set[str]:
-        """The nodes that `targets` (nodes) need, themselves included; the walk goes on behind none in `stop`."""
+        """Returns `targets` and the nodes they depend on, without following the inputs of nodes in `stop`."""
         found: set[str] = set()
         waiting = list(targets)
         while waiting:
@@ -39,7 +39,7 @@ class Nodes:
         return found
 
     def reached(self, sources: Iterable[str]) -> set[str]:
-        """The nodes whose values depend on `sources`, themselves included."""
+        """Returns `sources` and the nodes that depend on them."""
         found: set[str] = set()
         waiting = list(sources)
         while waiting:
@@ -51,9 +51,9 @@ class Nodes:
 
 
 def subgraph(graph_def: Any, names: Collection[str]) -> Any:
-    """A copy of `graph_def` with only the nodes `names`; the function library stays whole.
+    """Returns a copy of `graph_def` with only the nodes `names`, and all functions.
 
-    Control edges to nodes left out are cut; so is colocation, which may be with one of them.
+    Control edges to other nodes are removed, and so is colocation, which may name one of them.
     """
     small = type(graph_def)()
     small.versions.CopyFrom(graph_def.versions)

@@ -1,4 +1,4 @@
-"""An existing SavedModel as a source, to give it other signatures: variables, tables and assets come along."""
+"""Open an existing SavedModel as a source, to give it other signatures; variables, tables and assets are kept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,10 +25,10 @@ def open_folder(
     selection: TensorSelection | None = None,
     clear_devices: bool = True,
 ) -> SourceGraph:
-    """The SavedModel in `folder`, entered and left where `signature` is (by default the only one, or serving_default).
+    """Opens the SavedModel in `folder` at the inputs and outputs of `signature` (None: serving_default or the first).
 
-    `selection` gives other tensors instead; without `clear_devices` ops stay where they were placed.
-    Raises SavedModelError, SpecError or SourceError.
+    `selection` names other tensors instead; without `clear_devices` ops keep their devices.
+    Raises SavedModelError or SourceError if it cannot be loaded, SpecError if the signature or a tensor does not exist.
     """
     meta_graph = find_meta_graph(read_index(folder), tags)
     chosen = (
@@ -58,9 +58,12 @@ def open_folder(
 
 
 def _assets(meta_graph: Any, folder: Path) -> dict[str, str]:
-    """The files that tensors stand for. Their values are the names from the time of writing; the loader feeds these."""
+    """Returns the asset file of each asset tensor.
+
+    The values of these tensors are the paths from the time of writing; the loader feeds the present paths.
+    """
     found = list(meta_graph.asset_file_def)
-    for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:  # where SavedModelBuilder has them
+    for packed in meta_graph.collection_def["saved_model_assets"].any_list.value:  # SavedModelBuilder writes them there
         found.append(meta_graph_pb2.AssetFileDef())
         packed.Unpack(found[-1])
     return {asset.tensor_info.name: str(folder.absolute() / "assets" / asset.filename) for asset in found}
@@ -72,7 +75,7 @@ def _select(meta_graph: Any, name: str | None, overrides: TensorSelection | None
         name = "serving_default" if "serving_default" in found else next(iter(found), None)
         if name is None:
             raise SpecError(
-                "The SavedModel has no signature to begin from.",
+                "The SavedModel has no signature to start from.",
                 hint="Name its inputs and outputs: --input x=x:0 --output y=y:0",
             )
     if name not in found:
@@ -86,7 +89,7 @@ def _select(meta_graph: Any, name: str | None, overrides: TensorSelection | None
 
 
 def _tensors(infos: Mapping[str, Any]) -> dict[str, str]:
-    """The tensors of a signature by name; a sparse or ragged `x` is several: `x_indices`, `x_values` and so on."""
+    """Returns the tensors of a signature by name; a sparse or ragged `x` becomes `x_indices`, `x_values` and so on."""
     found: dict[str, str] = {}
     for key, info in sorted(infos.items()):
         match info.WhichOneof("encoding"):

@@ -1,11 +1,13 @@
-"""A TF1 graph with its values as a source: a live session, a checkpoint with its .meta file, a frozen graph.
+"""Open a TF1 graph with its values as a source: a live session, a checkpoint with its .meta file, a frozen graph.
 
-What the outputs need is cut out of the graph; variables are made anew with their values, tables with their content
-or with the vocabulary file they are filled from. Nothing of training, of the old save and restore ops, is left.
+Only the part of the graph that the outputs depend on is kept. Variables are created anew with their values, tables
+with their content or with the vocabulary file that fills them. Nothing remains of training and of the old save and
+restore ops.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
@@ -19,8 +21,8 @@ from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, carry_tab
 from tfx_export.exporting.sources.variables import VARIABLES, carry_variables
 from tfx_export.exporting.tensorflow_errors import short_reason
 
-# State that lives in a session and that no SavedModel can hold.
-_PERISHABLE = {
+# State that exists in a session only; a SavedModel cannot hold it.
+_SESSION_ONLY = {
     "FIFOQueueV2", "IteratorV2", "OneShotIterator", "PaddingFIFOQueueV2", "RandomShuffleQueueV2", "TensorArrayV3",
 }  # fmt: skip
 
@@ -35,9 +37,9 @@ class TensorSelection:
 
 
 def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
-    """A session in which the graph of `file` has its values. Raises SourceError if the file cannot be used.
+    """Loads `file` into a new session. Raises SourceError if TensorFlow cannot load it.
 
-    `clear_devices`: without the devices its ops were placed on, which only the machine that trained it may have.
+    `clear_devices` removes the devices of the ops, which may exist on the training machine only.
     """
     graph = tf.Graph()
     with graph.as_default():
@@ -45,18 +47,18 @@ def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
             if file.checkpoint is None:
                 tf.graph_util.import_graph_def(file.graph_def(tf.compat.v1.GraphDef), name="")
                 session = new_session(graph)
-                # A frozen graph has no collections that would say how its tables are filled.
+                # A frozen graph has no collection of table initializers, so every op that fills a table runs.
                 session.run([operation for operation in graph.get_operations() if operation.type in TABLE_FILLERS])
                 return session
             saver = tf.compat.v1.train.import_meta_graph(str(file.path), clear_devices=clear_devices)
             session = new_session(graph)
-            # None where the graph has no variables.
+            # The saver is None if the graph has no variables.
             if saver is not None:
                 saver.restore(session, str(file.checkpoint))
             session.run(tf.compat.v1.tables_initializer())
         except (tf.errors.OpError, ValueError, KeyError) as error:
-            said = short_reason(error)
-            raise SourceError(f"TensorFlow cannot load {file.path}: {said}", hint=_op_hint(said)) from error
+            reason = short_reason(error)
+            raise SourceError(f"TensorFlow cannot load {file.path}: {reason}", hint=_load_hint(reason)) from error
     return session
 
 
@@ -69,10 +71,11 @@ def open_session(
     clear_devices: bool = True,
     description: str = "TensorFlow session",
 ) -> SourceGraph:
-    """A live `tf.compat.v1.Session`, left as it is. Raises SpecError for tensors that are not there or do not meet.
+    """Opens a live `tf.compat.v1.Session`, which is not changed.
 
-    `init_ops`: ops that fill lookup tables, beside those in the graph's collections. `assets`: the files that tensors
-    of the graph stand for, where their values are not the files' names. `clear_devices` is as for `load`.
+    `init_ops` are ops that fill lookup tables, besides those in the graph's collections. `assets` maps tensors of the
+    graph to the files that they name, where their values are not the present paths. `clear_devices` is as for `load`.
+    Raises SpecError if a tensor does not exist, or if the outputs cannot be computed from the inputs.
     """
     graph = session.graph
     inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in selection.inputs.items()}
@@ -80,12 +83,12 @@ def open_session(
     bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in selection.bind.items()}
 
     graph_def = graph.as_graph_def()
-    if clear_devices:  # here, for what fills tables has functions in common with the body
+    if clear_devices:  # before the tables are carried over, because their initializers share functions with the body
         remove_devices(graph_def)
     nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
     needed = nodes.needed([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
-    _check(nodes, needed, inputs, fed)
+    _check_selection(nodes, needed, inputs, fed)
 
     variables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in VARIABLES]
     tables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in TABLES]
@@ -95,17 +98,17 @@ def open_session(
     with new.graph.as_default():
         state.update({tensor.name: _constant(value, tensor) for tensor, value in bound.items()})
 
-    answered = {node_of(tensor.name) for tensor in outputs.values()}
+    output_nodes = {node_of(tensor.name) for tensor in outputs.values()}
     replaced = {node_of(name) for name in state} | {node_of(tensor.name) for tensor in inputs.values()}
     feeds = dict(bound)
-    # An output that is an input itself is passed through, so its node stays.
-    body = subgraph(graph_def, needed - (replaced - answered))
+    # An output that is also an input is passed through, so its node stays.
+    body = subgraph(graph_def, needed - (replaced - output_nodes))
     _cut_inputs(body, {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in inputs.values()})
 
     def reference(arrays: Arrays) -> Arrays:
-        given = {tensor: arrays[name] for name, tensor in inputs.items()}
-        answers: Arrays = session.run(dict(outputs), feed_dict={**feeds, **given})
-        return answers
+        fed_inputs = {tensor: arrays[name] for name, tensor in inputs.items()}
+        results: Arrays = session.run(dict(outputs), feed_dict={**feeds, **fed_inputs})
+        return results
 
     return SourceGraph(
         session=new,
@@ -120,7 +123,7 @@ def open_session(
 
 
 def _cut_inputs(body: Any, fed: Mapping[str, int]) -> None:
-    """Make placeholders of the nodes `fed` (with their dtypes): nothing they were computed from is in `body`."""
+    """Turns the nodes `fed` (with their dtypes) into placeholders, because `body` lacks the nodes they depended on."""
     for node in body.node:
         if node.name in fed and node.input:
             del node.input[:]
@@ -133,16 +136,14 @@ def _tensor(graph: Any, name: str, kind: str, alias: str) -> Any:
     try:
         return graph.get_tensor_by_name(canonical(name))
     except (KeyError, ValueError):
-        import difflib
-
         names = [operation.name for operation in graph.get_operations() if operation.outputs]
-        near = difflib.get_close_matches(node_of(name), names, n=3, cutoff=0.5)
-        hint = f"Near to it: {', '.join(f'{one}:0' for one in near)}" if near else ""
+        near = get_close_matches(node_of(name), names, n=3, cutoff=0.5)
+        hint = f"Similar names: {', '.join(f'{one}:0' for one in near)}" if near else ""
         raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
 
 
-def _check(nodes: Nodes, needed: set[str], inputs: Mapping[str, Any], fed: set[str]) -> None:
-    """Refuse what would fail in the server: a placeholder nobody feeds, an input nothing depends on, a queue."""
+def _check_selection(nodes: Nodes, needed: set[str], inputs: Mapping[str, Any], fed: set[str]) -> None:
+    """Raises SpecError for graphs that fail in a server: a placeholder without a value, an unused input, a queue."""
     unfed = sorted(name for name in needed - fed if nodes.by_name[name].op == "Placeholder")
     if unfed:
         raise SpecError(
@@ -153,11 +154,11 @@ def _check(nodes: Nodes, needed: set[str], inputs: Mapping[str, Any], fed: set[s
     unused = sorted(name for name, tensor in inputs.items() if node_of(tensor.name) not in needed)
     if unused:
         raise SpecError(f"No output depends on the input {unused[0]!r} ({inputs[unused[0]].name}).")
-    lost = sorted(name for name in needed if nodes.by_name[name].op in _PERISHABLE)
+    lost = sorted(name for name in needed if nodes.by_name[name].op in _SESSION_ONLY)
     if lost:
         raise SpecError(
             f"The outputs need {lost[0]} ({nodes.by_name[lost[0]].op}), which belongs to a running input pipeline.",
-            hint="Enter the graph behind it: give the tensor that comes out of the queue or iterator as --input.",
+            hint="Start after it: give the tensor that comes out of the queue or iterator as --input.",
         )
 
 
@@ -165,14 +166,12 @@ def _constant(value: Any, tensor: Any) -> Any:
     try:
         return tf.constant(value, tensor.dtype)
     except (TypeError, ValueError):
-        raise SpecError(
-            f"{value!r} is no value for {tensor.name}, which is {tensor.dtype.name} {tensor.shape}."
-        ) from None
+        raise SpecError(f"{value!r} does not fit {tensor.name}, which is {tensor.dtype.name} {tensor.shape}.") from None
 
 
-def _op_hint(said: str) -> str:
-    if "Op type not registered" in said:
+def _load_hint(reason: str) -> str:
+    if "Op type not registered" in reason:
         return "The graph uses an op that this TensorFlow does not have: load its library first (tf.load_op_library)."
-    if "No such file" in said:
-        return "A lookup table is filled from that file: it must be where the graph says."
-    return "Is it the whole set of files (.meta, .index, .data-*), of one and the same step?"
+    if "No such file" in reason:
+        return "A lookup table is filled from that file, which must be at the path in the graph."
+    return "Are all files of the checkpoint there (.meta, .index, .data-*), and from the same step?"

@@ -1,4 +1,7 @@
-"""What a path given to `tfx-export session` is: a checkpoint with its graph, or a frozen graph. No TensorFlow here."""
+"""Recognise the file given to `tfx-export session`: a checkpoint with its graph, or a frozen graph.
+
+Does not import TensorFlow, so that a wrong path is reported at once.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +12,12 @@ from google.protobuf.message import DecodeError
 
 from tfx_export.errors import SourceError
 
-_WHAT = "A session is given as a checkpoint with its .meta file, or as a frozen graph (.pb, .pbtxt)."
+_EXPECTED = "A session is given as a checkpoint with its .meta file, or as a frozen graph (.pb, .pbtxt)."
 
 
 @dataclass(frozen=True)
 class SessionFile:
-    """`path`: the .meta file or the frozen graph. `checkpoint`: its prefix; a frozen graph has none."""
+    """`path` is the .meta file or the frozen graph. `checkpoint` is its prefix, None for a frozen graph."""
 
     path: Path
     checkpoint: Path | None
@@ -24,21 +27,21 @@ class SessionFile:
         return f"{(self.checkpoint or self.path).name} ({'checkpoint' if self.checkpoint else 'frozen graph'})"
 
     def graph_def(self, cls: Any) -> Any:
-        """The frozen graph as a `cls`, a GraphDef class. Raises SourceError if it is none."""
+        """Reads the frozen graph as an object of the GraphDef class `cls`. Raises SourceError if it is not one."""
         content = self.path.read_bytes()
         try:
             graph = text_format.Parse(content, cls()) if self.path.suffix == ".pbtxt" else cls.FromString(content)
         except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
-            raise SourceError(f"{self.path} is no frozen graph: {error}", hint=_WHAT) from None
+            raise SourceError(f"{self.path} is not a frozen graph: {error}", hint=_EXPECTED) from None
         if not graph.node:
-            raise SourceError(f"{self.path} is no frozen graph: it holds no nodes.", hint=_WHAT)
+            raise SourceError(f"{self.path} is not a frozen graph: it holds no nodes.", hint=_EXPECTED)
         return graph
 
 
 def inspect_session_file(path: Path) -> SessionFile:
-    """What `path` is: a .meta, .index or data file, a prefix, a folder with a `checkpoint` file, or a frozen graph.
+    """Recognises a .meta, .index or data file, a prefix, a folder with a `checkpoint` file, or a frozen graph.
 
-    Raises SourceError for anything else, naming what is there.
+    Raises SourceError for anything else, with the files in the folder.
     """
     if path.is_dir():
         return _latest(path)
@@ -53,11 +56,11 @@ def inspect_session_file(path: Path) -> SessionFile:
     meta, index = prefix.with_name(f"{prefix.name}.meta"), prefix.with_name(f"{prefix.name}.index")
     if not meta.is_file():
         missing = f"{path} does not exist." if not index.is_file() and not path.exists() else f"{meta} does not exist."
-        raise SourceError(missing, hint=f"{_WHAT} {_neighbours(path)}")
+        raise SourceError(missing, hint=f"{_EXPECTED} {_neighbours(path)}")
     _refuse_pointer(meta)
-    # V1 checkpoints are one file under the prefix itself.
+    # A V1 checkpoint is one file that has the prefix as its name.
     if not index.is_file() and not prefix.is_file():
-        raise SourceError(f"The checkpoint of {meta} is missing: there is no {index.name}.", hint=_neighbours(path))
+        raise SourceError(f"The checkpoint of {meta} is missing: {index.name} does not exist.", hint=_neighbours(path))
     return SessionFile(meta, prefix)
 
 
@@ -68,7 +71,7 @@ def _prefix(path: Path) -> Path:
 
 
 def _latest(folder: Path) -> SessionFile:
-    """The newest checkpoint of a training folder, as its `checkpoint` file says."""
+    """Returns the newest checkpoint of a training folder, according to its `checkpoint` file."""
     try:
         first = (folder / "checkpoint").read_text().splitlines()[0]
     except (OSError, IndexError, UnicodeDecodeError):
@@ -76,8 +79,8 @@ def _latest(folder: Path) -> SessionFile:
         if len(metas) == 1:
             return inspect_session_file(metas[0])
         raise SourceError(
-            f"{folder} has no file named checkpoint that would say which one is meant.",
-            hint=f"Give one of: {', '.join(str(meta) for meta in metas)}" if metas else _WHAT,
+            f"{folder} has no file named checkpoint, which would name the newest one.",
+            hint=f"Give one of: {', '.join(str(meta) for meta in metas)}" if metas else _EXPECTED,
         ) from None
     name = Path(first.partition(":")[2].strip().strip('"')).name
     return inspect_session_file(folder / name)

@@ -1,4 +1,4 @@
-"""What a lookup table holds, and a table that holds the same in another graph."""
+"""The content of a lookup table, and a copy of the table in another graph."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,31 +12,31 @@ from tfx_export.errors import SourceError
 
 @dataclass(frozen=True)
 class TableContent:
-    """`keys` (entries); `values` (entries), or (entries, ...) in a table of vectors."""
+    """`keys` has shape `[entries]`; `values` has `[entries]`, or `[entries, ...]` in a table of vectors."""
 
     keys: Any
     values: Any
 
     @classmethod
     def exported(cls, keys: Any, values: Any) -> "TableContent":
-        """From what LookupTableExport answers. Raises SourceError for keys that are vectors."""
+        """Returns the content from the result of LookupTableExport. Raises SourceError if the keys are vectors."""
         if keys.ndim == 1:
             return cls(keys, values)
         if keys.shape[1] != 1:
             raise SourceError(
-                "The model uses a lookup table whose keys are vectors; that cannot be copied into a graph.",
-                hint="Make one key of each: a number, or a string.",
+                "The model uses a lookup table whose keys are vectors, which cannot be copied into a graph.",
+                hint="Use one number or string as the key.",
             )
-        # A dense table gives all its buckets. Those in use have a key of their own, the others one in common.
+        # A dense table exports all its buckets. A bucket in use has a unique key; all empty buckets have the same key.
         _, places, counts = np.unique(keys[:, 0], return_index=True, return_counts=True)
         used = np.sort(places[counts == 1])
         return cls(keys[used, 0], values[used])
 
     def rebuild(self, name: str = "") -> Any:
-        """The handle of a table in the graph that is the default; what fills it is among its initializers.
+        """Adds a table with this content, and its initializer, to the default graph. Returns the table's handle.
 
-        By `name` the resource is known; without one it gets a name of its own. What a look-up finds for a key that the
-        table lacks is an input of the look-up.
+        `name` is the name of the resource; without it, the resource gets a unique name. The default value for missing
+        keys is not part of the table: it is an input of each lookup.
         """
         dtypes = {"key_dtype": tf.as_dtype(self.keys.dtype), "value_dtype": tf.as_dtype(self.values.dtype)}
         name = name or f"table_{uuid4()}"

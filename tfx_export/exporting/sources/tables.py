@@ -1,7 +1,7 @@
-"""Carry the lookup tables that a TF1 graph needs into a new graph.
+"""Carry the lookup tables that a TF1 graph needs over into a new graph.
 
-A table filled by an op of the graph is filled by the same op there, its vocabulary file becoming an asset; one that
-was filled otherwise (by a checkpoint, or by the program) is given its content as constants.
+If an op of the graph fills a table, the same op fills it in the new graph, and its vocabulary file becomes an asset.
+If a checkpoint or the program filled it, its content becomes constants.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,14 +12,14 @@ import tensorflow as tf
 from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.table_content import TableContent
-from tfx_export.exporting.sources.variables import reading
+from tfx_export.exporting.sources.variables import as_default_for_reading
 from tfx_export.exporting.tensorflow_errors import short_reason
 
 TABLES = {
     "HashTable", "HashTableV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable",
     "MutableHashTableOfTensors", "MutableHashTableOfTensorsV2", "MutableHashTableV2",
 }  # fmt: skip
-# Ops that fill a table once and for all; a table that can change is filled by whatever ran.
+# Ops that fill an immutable table. Any op that ran may have filled a mutable one.
 TABLE_FILLERS = {"InitializeTable", "InitializeTableV2", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
 
 
@@ -33,11 +33,12 @@ def carry_tables(
     init_ops: Sequence[str],
     assets: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Make the tables `operations` (of the session `source`) anew in the graph of the session `target`, filled.
+    """Creates the tables `operations` of the session `source` in the graph of the session `target`, and fills them.
 
-    `state`: what stands there for variables already. `init_ops`: ops by which the graph is initialised, beside those in
-    its collections. `assets`: the files that tensors stand for, where these hold the name of another time or machine.
-    Returns for the tensor of each table the one that stands for it.
+    `state` maps tensors of the source to the variables carried over before. `init_ops` are ops that initialise the
+    graph, besides those in its collections. `assets` maps asset tensors to files, where their values are the paths of
+    another time or machine. Returns the new tensor for the tensor of each table. Raises SourceError if a table cannot
+    be filled.
     """
     initializers = _initializers(source.graph, nodes, init_ops)
     carried: dict[str, Any] = {}
@@ -56,13 +57,13 @@ def carry_tables(
         except tf.errors.OpError as error:
             raise SourceError(
                 f"The lookup tables cannot be filled: {short_reason(error)}",
-                hint="A vocabulary file must be where the graph says.",
+                hint="A vocabulary file must be at the path in the graph.",
             ) from error
     return carried
 
 
 def carry_assets(paths: Iterable[str], graph: Any) -> None:
-    """Make the files `paths` assets of `graph` too, as far as none of its tables has brought them along."""
+    """Adds the files `paths` to the assets of `graph`, except those that its tables added."""
     constants = map(tf.get_static_value, graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS))
     present = {constant.item().decode() for constant in constants}
     with graph.as_default():
@@ -71,7 +72,7 @@ def carry_assets(paths: Iterable[str], graph: Any) -> None:
 
 
 def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]:
-    """All nodes that run when the graph is initialised."""
+    """Returns all nodes that run when the graph is initialised."""
     collections = [tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, "saved_model_main_op", "legacy_init_op"]
     roots = [item.name for key in collections for item in graph.get_collection(key)]
     return nodes.needed([*roots, *init_ops])
@@ -87,16 +88,16 @@ def _with_fillers(
     target: Any,
     assets: Mapping[str, str],
 ) -> Any:
-    """The table with the ops that fill it, under their own names."""
+    """Copies the table with the ops that fill it, under the same names; returns its new tensor."""
     mapped = {node_of(name) for name in state}
     needed = nodes.needed(fillers, stop=mapped) - mapped
     files = _vocabulary_files(source, nodes, needed, assets)
     with target.graph.as_default():
         vocabularies = {tensor: _asset(path, node_of(tensor)) for tensor, path in files.items()}
         small = subgraph(graph_def, needed - {node_of(tensor) for tensor in files})
-        # Import refuses replacements for tensors that nobody asks for.
-        asked = {canonical(tensor) for node in small.node for tensor in node.input}
-        replaced = {name: value for name, value in {**state, **vocabularies}.items() if name in asked}
+        # The import refuses replacements for tensors that no node uses.
+        used = {canonical(tensor) for node in small.node for tensor in node.input}
+        replaced = {name: value for name, value in {**state, **vocabularies}.items() if name in used}
         results = tf.graph_util.import_graph_def(small, input_map=replaced, return_elements=[*fillers, table], name="")
         for filler in results[:-1]:
             tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, filler)
@@ -104,7 +105,7 @@ def _with_fillers(
 
 
 def _vocabulary_files(source: Any, nodes: Nodes, needed: set[str], assets: Mapping[str, str]) -> dict[str, str]:
-    """The constants among `needed` that name an asset or a vocabulary file, and the files."""
+    """Returns the constants among `needed` that name an asset or vocabulary file, with the files."""
     collection = source.graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS)
     tensors = {tensor for tensor in (*(one.name for one in collection), *assets) if node_of(tensor) in needed}
     for name in needed:
@@ -121,9 +122,9 @@ def _asset(path: str, name: str) -> Any:
 
 
 def _with_content(source: Any, operation: Any, target: Any) -> Any:
-    """A table with what the table holds now. The default of a key it lacks comes with each look-up."""
+    """Creates a table with the same content. The default for missing keys is an input of each lookup."""
     key_type, value_type = operation.get_attr("key_dtype"), operation.get_attr("value_dtype")
-    with reading(source.graph):
+    with as_default_for_reading(source.graph):
         export = tf.raw_ops.LookupTableExportV2(table_handle=operation.outputs[0], Tkeys=key_type, Tvalues=value_type)
     try:
         keys, values = source.run(export)

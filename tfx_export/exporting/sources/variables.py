@@ -1,4 +1,4 @@
-"""Carry the variables that a TF1 graph needs into a new graph, with their values and their kind (ref or resource)."""
+"""Carry the variables that a TF1 graph needs over into a new graph, with their values and kind (ref or resource)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 
 
 def carry_variables(source: Any, operations: Sequence[Any], target: Any) -> dict[str, Any]:
-    """Make `operations` (of the session `source`) anew in the graph of the session `target`, with their values.
+    """Creates the variables `operations` of the session `source` in the graph of the session `target`.
 
-    Returns for the tensor of each (`w:0`) the one that stands for it. Raises SourceError for one without a value.
+    Returns the new tensor for the tensor of each variable (`w:0`). Raises SourceError if a variable has no value.
     """
     values = [_read(source, operation) for operation in operations]
     state: dict[str, Any] = {}
@@ -33,8 +33,8 @@ def carry_variables(source: Any, operations: Sequence[Any], target: Any) -> dict
 
 
 @contextmanager
-def reading(graph: Any) -> Iterator[None]:
-    """`graph` as the default one, for ops that read its state; also if it is finalized, as those of estimators are."""
+def as_default_for_reading(graph: Any) -> Iterator[None]:
+    """Makes `graph` the default one, to add ops that read its state, even if it is finalized as in estimators."""
     finalized = graph.finalized
     if finalized:
         graph._unsafe_unfinalize()
@@ -47,7 +47,7 @@ def reading(graph: Any) -> Iterator[None]:
 
 
 def _read(session: Any, operation: Any) -> Any:
-    with reading(session.graph):
+    with as_default_for_reading(session.graph):
         tensor = operation.outputs[0]
         if operation.type == "VarHandleOp":
             tensor = tf.raw_ops.ReadVariableOp(resource=tensor, dtype=operation.get_attr("dtype"))

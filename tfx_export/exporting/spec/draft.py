@@ -1,4 +1,4 @@
-"""Draft a spec file for a source: a Predict signature filled in, the other kinds as comments to uncomment."""
+"""Draft a spec file for a source: a complete Predict signature, and the other kinds as comments to uncomment."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,30 +6,30 @@ if TYPE_CHECKING:
     from tfx_export.exporting.source_graph import SourceGraph
 
 _HEAD = """\
-# What `tfx-export` writes for {source}. Use it with --signatures FILE.
-# Every key is explained in docs/signatures.md; more examples are in templates/signatures/.
+# The signatures that `tfx-export` writes for {source}. Use this file with --signatures FILE.
+# docs/signatures.md explains every key; templates/signatures/ has more examples.
 
-# The signature clients get that name none (the first one with raw tensors if you leave this out).
+# The signature for requests that name none (without this line, the first one with raw tensors).
 default: predict
 
 signatures:
   predict:
     method: predict
-    # The client's name for an input: {{source: the model's name, dtype and shape (null: any size)}}.
+    # By the client's name of an input: its name in the model (source), dtype and shape (null: any size).
     inputs:
 """
 _CLASSIFY = """
-  # tf.Example in, classes and scores out, for the Classify API.
+  # For the Classify API: tf.Examples as input, classes and scores as outputs.
   # classify:
   #   method: classify
   #   features:
 {features}
   #   outputs: {{scores: {output}}}
-  #   labels: labels.txt        # one label a line, in the order of the model's classes
+  #   labels: labels.txt        # one label per line, in the order of the model's classes
   #   top_k: 3
 """
 _REGRESS = """
-  # tf.Example in, a number each out, for the Regress API.
+  # For the Regress API: tf.Examples as input, one number per example as output.
   # regress:
   #   method: regress
   #   features:
@@ -37,7 +37,7 @@ _REGRESS = """
   #   outputs: {{outputs: {output}}}
 """
 _IMAGE = """
-  # Encoded JPEG, PNG, GIF or BMP in: {{"instances": [{{"b64": "..."}}]}}.
+  # Encoded JPEG, PNG, GIF or BMP images as input: {{"instances": [{{"b64": "..."}}]}}.
   # image:
   #   method: image
   #   image: {{input: {input}, size: [{height}, {width}], resize: bilinear, scale: 0-1}}
@@ -46,13 +46,13 @@ _IMAGE = """
 
 
 def draft_spec(source: "SourceGraph") -> str:
-    """The YAML text, commented; read back, it is the spec of a Predict signature with all inputs and outputs."""
+    """Returns commented YAML that reads as the spec of a Predict signature with all inputs and outputs."""
     text = _HEAD.format(source=source.description)
     for name, one in source.inputs.items():
         text += (
             f"      {_quoted(name)}: {{source: {_quoted(name)}, dtype: {one.dtype.name}, shape: {_shape(one.shape)}}}\n"
         )
-    text += "    # The client's name for an output: the model's name.\n    outputs:\n"
+    text += "    # By the client's name of an output: its name in the model.\n    outputs:\n"
     text += "".join(f"      {_quoted(name)}: {_quoted(name)}\n" for name in source.outputs)
     features = "\n".join(
         f"  #     {_quoted(name)}: {{shape: {_shape(one.shape[1:])}}}" for name, one in source.inputs.items()

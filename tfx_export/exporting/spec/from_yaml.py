@@ -1,4 +1,4 @@
-"""Read an ExportSpec from YAML. The schema is documented in docs/signatures.md; unknown keys are refused."""
+"""Read an ExportSpec from YAML. docs/signatures.md documents the schema; unknown keys are refused."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping
 from difflib import get_close_matches
@@ -23,25 +23,31 @@ Item = TypeVar("Item")
 
 
 def read_spec(path: Path) -> ExportSpec:
-    """The spec in the YAML file `path`; file names in it are relative to it. Raises SpecError saying where."""
+    """Reads the spec in the YAML file `path`; file names in it are relative to its folder.
+
+    Raises SpecError with the place in the file if it cannot be read or is wrong.
+    """
     require_file("spec", path, hint="To write one: tfx-export init keras model.keras > spec.yaml")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506  (a SafeLoader)
     except OSError as error:
         raise SpecError(f"The spec {path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise SpecError(f"The spec {path} is not text in UTF-8.") from None
+        raise SpecError(f"The spec {path} is not UTF-8 text.") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SpecError(f"The spec {path}{place}: {error.problem}.") from None
     except yaml.YAMLError as error:
-        raise SpecError(f"The spec {path} is no YAML: {error}") from None
+        raise SpecError(f"The spec {path} is not valid YAML: {error}") from None
     return parse_spec(content, folder=path.parent)
 
 
 def parse_spec(content: Any, *, folder: Path = Path()) -> ExportSpec:
-    """The spec in what YAML or JSON became; file names are relative to `folder`. Raises SpecError saying where."""
+    """Parses a spec from the values of YAML or JSON; file names are relative to `folder`.
+
+    Raises SpecError with the place if a key or value is wrong.
+    """
     top = _mapping(content, "the spec", _TOP)
     named = _mapping(top.get("signatures"), "signatures")
     if not named:
@@ -209,15 +215,13 @@ def _one_of(value: Any, allowed: Collection[str], where: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping; YAML itself would silently take the last."""
+    """Refuses a key that is in a mapping twice; YAML itself would silently use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
             name = self.construct_object(key, deep=True)
             if name in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {name!r} stands there twice", key.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"the key {name!r} appears twice", key.start_mark)
             seen.add(name)
         return super().construct_mapping(node, deep=deep)

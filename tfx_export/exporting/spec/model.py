@@ -1,7 +1,7 @@
-"""What an export shall contain, as plain data: signatures, tags, how the file is written. Knows no TensorFlow.
+"""The export spec as data classes: signatures, tags, and how the file is written.
 
-A signature is three parts: what the client sends (`inputs`: raw tensors, `features`: tf.Example, `image`: files), the
-source, and what the client gets (by `method`). `spec_file.py` reads it from YAML, `flags.py` from the command line.
+A signature has three parts: the client's inputs (`inputs`: raw tensors, `features`: tf.Examples, `image`: encoded
+images), the source, and the client's outputs (by `method`).
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,12 @@ Method = Literal["predict", "classify", "regress"]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """A raw input: the source's input it feeds; dtype (`uint8`) and shape where they differ from the source's own.
+    """An input that is a raw tensor.
 
-    A dtype of its own is cast; a shape may fix dimensions that the source leaves open.
+    Args:
+        source: The source's input that it feeds.
+        dtype: The client's dtype (`uint8`), which is cast for the source. None: the source's dtype.
+        shape: The client's shape, which may fix dimensions that are free in the source. None: the source's shape.
     """
 
     source: str
@@ -28,11 +31,18 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class FeatureSpec:
-    """A feature of a tf.Example: its name there, the source's input it feeds, and how it is read.
+    """A feature of a tf.Example.
 
-    `fixed` is a tensor of `shape` (the source's without its batch dimension if None), missing values are `default`,
-    an error if that is None. `varlen` is as many values as there are, padded with `default` to the longest in the
-    batch. `sparse` takes positions from the feature `index` and values from `value`, in a vector of `size`.
+    Args:
+        name: The name of the feature in the tf.Example.
+        input: The source's input that it feeds.
+        kind: `fixed` reads a tensor of `shape`. `varlen` reads any number of values, and pads them with `default` to
+            the longest in the batch. `sparse` reads positions from the feature `index` and values from the feature
+            `value` into a vector of length `size`.
+        dtype: `float32`, `int64` or `string`. None: the one that fits the source's dtype.
+        shape: The shape of one example, without the batch dimension. None: the source's.
+        default: The value where the feature is missing. None: a missing `fixed` feature is an error.
+        index, value, size: For `sparse` only.
     """
 
     name: str
@@ -48,10 +58,17 @@ class FeatureSpec:
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """Encoded images in: decoded, resized to `size` (height, width; the source's if None), normalised.
+    """Encoded images as input: the graph decodes, resizes and normalises them.
 
-    `scale` is one of SCALES, or the name of a model of keras.applications (`resnet50`); `mean` is
-    subtracted and `std` divided by after that, a number a channel.
+    Args:
+        input: The source's input that they feed. None: its only one.
+        alias: The client's name of the input.
+        size: Height and width in pixels. None: the source's.
+        channels: 1, 3 or 4. None: the source's.
+        resize: The method of tf.image.resize.
+        scale: `none`, `0-1`, `-1-1`, or the name of a model of keras.applications (`resnet50`).
+        mean, std: After scaling, `mean` is subtracted and the result divided by `std`; one number per channel, or one
+            for all.
     """
 
     input: str | None = None
@@ -66,10 +83,18 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class SignatureSpec:
-    """A signature to author. Empty `inputs` and `outputs` mean all of the source's, by its own names.
+    """A signature to write.
 
-    `outputs` maps the client's names to the source's. With `labels` (a file, a label a line) or `top_k` one output
-    is read as scores of classes, and the answer is `classes` and `scores`.
+    Args:
+        name: The name of the signature.
+        method: `predict`, `classify` or `regress`.
+        inputs: Raw inputs by the client's names. Empty: all of the source's inputs, by its names.
+        features: The features of a tf.Example, instead of raw inputs.
+        image: Encoded images, instead of raw inputs.
+        outputs: The source's outputs by the client's names. Empty: all of them, by the source's names.
+        labels: A text file with one label per line, in the order of the classes.
+        top_k: The number of best classes to return. With `labels` or `top_k`, the output with the scores of classes
+            becomes the outputs `classes` and `scores`.
     """
 
     name: str
@@ -84,10 +109,18 @@ class SignatureSpec:
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """All of an export but its source and its place.
+    """The content of a SavedModel to write.
 
-    `default` is the signature that is also written as `serving_default`; see `default_of` for the rule without it.
-    `input_names` and `output_names` rename those of the source, before the signatures name them.
+    Args:
+        signatures: The signatures.
+        default: The signature that is also written as `serving_default`. None: `default_of` chooses it.
+        tags: The tags of the graph.
+        assets: Files to add to `assets/`.
+        as_text: Whether to write `saved_model.pbtxt` instead of `saved_model.pb`.
+        clear_devices: Whether to remove the devices of ops.
+        strip_default_attrs: Whether to leave out attributes with default values, for older servers.
+        input_names, output_names: New names for the source's inputs and outputs, `{old: new}`. Signatures use the new
+            names.
     """
 
     signatures: tuple[SignatureSpec, ...] = (SignatureSpec("serving_default"),)
@@ -102,8 +135,11 @@ class ExportSpec:
 
 
 def default_of(spec: ExportSpec) -> str:
-    """The signature clients get that name none: the one chosen, else the one so called, else the first that takes raw
-    tensors for Predict, else the first."""
+    """Returns the signature for requests that name none.
+
+    That is `spec.default`, else the one named serving_default, else the first Predict signature on raw tensors, else
+    the first.
+    """
     names = [signature.name for signature in spec.signatures]
     if spec.default:
         return spec.default
@@ -116,7 +152,7 @@ def default_of(spec: ExportSpec) -> str:
 
 
 def as_plain(spec: ExportSpec) -> dict[str, Any]:
-    """`spec` as JSON can hold it, for the record beside the export: what was said, files by their names only."""
+    """Returns `spec` as JSON values without those left empty, for the export record; files by their names only."""
     return {key: _plain(value) for key, value in vars(spec).items() if value not in ((), {})}
 
 
