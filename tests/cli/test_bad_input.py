@@ -47,7 +47,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "folder as labels": ((*KERAS, "--signature", "classify", "--labels", "training"), "is a folder"),
     "duplicate keys": ((*KERAS, "--signatures", "twice.yaml"), "the key 'a' appears twice"),
     "broken YAML": ((*KERAS, "--signatures", "unclosed.yaml"), "unclosed.yaml, line 1, column 15"),
-    "no text": ((*KERAS, "--signatures", "binary.yaml"), "not text in UTF-8"),
+    "no text": ((*KERAS, "--signatures", "binary.yaml"), "not UTF-8 text"),
     "unknown key": ((*KERAS, "--signatures", "typo.yaml"), "did you mean 'method'"),
     "wrong rank": ((*KERAS, "--signatures", "rank.yaml"), "does not fit the model's float32 (any, 8)"),
     "wrong input": ((*KERAS, "--input-name", "pixel=x"), "Its inputs: 'pixels'"),

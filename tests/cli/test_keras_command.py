@@ -88,7 +88,7 @@ BAD_FILES: dict[str, tuple[str, Callable[[Path, Path], object], str]] = {
     "bytes": ("m.h5", lambda path, model: path.write_bytes(bytes(range(256)) * 9), "neither HDF5 nor a .keras archive"),
     "truncated h5": ("m.h5", lambda path, model: path.write_bytes(model.read_bytes()[:9000]), "damaged HDF5 file"),
     "weights only": ("m.h5", weights_only, "holds weights but no model"),
-    "other h5": ("m.h5", lambda path, model: h5py.File(path, "w").close(), "only other data"),
+    "other h5": ("m.h5", lambda path, model: h5py.File(path, "w").close(), "holds data but no model"),
     "other zip": ("m.keras", other_zip, "it holds no config.json"),
     "truncated .keras": (
         "m.keras",

@@ -255,7 +255,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "text for numbers": ({"inputs": {"x": {"source": "image", "dtype": "string"}}}, "string cannot be cast to float32"),
     "no dtype": ({"inputs": {"x": {"source": "image", "dtype": "floaty"}}}, "'floaty' is not a dtype"),
     "two outputs to classify": ({"method": "classify"}, "Classify uses one output"),
-    "two outputs to label": ({"top_k": 1, "outputs": {"a": "scores", "b": "price"}}, "about one output"),
+    "two outputs to label": ({"top_k": 1, "outputs": {"a": "scores", "b": "price"}}, "apply to one output"),
     "regress of classes": ({"method": "regress", "outputs": {"o": "scores"}}, r"\(batch\) or \(batch, 1\)"),
     "top_k too large": ({"method": "classify", "outputs": {"s": "scores"}, "top_k": 9}, "the model has 4 classes"),
     "labels missing": ({"outputs": {"s": "scores"}, "labels": "none.txt"}, "cannot be read"),

@@ -82,9 +82,7 @@ def test_an_error_in_a_spec_is_reported_with_its_position(tmp_path: Path, text: 
         read_spec(tmp_path / "spec.yaml")
 
 
-@pytest.mark.parametrize(
-    ("content", "message"), [(None, "There is no spec file"), (b"\xff\xfe\x00", "not text in UTF-8")]
-)
+@pytest.mark.parametrize(("content", "message"), [(None, "There is no spec file"), (b"\xff\xfe\x00", "not UTF-8 text")])
 def test_a_missing_or_binary_spec_file_is_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
     if content:
         (tmp_path / "spec.yaml").write_bytes(content)

@@ -94,9 +94,9 @@ def test_an_export_that_cannot_be_loaded_raises_an_error(classifier: Path, tmp_p
 @pytest.mark.parametrize(
     ("arrays", "text"),
     [
-        ({"pixels": np.zeros(3)}, "No signature has an input named 'pixels'"),
+        ({"pixels": np.zeros(3)}, "holds an array 'pixels', which is not an input of any signature"),
         ({"x": np.array(["text"])}, "'x' of signature 'serving_default' is DT_FLOAT"),
-        ({"x": np.array([None])}, "no .npz file of plain arrays"),
+        ({"x": np.array([None])}, "not an .npz file of plain arrays"),
     ],
 )
 def test_a_probe_file_that_does_not_fit_is_refused(
