@@ -1,7 +1,7 @@
-"""Every kind of source with every kind of signature: exported, loaded both ways, served, and equal to its numbers.
+"""Each kind of source is exported with each kind of signature, loaded in both ways and served.
 
-The model is the same everywhere: scores are the softmax of the pixels times one matrix, the price the pixels times
-another. What is right is computed by numpy.
+The model is always the same: the scores are the softmax of the pixels times one matrix, the price is the pixels times
+another matrix. numpy computes the expected outputs.
 """
 
 import warnings

@@ -146,8 +146,8 @@ def test_assets_that_no_table_reads_are_exported_too(tmp_path: Path, vocabulary:
     names: Any = {**SCORES, "outputs": outputs}
     first = export_session(meta, tmp_path / "first", spec=spec, extras=UNVERIFIED, **names)
     again = export_savedmodel(first.path, tmp_path / "again", extras=UNVERIFIED)
-    names = sorted(asset.name for asset in (again.path / "assets").iterdir())
-    assert names == sorted(asset.name for asset in (first.path / "assets").iterdir())
+    assets = sorted(asset.name for asset in (again.path / "assets").iterdir())
+    assert assets == sorted(asset.name for asset in (first.path / "assets").iterdir())
     assert (again.path / "assets" / "notes.txt").read_text() == "how it was trained"
 
 
@@ -177,14 +177,14 @@ def test_a_table_that_nothing_can_fill_is_refused(tmp_path: Path, vocabulary: Pa
 
 def test_a_segmentation_network_is_exported_as_text_in_two_versions(tmp_path: Path) -> None:
     meta = tf1_models.save_checkpoint(tmp_path, tf1_models.segmenter)
-    names = [f"--input={name}={name}:0" for name in ("images", "height", "width")]
+    flags = [f"--input={name}={name}:0" for name in ("images", "height", "width")]
     for _ in range(2):
         tfx_export(
             "session",
             meta,
             "--out",
             tmp_path / "served",
-            *names,
+            *flags,
             "--output=segmentation_map=segmentation_map:0",
             "--as-text",
             "--no-verify",
