@@ -44,7 +44,7 @@ def accelerate(
 
     `probed` holds the probes and the outputs to compare with. `int8` stores the weights in 8 bits; with `calibrate`
     the activations too, in ranges measured on the probes. Signatures that do not convert, or whose outputs differ, are
-    left out; without any signature left there is no file. Returns the signatures in the file, the errors of their
+    left out; if none is left, there is no file. Returns the signatures in the file, the errors of their
     outputs, and the reasons for those left out.
     """
     signatures = callable_signatures(folder, tags)

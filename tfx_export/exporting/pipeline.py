@@ -102,7 +102,7 @@ def complete_version(
     report: Report,
     worker: WorkerProcess | None = None,
 ) -> ExportRecord:
-    """Takes steps 6 to 9 on the SavedModel written into `folder`, as far as `extras` asks for them.
+    """Takes steps 6 to 9 on the SavedModel written into `folder`; `extras` says which of 6 to 8 to take.
 
     `run_source` computes the source's own outputs. `worker` is a process started before by `start_run_worker`.
     Raises VerificationError if the SavedModel does not compute what its source computes, SpecError if a file of

@@ -36,7 +36,7 @@ def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, sp
 
 
 def _main_op() -> Any:
-    """Returns the op that fills the lookup tables, which a server runs after it restores the variables, if any."""
+    """Returns the op with which a server fills the lookup tables after the variables are restored; None without any."""
     initializers = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     return tf.group(*initializers, name="init_tables") if initializers else None
 

@@ -17,7 +17,7 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 @dataclass(frozen=True)
 class SignatureGraph:
-    """A signature and the ops of it in the source's graph.
+    """A signature that is built in the source's graph.
 
     `run_source` computes the source's own outputs for inputs of the signature, outside of the graph that is written.
     """

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.signatures.tensor_inputs import check_fed
+from tfx_export.exporting.signatures.tensor_inputs import require_each_input_once
 from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, placeholder, with_shape_check
 from tfx_export.exporting.source_graph import GraphInput, SourceGraph
 from tfx_export.exporting.spec.model import FeatureSpec, SignatureSpec
@@ -16,11 +16,11 @@ def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Ten
     features = spec.features
     if features is None:
         features = tuple(_default_feature(name, one, spec.name) for name, one in source.inputs.items())
-    check_fed(source, spec.name, [feature.input for feature in features])
-    sent = placeholder("inputs", tf.string, [None])
+    require_each_input_once(source, spec.name, [feature.input for feature in features])
+    client_input = placeholder("inputs", tf.string, [None])
     readers = {feature.name: _reader(feature, source.inputs[feature.input], spec.name) for feature in features}
-    parsed = tf.io.parse_example(with_shape_check(sent, [None]), readers)
-    return {"inputs": sent}, {
+    parsed = tf.io.parse_example(with_shape_check(client_input, [None]), readers)
+    return {"inputs": client_input}, {
         feature.input: _tensor(feature, parsed[feature.name], source.inputs[feature.input], spec.name)
         for feature in features
     }

@@ -29,14 +29,16 @@ def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Ten
         image.set_shape([None, None, channels])
         return tf.cast(tf.image.resize(image, (height, width), spec.image.resize), tf.float32)  # type: ignore[union-attr]
 
-    sent = placeholder(spec.image.alias, tf.string, [None])
+    client_input = placeholder(spec.image.alias, tf.string, [None])
     shape = tf.TensorSpec([height, width, channels], tf.float32)
-    images = normalise(tf.map_fn(pixels, with_shape_check(sent, [None]), fn_output_signature=shape), spec.image, where)
+    images = normalise(
+        tf.map_fn(pixels, with_shape_check(client_input, [None]), fn_output_signature=shape), spec.image, where
+    )
     if target.shape.rank == 3:
         images = tf.squeeze(images, -1)
     if target.dtype.is_integer:
         images = tf.round(images)
-    return {spec.image.alias: sent}, {name: with_shape_check(tf.cast(images, target.dtype), target.shape)}
+    return {spec.image.alias: client_input}, {name: with_shape_check(tf.cast(images, target.dtype), target.shape)}
 
 
 def normalise(images: Any, spec: ImageSpec, where: str) -> Any:

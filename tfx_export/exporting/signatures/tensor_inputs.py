@@ -13,7 +13,7 @@ from tfx_export.exporting.spec.model import InputSpec, SignatureSpec
 def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
     """Returns placeholders by the client's names, and tensors for the source's inputs made from them."""
     wanted = spec.inputs or {name: InputSpec(name) for name in source.inputs}
-    check_fed(source, spec.name, [one.source for one in wanted.values()])
+    require_each_input_once(source, spec.name, [one.source for one in wanted.values()])
     client_inputs, source_inputs = {}, {}
     for alias, one in wanted.items():
         where = f"Signature {spec.name!r}, input {alias!r}"
@@ -24,7 +24,7 @@ def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Ten
     return client_inputs, source_inputs
 
 
-def check_fed(source: SourceGraph, signature: str, fed: list[str]) -> None:
+def require_each_input_once(source: SourceGraph, signature: str, fed: list[str]) -> None:
     """Raises SpecError unless `fed` names every input of the source once."""
     existing = ", ".join(f"{name!r} {describe(one.dtype, one.shape)}" for name, one in source.inputs.items())
     for name in fed:

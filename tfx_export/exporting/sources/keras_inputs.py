@@ -45,8 +45,8 @@ def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
     ]
     specs = {name: spec for leaf in leaves for name, spec in leaf.specs.items()}
 
-    def call(tensors_sent: Sequence[Any]) -> Any:
-        rest = iter(tensors_sent)
+    def call(flat_tensors: Sequence[Any]) -> Any:
+        rest = iter(flat_tensors)
         built = [leaf.build(*(next(rest) for _ in leaf.specs)) for leaf in leaves]
         packed = tf.nest.pack_sequence_as(structure, built)
         return model(training=False, **packed) if arguments else model(packed, training=False)

@@ -1,4 +1,4 @@
-"""An ExportSpec from command line flags, for the common cases; a spec file says the rest."""
+"""Read an ExportSpec from command line flags. They cover the common cases; a spec file covers all."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,10 +1,10 @@
-"""Combine everything that a command line or a call of the API says about an export into one ExportSpec.
+"""Merge the spec file, flags and arguments of an export into one ExportSpec.
 
 - Signatures come from a spec file or from flags (`SignatureFlags`), never from both.
 - A flag about the whole SavedModel overrides the spec file: default, tags, devices, default attributes.
-- `--assets` adds to the assets of the file; `--as-text` holds if either says so.
+- `--assets` adds to the assets of the file; text is written if `--as-text` or the file asks for it.
 - Renamed inputs and outputs come from flags and arguments only; an argument overrides the spec.
-- Where nothing says anything, the defaults of `model.py` hold: one Predict signature with all inputs and outputs.
+- Otherwise the defaults of `model.py` apply: one Predict signature with all inputs and outputs.
 """
 
 from collections.abc import Mapping

@@ -157,5 +157,5 @@ def require_equal(verification: Verification) -> None:
 
 
 def _is_live(outputs: Sequence[np.ndarray], probe: probes.Probe) -> bool:
-    # The precision of the model is not known yet, so a change of one coarsest tolerance must do, not of ten.
+    # The precision of the model is not known yet: the threshold is one tolerance for low precision, not ten.
     return compare.is_live(outputs, probe.rows, compare.LOW_PRECISION / compare.LIVE)
