@@ -85,9 +85,9 @@ def full_device(tmp_path: Path) -> Iterator[Path]:
     try:
         done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mounted], check=False)
     except FileNotFoundError:
-        pytest.skip("there is no mount")
+        pytest.skip("the command mount is missing")
     if done.returncode:
-        pytest.skip("only root may mount; test_a_full_device_publishes_nothing limits the size of files instead")
+        pytest.skip("only root can mount; test_a_full_device_publishes_nothing limits the file size instead")
     yield mounted
     subprocess.run(["umount", mounted], check=True)
 
@@ -102,7 +102,7 @@ def test_a_full_device_is_reported(full_device: Path, tmp_path: Path, capsys: py
     assert not list(full_device.iterdir())
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there the owner's rights are no mode bits")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows does not have mode bits for the rights of the owner")
 def test_a_read_only_target_is_reported(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "models"
     target.mkdir()
@@ -110,7 +110,7 @@ def test_a_read_only_target_is_reported(folder: Path, tmp_path: Path) -> None:
     typed = [sys.executable, "-m", "tfx_export", "keras", str(folder / "digits.keras"), "--out", str(target / "m")]
     if os.geteuid() == 0:  # Root may write everywhere, unless it drops that capability.
         if not which("setpriv"):
-            pytest.skip("root may write anywhere, and there is no setpriv")
+            pytest.skip("root can write everywhere, and the command setpriv is missing")
         typed = ["setpriv", "--bounding-set=-dac_override", *typed]
     done = subprocess.run(typed, capture_output=True, text=True, check=False)
     assert done.returncode == 4, done.stderr

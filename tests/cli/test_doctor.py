@@ -80,7 +80,7 @@ def test_a_port_in_use_gives_a_note() -> None:
     assert mistakes.port(number, "--port").level == "ok"
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can write everywhere")
 def test_a_read_only_folder_is_a_problem(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     try:
@@ -92,7 +92,7 @@ def test_a_read_only_folder_is_a_problem(tmp_path: Path) -> None:
 def test_a_folder_in_which_files_cannot_be_created_is_a_problem() -> None:
     folder = Path("/proc/self/fd")
     if not folder.is_dir():
-        pytest.skip("there is no /proc here")
+        pytest.skip("this system has no /proc")
     assert report(folder, code=1)["folder"]["level"] == "problem"
 
 

@@ -148,7 +148,7 @@ def test_wrong_options_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="it has no pseudo terminals")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo terminals")
 def test_progress_is_shown_on_a_terminal(tmp_path: Path, model: Path) -> None:
     drawn = on_a_terminal("keras", model, "--out", tmp_path / "m", "--no-verify")
     seen = re.findall(r"(\d)/(\d) ([A-Z][A-Za-z ]+[a-z]) +\d:\d\d:\d\d", drawn)
@@ -228,7 +228,7 @@ def test_every_option_is_documented(option: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM ends a process there at once")
+@pytest.mark.skipif(sys.platform == "win32", reason="on Windows, SIGTERM ends a process immediately")
 @pytest.mark.parametrize(
     ("number", "codes"),
     # After Ctrl-C, Python may end itself with the signal although it was handled, if code from a string was running.

@@ -42,7 +42,7 @@ def test_a_printed_program_runs_without_changes(
 ) -> None:
     needed, command, name = PROGRAMS[language]
     if shutil.which(needed) is None:
-        pytest.skip(f"no {needed} on this machine")
+        pytest.skip(f"{needed} is not installed")
     flags = ["--lang", language, "--rest", server.rest, "--grpc", server.grpc, "--signature_def", signature]
     (tmp_path / name).write_text(tfx_export("client", served_models / model, *flags).stdout)
     done = subprocess.run([*command, str(tmp_path / name)], capture_output=True, text=True, check=False, timeout=120)

@@ -18,9 +18,9 @@ Inputs = dict[str, Any]
 def outputs_of(path: Path, inputs: Inputs, options: KerasOptions = DEFAULT_OPTIONS) -> dict[str, np.ndarray]:
     """Returns the outputs of the Predict signature of the file, computed as a server does."""
     with keras_source.open_file(inspect_keras_file(path, options)) as source:
-        signed = build_signatures(source, ExportSpec())[0]
-        feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
-        fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
+        built = build_signatures(source, ExportSpec())[0]
+        feeds = {built.signature.inputs[name].tensor: value for name, value in inputs.items()}
+        fetch = {name: spec.tensor for name, spec in built.signature.outputs.items()}
         found: dict[str, np.ndarray] = source.session.run(fetch, feeds)
         return found
 

@@ -238,8 +238,8 @@ def test_a_model_with_a_fixed_batch_size_keeps_it(make: Callable[[], Any]) -> No
     model = make()
     with keras_source.open_model(model) as source:
         assert "one batch size only" in source.notes[0]
-        signed = build_signatures(source, ExportSpec())[0]
-    assert signed.signature.inputs["x"].shape == (2, 3)
+        built = build_signatures(source, ExportSpec())[0]
+    assert built.signature.inputs["x"].shape == (2, 3)
 
 
 def test_an_output_of_a_table_keeps_its_shape() -> None:

@@ -64,14 +64,14 @@ def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def sign(source: SourceGraph, signature: dict[str, Any], folder: Path = Path()) -> SignatureGraph:
+def build(source: SourceGraph, signature: dict[str, Any], folder: Path = Path()) -> SignatureGraph:
     return build_signatures(source, parse_spec({"signatures": {"serving_default": signature}}, folder=folder))[0]
 
 
-def run(source: SourceGraph, signed: SignatureGraph, **inputs: Any) -> dict[str, np.ndarray]:
+def run(source: SourceGraph, built: SignatureGraph, **inputs: Any) -> dict[str, np.ndarray]:
     """Returns the outputs of the signature's graph."""
-    fetch = {name: spec.tensor for name, spec in signed.signature.outputs.items()}
-    feeds = {signed.signature.inputs[name].tensor: value for name, value in inputs.items()}
+    fetch = {name: spec.tensor for name, spec in built.signature.outputs.items()}
+    feeds = {built.signature.inputs[name].tensor: value for name, value in inputs.items()}
     answers: dict[str, np.ndarray] = source.session.run(fetch, feed_dict=feeds)
     return answers
 
@@ -96,17 +96,17 @@ def example(**features: Any) -> bytes:
 
 
 def test_predict_casts_and_renames_inputs_and_selects_outputs(source: SourceGraph, model: Any) -> None:
-    signed = sign(
+    built = build(
         source,
         {
             "inputs": {"pixels": {"source": "image", "dtype": "uint8", "shape": [2, 4, 5, 3]}},
             "outputs": {"probabilities": "scores"},
         },
     )
-    spec = signed.signature.inputs["pixels"]
+    spec = built.signature.inputs["pixels"]
     assert (spec.dtype, spec.shape) == ("DT_UINT8", (2, 4, 5, 3))
     expected = model(images(2).astype(np.float32))[0]
-    np.testing.assert_allclose(run(source, signed, pixels=images(2))["probabilities"], expected, rtol=1e-5)
+    np.testing.assert_allclose(run(source, built, pixels=images(2))["probabilities"], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["predict", "classify"])
@@ -118,11 +118,11 @@ def test_classify_applies_labels_and_top_k(
     content = {"method": method, "outputs": {"scores": "scores"}, "top_k": top_k}
     if named:
         content["labels"] = labels.name
-    signed = sign(source, content, labels.parent)
+    built = build(source, content, labels.parent)
     sent: dict[str, Any] = (
         {"image": images()} if method == "predict" else {"inputs": [example(image=item / 1.0) for item in images()]}
     )
-    answer = run(source, signed, **sent)
+    answer = run(source, built, **sent)
     truth = model(images().astype(np.float32))[0].numpy()
     if not named and top_k is None:
         assert set(answer) == {"scores"}
@@ -132,13 +132,13 @@ def test_classify_applies_labels_and_top_k(
     names = np.array(LABELS if named else ["0", "1", "2", "3"])
     assert answer["classes"].astype(str).tolist() == names[order].tolist()
     np.testing.assert_allclose(answer["scores"], np.take_along_axis(truth, order, 1), rtol=1e-5)
-    asked = signed.run_source(sent)
-    np.testing.assert_allclose(asked["scores"], answer["scores"], rtol=1e-5)
+    source_outputs = built.run_source(sent)
+    np.testing.assert_allclose(source_outputs["scores"], answer["scores"], rtol=1e-5)
 
 
 def test_regress_returns_one_number_for_each_example(source: SourceGraph, model: Any) -> None:
-    signed = sign(source, {"method": "regress", "outputs": {"outputs": "price"}})
-    answer = run(source, signed, inputs=[example(image=item / 1.0) for item in images()])
+    built = build(source, {"method": "regress", "outputs": {"outputs": "price"}})
+    answer = run(source, built, inputs=[example(image=item / 1.0) for item in images()])
     np.testing.assert_allclose(answer["outputs"], model(images().astype(np.float32))[1], rtol=1e-5)
 
 
@@ -148,10 +148,10 @@ def test_features_of_each_kind_are_parsed(source: SourceGraph) -> None:
     content["features"]["prices"]["size"] = 3
     content["outputs"] = {"outputs": "r"}
     with keras_source.open_model(features_model(keras)) as opened:
-        signed = sign(opened, content)
+        built = build(opened, content)
         answer = run(
             opened,
-            signed,
+            built,
             inputs=[example(words=[1, 2, 3], price_at=[0, 2], price_of=[0.5, 0.25]), example(words=[10])],
         )
     assert answer["outputs"].tolist() == [[6.75], [10.0]]
@@ -159,11 +159,11 @@ def test_features_of_each_kind_are_parsed(source: SourceGraph) -> None:
 
 def test_a_missing_feature_gets_its_default_or_raises_an_error(source: SourceGraph, model: Any) -> None:
     content = {"method": "regress", "outputs": {"outputs": "price"}, "features": {"image": {"default": 1.0}}}
-    answer = run(source, sign(source, content), inputs=[example()])
+    answer = run(source, build(source, content), inputs=[example()])
     np.testing.assert_allclose(answer["outputs"], model(np.ones((1, 4, 5, 3)))[1], rtol=1e-5)
     content["features"] = {"image": {}}
     with pytest.raises(tf.errors.InvalidArgumentError, match="image"):
-        run(source, sign(source, content), inputs=[example()])
+        run(source, build(source, content), inputs=[example()])
 
 
 ENCODERS = {
@@ -198,23 +198,23 @@ def encode_gif(image: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("form", ENCODERS)
 def test_images_are_decoded(source: SourceGraph, model: Any, form: str) -> None:
-    signed = sign(source, {"method": "image", "image": {"scale": "0-1"}})
+    built = build(source, {"method": "image", "image": {"scale": "0-1"}})
     pictures = np.repeat(images(3)[:, :1, :1], 4, axis=1).repeat(5, axis=2) if form == "jpeg" else images(3)
     encoded = [
         bytes(np.asarray(ENCODERS[form](picture)).item()) if form in ("png", "jpeg") else ENCODERS[form](picture)
         for picture in pictures
     ]
-    answer = run(source, signed, image_bytes=encoded)
+    answer = run(source, built, image_bytes=encoded)
     expected = model(pictures.astype(np.float32) / 255)
     np.testing.assert_allclose(answer["scores"], expected[0], rtol=1e-3)
     np.testing.assert_allclose(answer["price"], expected[1], rtol=1e-2)
-    assert run(source, signed, image_bytes=np.array([], object))["scores"].shape == (0, 4)
+    assert run(source, built, image_bytes=np.array([], object))["scores"].shape == (0, 4)
 
 
 def test_images_are_resized(source: SourceGraph, model: Any) -> None:
     large = np.random.default_rng(1).integers(0, 256, (16, 20, 3)).astype(np.uint8)
-    signed = sign(source, {"method": "image", "image": {"resize": "area", "mean": [10.0, 20.0, 30.0], "std": [2.0]}})
-    answer = run(source, signed, image_bytes=[tf.io.encode_png(large).numpy()])
+    built = build(source, {"method": "image", "image": {"resize": "area", "mean": [10.0, 20.0, 30.0], "std": [2.0]}})
+    answer = run(source, built, image_bytes=[tf.io.encode_png(large).numpy()])
     small = large.reshape(4, 4, 5, 4, 3).mean((1, 3))
     expected = model(((small - [10, 20, 30]) / 2)[None].astype(np.float32))
     np.testing.assert_allclose(answer["price"], expected[1], rtol=1e-4)
@@ -280,7 +280,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_spec_that_does_not_fit_the_source_is_refused(source: SourceGraph, case: str) -> None:
     content, message = BROKEN[case]
     with pytest.raises(SpecError, match=message):
-        sign(source, content)
+        build(source, content)
 
 
 @pytest.mark.parametrize(
@@ -294,12 +294,10 @@ def test_a_spec_that_does_not_fit_the_source_is_refused(source: SourceGraph, cas
 def test_the_default_signature_is_chosen_by_the_rules(
     source: SourceGraph, content: dict[str, Any], chosen: str
 ) -> None:
-    signed = {
-        one.signature.name: one.signature for one in build_signatures(source, parse_spec({"signatures": content}))
-    }
-    assert set(signed) == {*content, "serving_default"}
-    assert signed["serving_default"].outputs == signed[chosen].outputs
-    assert signed["serving_default"].inputs == signed[chosen].inputs
+    built = {one.signature.name: one.signature for one in build_signatures(source, parse_spec({"signatures": content}))}
+    assert set(built) == {*content, "serving_default"}
+    assert built["serving_default"].outputs == built[chosen].outputs
+    assert built["serving_default"].inputs == built[chosen].inputs
 
 
 @pytest.mark.parametrize(
@@ -362,8 +360,8 @@ def test_tables_assets_tags_and_text_format_are_written(source: SourceGraph, lab
     )
     folder = tmp_path / "1"
     folder.mkdir()
-    signed = build_signatures(source, spec)
-    write_savedmodel.write(source, [one.signature for one in signed], folder, spec)
+    built = build_signatures(source, spec)
+    write_savedmodel.write(source, [one.signature for one in built], folder, spec)
     assert {path.name for path in folder.rglob("*") if path.is_file()} >= {
         "saved_model.pbtxt",
         "labels.txt",

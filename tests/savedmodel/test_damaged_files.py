@@ -38,7 +38,7 @@ def test_a_damaged_file_raises_only_errors_of_this_library(reader: str, saved_mo
     shutil.copytree(saved_models / "tf2_polymorphic", folder)
     whole = (folder / "saved_model.pb").read_bytes()
     chance = random.Random(5)
-    ends: Counter[str] = Counter()
+    outcomes: Counter[str] = Counter()
     for _ in range(200):
         damaged = bytearray(whole)
         for _ in range(chance.choice([1, 2, 5])):
@@ -48,8 +48,8 @@ def test_a_damaged_file_raises_only_errors_of_this_library(reader: str, saved_mo
         (folder / "saved_model.pb").write_bytes(damaged)
         try:
             READERS[reader](folder)
-            ends["read"] += 1
+            outcomes["read"] += 1
         except SavedModelError:
-            ends["refused"] += 1
-    assert ends["read"] > 10
-    assert ends["refused"] > 10
+            outcomes["refused"] += 1
+    assert outcomes["read"] > 10
+    assert outcomes["refused"] > 10

@@ -15,7 +15,7 @@ def tensor(dtype: str = "DT_FLOAT", shape: Shape | None = (None, 3)) -> TensorSp
     return TensorSpec("t:0", dtype, shape)
 
 
-def signed(**changes: Any) -> dict[str, Signature]:
+def one_signature(**changes: Any) -> dict[str, Signature]:
     parts = {
         "method": PREDICT,
         "inputs": {"x": tensor(), "k": tensor(shape=())},
@@ -29,50 +29,70 @@ def signed(**changes: Any) -> dict[str, Signature]:
 X, K = {"x": tensor()}, {"k": tensor(shape=())}
 Y, Z = {"y": tensor()}, {"z": tensor()}
 CASES: dict[str, tuple[dict[str, Signature], dict[str, Signature], dict[str, str]]] = {
-    "nothing changed": (signed(), signed(), {}),
-    "signature removed": (signed(), {}, {"s": "breaking"}),
-    "signature added": ({}, signed(), {"s": "compatible"}),
-    "method": (signed(), signed(method=CLASSIFY), {"s": "breaking"}),
-    "input removed": (signed(), signed(inputs=X), {"s input k": "breaking"}),
+    "nothing changed": (one_signature(), one_signature(), {}),
+    "signature removed": (one_signature(), {}, {"s": "breaking"}),
+    "signature added": ({}, one_signature(), {"s": "compatible"}),
+    "method": (one_signature(), one_signature(method=CLASSIFY), {"s": "breaking"}),
+    "input removed": (one_signature(), one_signature(inputs=X), {"s input k": "breaking"}),
     "required input added": (
-        signed(inputs=K | {"a": tensor()}),
-        signed(inputs=K | X | {"a": tensor()}),
+        one_signature(inputs=K | {"a": tensor()}),
+        one_signature(inputs=K | X | {"a": tensor()}),
         {"s input x": "breaking"},
     ),
     "optional input added": (
-        signed(),
-        signed(inputs=X | K | {"o": tensor()}, defaults={"o": 1}),
+        one_signature(),
+        one_signature(inputs=X | K | {"o": tensor()}, defaults={"o": 1}),
         {"s input o": "compatible"},
     ),
-    "input becomes required": (signed(defaults={"k": 1}), signed(), {"s input k": "breaking"}),
-    "input becomes optional": (signed(), signed(defaults={"k": 1}), {"s input k": "compatible"}),
-    "different default": (signed(defaults={"k": 1}), signed(defaults={"k": 2}), {"s input k": "breaking"}),
-    "input dtype": (signed(), signed(inputs=K | {"x": tensor("DT_INT64")}), {"s input x": "breaking"}),
-    "input accepts fewer shapes": (signed(), signed(inputs=K | {"x": tensor(shape=(1, 3))}), {"s input x": "breaking"}),
+    "input becomes required": (one_signature(defaults={"k": 1}), one_signature(), {"s input k": "breaking"}),
+    "input becomes optional": (one_signature(), one_signature(defaults={"k": 1}), {"s input k": "compatible"}),
+    "different default": (
+        one_signature(defaults={"k": 1}),
+        one_signature(defaults={"k": 2}),
+        {"s input k": "breaking"},
+    ),
+    "input dtype": (one_signature(), one_signature(inputs=K | {"x": tensor("DT_INT64")}), {"s input x": "breaking"}),
+    "input accepts fewer shapes": (
+        one_signature(),
+        one_signature(inputs=K | {"x": tensor(shape=(1, 3))}),
+        {"s input x": "breaking"},
+    ),
     "input accepts more shapes": (
-        signed(),
-        signed(inputs=K | {"x": tensor(shape=(None, None))}),
+        one_signature(),
+        one_signature(inputs=K | {"x": tensor(shape=(None, None))}),
         {"s input x": "compatible"},
     ),
-    "input accepts any shape": (signed(), signed(inputs=K | {"x": tensor(shape=None)}), {"s input x": "compatible"}),
-    "input rank": (signed(), signed(inputs=K | {"x": tensor(shape=(None, 3, 1))}), {"s input x": "breaking"}),
-    "output removed": (signed(), signed(outputs=Y), {"s output z": "breaking"}),
-    "output added": (signed(), signed(outputs=Y | Z | {"a": tensor()}), {"s output a": "compatible"}),
-    "output dtype": (signed(), signed(outputs=Y | {"z": tensor("DT_DOUBLE")}), {"s output z": "breaking"}),
+    "input accepts any shape": (
+        one_signature(),
+        one_signature(inputs=K | {"x": tensor(shape=None)}),
+        {"s input x": "compatible"},
+    ),
+    "input rank": (
+        one_signature(),
+        one_signature(inputs=K | {"x": tensor(shape=(None, 3, 1))}),
+        {"s input x": "breaking"},
+    ),
+    "output removed": (one_signature(), one_signature(outputs=Y), {"s output z": "breaking"}),
+    "output added": (one_signature(), one_signature(outputs=Y | Z | {"a": tensor()}), {"s output a": "compatible"}),
+    "output dtype": (
+        one_signature(),
+        one_signature(outputs=Y | {"z": tensor("DT_DOUBLE")}),
+        {"s output z": "breaking"},
+    ),
     "output returns fewer shapes": (
-        signed(),
-        signed(outputs=Y | {"z": tensor(shape=(1, 3))}),
+        one_signature(),
+        one_signature(outputs=Y | {"z": tensor(shape=(1, 3))}),
         {"s output z": "compatible"},
     ),
     "output returns more shapes": (
-        signed(),
-        signed(outputs=Y | {"z": tensor(shape=(None, None))}),
+        one_signature(),
+        one_signature(outputs=Y | {"z": tensor(shape=(None, None))}),
         {"s output z": "breaking"},
     ),
-    "second output added": (signed(outputs=Y), signed(), {"s output z": "compatible", "s": "breaking"}),
+    "second output added": (one_signature(outputs=Y), one_signature(), {"s output z": "compatible", "s": "breaking"}),
     "second optional input added": (
-        signed(inputs=X),
-        signed(defaults={"k": 1}),
+        one_signature(inputs=X),
+        one_signature(defaults={"k": 1}),
         {"s input k": "compatible", "s": "breaking"},
     ),
 }

@@ -124,7 +124,7 @@ def test_concurrent_exports_get_different_versions(tmp_path: Path) -> None:
     assert list(list_versions(tmp_path / "m")) == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root can write everywhere")
 def test_the_error_names_a_folder_that_is_not_writable(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(PublishError, match="ermission"):

@@ -153,9 +153,9 @@ def test_a_method_can_be_set_if_the_rules_of_serving_allow_it(saved_models: Path
 
 def test_a_signature_defined_on_tensors_gets_their_dtypes_and_shapes(saved_models: Path, tmp_path: Path) -> None:
     shutil.copytree(saved_models / "tf1_tag_sets", tmp_path / "1")
-    pairs = ("--input", "inputs=examples:0", "--output", "classes=classes", "--output", "scores=scores:0")
+    tensors = ("--input", "inputs=examples:0", "--output", "classes=classes", "--output", "scores=scores:0")
     options = ("--method", "classify", "--tag-set", "gpu,serve", "--dir", tmp_path / "1", "--in-place")
-    tfx_export("sig", "add", "named", *pairs, *options)
+    tfx_export("sig", "add", "named", *tensors, *options)
     after = read_signatures(tmp_path / "1", ["serve", "gpu"])
     assert after["named"].inputs == after["serving_default"].inputs
     assert after["named"].outputs == after["serving_default"].outputs
