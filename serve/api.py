@@ -11,8 +11,8 @@ from serve import metrics
 from serve.classify_regress import (
     INPUTS,
     Classification,
+    InferenceTask,
     Regression,
-    Task,
     classification,
     classify_outputs,
     find_signature,
@@ -114,7 +114,7 @@ class Api:
         return regression(await self._runner.run(lease, found, {INPUTS: examples}, outputs), len(examples))
 
     async def multi_inference(
-        self, lease: Lease, tasks: Sequence[Task], examples: NDArray[np.object_]
+        self, lease: Lease, tasks: Sequence[InferenceTask], examples: NDArray[np.object_]
     ) -> list[Classification | Regression]:
         """Runs several signatures on the same examples and returns the results in the order of `tasks`.
 

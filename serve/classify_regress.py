@@ -1,6 +1,6 @@
-"""Classify and Regress: which signatures can answer them, and what their outputs mean.
+"""Classify and Regress: which signatures support them, and what the outputs mean.
 
-Upstream's texts (`servables/tensorflow/classifier.cc`, `regressor.cc`), for clients match on them.
+The error texts are TensorFlow Serving's (`servables/tensorflow/classifier.cc`, `regressor.cc`): clients match on them.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from serve.errors import Code, ServeError
+from serve.errors import invalid_argument
 from serve.loaded_model import LoadedModel
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import from_numpy
@@ -24,8 +24,8 @@ Outputs = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Task:
-    """One part of MultiInference: a signature, and CLASSIFY or REGRESS."""
+class InferenceTask:
+    """One task of a MultiInference request: a signature, and CLASSIFY or REGRESS."""
 
     signature: str
     method: str
@@ -33,7 +33,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Classification:
-    """For each example a label (bytes), a score, or both, per class: arrays [examples, classes]."""
+    """Labels (bytes), scores or both, as arrays `[examples, classes]`."""
 
     labels: NDArray[np.object_] | None
     scores: NDArray[np.float32] | None
@@ -41,34 +41,36 @@ class Classification:
 
 @dataclass(frozen=True)
 class Regression:
-    """One value for each example."""
+    """One value for each example, `[examples]`."""
 
     values: NDArray[np.float32]
 
 
 def find_signature(model: LoadedModel, name: str, text: str = "No signature was found with the name: {}") -> Signature:
-    """The signature `name` (empty: `serving_default`). INVALID_ARGUMENT with `text` if the model has none."""
+    """Returns the signature `name` (empty: `serving_default`). Raises INVALID_ARGUMENT with `text` if it is missing."""
     name = name or DEFAULT_SIGNATURE
     signature = model.signatures.get(name)
     if signature is None:
         existing = ", ".join(sorted(model.signatures)) or "none"
-        raise _invalid(f"{text.format(name)}. Signatures of the model: {existing}")
+        raise invalid_argument(f"{text.format(name)}. Signatures of the model: {existing}")
     return signature
 
 
 def classify_outputs(signature: Signature, *, check_method: bool) -> tuple[str, ...]:
-    """The outputs to run for. INVALID_ARGUMENT if `signature` cannot classify."""
+    """Returns the outputs to compute. Raises INVALID_ARGUMENT if `signature` cannot classify."""
     if check_method and signature.method != CLASSIFY:
-        raise _invalid(f"Expected classification signature method_name to be {CLASSIFY}. Was: {signature.method}")
+        raise invalid_argument(
+            f"Expected classification signature method_name to be {CLASSIFY}. Was: {signature.method}"
+        )
     if len(signature.inputs) != 1:
-        raise _invalid("Expected one input Tensor.")
+        raise invalid_argument("Expected one input Tensor.")
     if len(signature.outputs) not in (1, 2):
-        raise _invalid(f"Expected one or two output Tensors, found {len(signature.outputs)}")
+        raise invalid_argument(f"Expected one or two output Tensors, found {len(signature.outputs)}")
     if INPUTS not in signature.inputs:
-        raise _invalid(f"No classification inputs found in SignatureDef: {_described(signature)}")
+        raise invalid_argument(f"No classification inputs found in SignatureDef: {_described(signature)}")
     outputs = tuple(name for name in (CLASSES, SCORES) if name in signature.outputs)
     if not outputs:
-        raise _invalid(
+        raise invalid_argument(
             f'Expected classification signature outputs to contain at least one of "{CLASSES}" or "{SCORES}". '
             f"Signature was: {_described(signature)}"
         )
@@ -76,50 +78,50 @@ def classify_outputs(signature: Signature, *, check_method: bool) -> tuple[str, 
 
 
 def classification(outputs: Outputs, examples: int) -> Classification:
-    """What the model said about `examples` examples. INVALID_ARGUMENT if it is no classification."""
+    """Returns the model's result for `examples` examples. Raises INVALID_ARGUMENT if it is not a classification."""
     labels, scores = outputs.get(CLASSES), outputs.get(SCORES)
     for name, array, dtype in ((CLASSES, labels, "DT_STRING"), (SCORES, scores, "DT_FLOAT")):
         if array is None:
             continue
         if array.ndim != 2:
-            raise _invalid(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
+            raise invalid_argument(f"Expected Tensor shape: [batch_size num_classes] but got {_shape(array)}")
         if from_numpy(array.dtype) != dtype:
-            raise _invalid(f"Expected {name} Tensor of {dtype}. Got: {from_numpy(array.dtype)}")
+            raise invalid_argument(f"Expected {name} Tensor of {dtype}. Got: {from_numpy(array.dtype)}")
         if len(array) != examples:
-            raise _invalid(f"Expected {name} output batch size of {examples}. Got: {len(array)}")
+            raise invalid_argument(f"Expected {name} output batch size of {examples}. Got: {len(array)}")
     if labels is not None and scores is not None and labels.shape[1] != scores.shape[1]:
-        raise _invalid(
+        raise invalid_argument(
             f"Tensors class and score should match in dim_size(1). Got {labels.shape[1]} vs. {scores.shape[1]}"
         )
     return Classification(labels, scores)
 
 
 def regress_outputs(signature: Signature, *, check_method: bool) -> tuple[str, ...]:
-    """The outputs to run for. INVALID_ARGUMENT if `signature` cannot regress."""
+    """Returns the outputs to compute. Raises INVALID_ARGUMENT if `signature` cannot regress."""
     if check_method and signature.method != REGRESS:
-        raise _invalid(f"Expected regression signature method_name to be {REGRESS}. Was: {signature.method}")
+        raise invalid_argument(f"Expected regression signature method_name to be {REGRESS}. Was: {signature.method}")
     if len(signature.inputs) != 1:
-        raise _invalid("Expected one input Tensor.")
+        raise invalid_argument("Expected one input Tensor.")
     if len(signature.outputs) != 1:
-        raise _invalid("Expected one output Tensor.")
+        raise invalid_argument("Expected one output Tensor.")
     if INPUTS not in signature.inputs:
-        raise _invalid(f"No regression inputs found in SignatureDef: {_described(signature)}")
+        raise invalid_argument(f"No regression inputs found in SignatureDef: {_described(signature)}")
     if OUTPUTS not in signature.outputs:
-        raise _invalid(f"No regression outputs found in SignatureDef: {_described(signature)}")
+        raise invalid_argument(f"No regression outputs found in SignatureDef: {_described(signature)}")
     return (OUTPUTS,)
 
 
 def regression(outputs: Outputs, examples: int) -> Regression:
-    """What the model said about `examples` examples. INVALID_ARGUMENT if it is no regression."""
+    """Returns the model's result for `examples` examples. Raises INVALID_ARGUMENT if it is not a regression."""
     values = outputs[OUTPUTS]
     if not (values.ndim == 1 or (values.ndim == 2 and values.shape[1] == 1)):
-        raise _invalid(
+        raise invalid_argument(
             f"Expected output Tensor shape to be either [batch_size] or [batch_size, 1] but got {_shape(values)}"
         )
     if len(values) != examples:
-        raise _invalid(f"Input batch size did not match output batch size: {examples} vs. {len(values)}")
+        raise invalid_argument(f"Input batch size did not match output batch size: {examples} vs. {len(values)}")
     if from_numpy(values.dtype) != "DT_FLOAT":
-        raise _invalid(f"Expected output Tensor of DT_FLOAT.  Got: {from_numpy(values.dtype)}")
+        raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {from_numpy(values.dtype)}")
     return Regression(values.reshape(-1))
 
 
@@ -131,28 +133,24 @@ def _shape(array: np.ndarray) -> str:
     return f"[{','.join(map(str, array.shape))}]"
 
 
-def _invalid(message: str) -> ServeError:
-    return ServeError(Code.INVALID_ARGUMENT, message)
-
-
-def fill_classification(result: wire.ClassificationResult, answer: Classification) -> None:
-    """One Classifications for each example, one Class for each label or score."""
-    labels = answer.labels.tolist() if answer.labels is not None else None
-    scores = answer.scores.tolist() if answer.scores is not None else None
+def fill_classification(message: wire.ClassificationResult, result: Classification) -> None:
+    """Fills `message` with one Classifications for each example and one Class for each label or score."""
+    labels = result.labels.tolist() if result.labels is not None else None
+    scores = result.scores.tolist() if result.scores is not None else None
     for row in range(len(labels if labels is not None else scores or ())):
-        classes = result.classifications.add().classes
+        classes = message.classifications.add().classes
         if labels is None:
             for score in scores[row] if scores is not None else ():
                 classes.add(score=score)
         else:
             for column, label in enumerate(labels[row]):
-                # The field is text: what is no UTF-8 cannot be sent as it is.
+                # The field is text: bytes that are not valid UTF-8 cannot be sent unchanged.
                 added = classes.add(label=label if isinstance(label, str) else label.decode("utf-8", "replace"))
                 if scores is not None:
                     added.score = scores[row][column]
 
 
-def fill_regression(result: wire.RegressionResult, answer: Regression) -> None:
-    """One Regression for each example."""
-    for value in answer.values.tolist():
-        result.regressions.add(value=value)
+def fill_regression(message: wire.RegressionResult, result: Regression) -> None:
+    """Fills `message` with one Regression for each example."""
+    for value in result.values.tolist():
+        message.regressions.add(value=value)

@@ -1,1 +1,1 @@
-"""Dynamic batching: concurrent requests for the same signature are run as one."""
+"""Dynamic batching: merges concurrent requests for the same signature into one run."""

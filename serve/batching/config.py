@@ -1,4 +1,4 @@
-"""BatchingConfig: what the flags say about batching."""
+"""BatchingConfig: the flags for batching."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +10,14 @@ from serve.errors import Code, ServeError
 
 @dataclass(frozen=True)
 class BatchingConfig:
-    """The parameters of all models, or with `per_model` only those of the threads that all models share."""
+    """The parameters of all models. With `per_model`, only those of the threads, which all models share."""
 
     common: BatchingParameters
     per_model: bool = False
 
     @classmethod
     def from_flags(cls, config: Config) -> "BatchingConfig | None":
-        """None without --enable_batching. Raises ServeError for a parameters file that cannot be used."""
+        """Returns None without --enable_batching. Raises ServeError if the parameters file is not valid."""
         file = config.batching_parameters_file
         if not config.enable_batching:
             if file:
@@ -33,7 +33,7 @@ class BatchingConfig:
         return cls(common, config.enable_per_model_batching_parameters)
 
     def of_version(self, folder: Path) -> BatchingParameters | None:
-        """How to merge the requests for the version in `folder`; None: not at all. Raises ServeError."""
+        """Returns the parameters of the version in `folder`; None: do not merge its requests. Raises ServeError."""
         if not self.per_model:
             return self.common
         file = folder / PER_MODEL_FILE

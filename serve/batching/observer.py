@@ -1,26 +1,26 @@
-"""Observer: what the operator can see of the batching. Called on the event loop; must be quick."""
+"""BatchingObserver: gets the measurements of batching. Its methods run on the event loop and must be fast."""
 
 from typing import Protocol
 
 
 class BatchingObserver(Protocol):
-    """Counts are per model name."""
+    """All measurements are for a model name."""
 
     def queue_length(self, model: str, change: int) -> None:
-        """So many requests more (or fewer) are waiting."""
+        """The number of waiting requests has changed by `change`."""
         ...
 
     def queued(self, model: str, rows: int, seconds: float) -> None:
-        """A request of `rows` rows has waited `seconds` and is about to run, with others or alone."""
+        """A request with `rows` rows has waited `seconds` and is about to run."""
         ...
 
     def batch(self, model: str, rows: int, padding: int) -> None:
-        """A batch of `rows` rows from requests, and `padding` rows that belong to none, is about to run."""
+        """A batch with `rows` rows of requests and `padding` more rows is about to run."""
         ...
 
 
 class NullBatchingObserver:
-    """Looks away."""
+    """Does nothing."""
 
     def queue_length(self, model: str, change: int) -> None:
         pass

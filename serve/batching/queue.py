@@ -1,4 +1,4 @@
-"""BatchQueue: which waiting requests go together, and when. Pure: the caller brings the clock and the threads."""
+"""BatchQueue: decides which waiting requests run together, and when. The caller provides the clock and the threads."""
 
 from collections import deque
 from collections.abc import Hashable
@@ -8,24 +8,24 @@ from serve.batching.parameters import BatchingParameters
 from serve.errors import Code, ServeError
 
 
-class Task:
-    """Rows that arrived together and are answered together."""
+class BatchTask:
+    """The rows of one request."""
 
-    __slots__ = ("key", "parts", "size")
+    __slots__ = ("key", "size", "slices")
 
     def __init__(self, key: Hashable, size: int) -> None:
-        """`key`: tasks are merged only with those of an equal one. `size`: rows, at least one."""
+        """`key`: only tasks with equal keys are merged. `size`: the number of rows, at least 1."""
         self.key = key
         self.size = size
-        # Where the rows are waiting: one part, or several if the task was split.
-        self.parts: list[Part[Any]] = []
+        # The slices that still wait: one, or several if the task was split.
+        self.slices: list[TaskSlice[Any]] = []
 
 
-T = TypeVar("T", bound=Task)
+T = TypeVar("T", bound=BatchTask)
 
 
-class Part(Generic[T]):
-    """Rows `begin` to `end` of a task, as a piece of one batch."""
+class TaskSlice(Generic[T]):
+    """Rows `begin` to `end` of a task, in one batch."""
 
     __slots__ = ("batch", "begin", "end", "task")
 
@@ -41,36 +41,36 @@ class Part(Generic[T]):
 
 
 class Batch(Generic[T]):
-    """Parts that will run together, and the time the first of them came."""
+    """Slices that will run together. `start`: the time when the first of them arrived."""
 
-    __slots__ = ("key", "parts", "size", "start")
+    __slots__ = ("key", "size", "slices", "start")
 
     def __init__(self, key: Hashable, start: float) -> None:
         self.key = key
         self.start = start
         self.size = 0
         # A dict for its order and for removal from the middle.
-        self.parts: dict[Part[T], None] = {}
+        self.slices: dict[TaskSlice[T], None] = {}
 
 
 class BatchQueue(Generic[T]):
-    """The tasks that wait for one signature and choice of outputs. Times are seconds of any one clock.
+    """The tasks that wait for one signature and choice of outputs. Times are in seconds, of one clock.
 
-    At most one batch of each key is open, that is: has room; it is ready `batch_timeout_micros` after its first
-    task. A batch is closed, and ready at once, when it is full or when the next task does not fit.
+    At most one batch of each key is open, which means that it takes more tasks. It is ready `batch_timeout_micros`
+    after its first task arrived. A batch is closed, and ready at once, when it is full or the next task does not fit.
     """
 
     def __init__(self, parameters: BatchingParameters) -> None:
         self.parameters = parameters
         self.tasks = 0
         self._closed: deque[Batch[T]] = deque()
-        # By key, the oldest first.
+        # By key, oldest first.
         self._open: dict[Hashable, Batch[T]] = {}
 
     def offer(self, task: T, now: float) -> None:
-        """Take `task` in. INVALID_ARGUMENT if it is too large, UNAVAILABLE if the queue is full."""
+        """Adds `task`. Raises INVALID_ARGUMENT if it is too large, UNAVAILABLE if the queue is full."""
         limit = self.parameters.batch_limit
-        self._check_room(task)
+        self._check_capacity(task)
         if not self.parameters.enable_large_batch_splitting:
             batch = self._open.get(task.key)
             if batch and batch.size + task.size > limit:
@@ -80,29 +80,29 @@ class BatchQueue(Generic[T]):
             batch = self._open.get(task.key)
             if batch is None:
                 batch = self._open[task.key] = Batch(task.key, now)
-            part = Part(task, begin, min(task.size, begin + limit - batch.size), batch)
-            task.parts.append(part)
-            batch.parts[part] = None
-            batch.size += part.size
-            begin = part.end
+            piece = TaskSlice(task, begin, min(task.size, begin + limit - batch.size), batch)
+            task.slices.append(piece)
+            batch.slices[piece] = None
+            batch.size += piece.size
+            begin = piece.end
             if batch.size == limit:
                 self._close(batch)
         self.tasks += 1
 
     def withdraw(self, task: T) -> None:
-        """Forget the rows of `task` that still wait."""
-        waiting = len(task.parts)
-        for part in task.parts:
-            batch = part.batch
-            del batch.parts[part]
-            batch.size -= part.size
-            if not batch.parts:
+        """Removes the rows of `task` that still wait."""
+        waiting = len(task.slices)
+        for piece in task.slices:
+            batch = piece.batch
+            del batch.slices[piece]
+            batch.size -= piece.size
+            if not batch.slices:
                 self._remove(batch)
-        task.parts.clear()
+        task.slices.clear()
         self.tasks -= waiting > 0
 
     def take(self, now: float) -> Batch[T] | None:
-        """Remove and return the oldest batch that is ready."""
+        """Removes and returns the oldest batch that is ready."""
         batch = next(iter(self._open.values()), None)
         if batch is None or batch.start + self.parameters.timeout_seconds > now:
             batch = self._closed[0] if self._closed else None
@@ -111,19 +111,19 @@ class BatchQueue(Generic[T]):
         if batch is None:
             return None
         self._remove(batch)
-        for part in batch.parts:
-            part.task.parts.remove(part)
-            self.tasks -= not part.task.parts
+        for piece in batch.slices:
+            piece.task.slices.remove(piece)
+            self.tasks -= not piece.task.slices
         return batch
 
     def ready_at(self) -> float | None:
-        """The time from which `take` returns a batch; None if nothing waits."""
+        """Returns the time when the next batch is ready; None if no task waits."""
         if self._closed:
             return self._closed[0].start
         batch = next(iter(self._open.values()), None)
         return batch.start + self.parameters.timeout_seconds if batch else None
 
-    def _check_room(self, task: T) -> None:
+    def _check_capacity(self, task: T) -> None:
         parameters = self.parameters
         if task.size > parameters.max_batch_size:
             raise ServeError(

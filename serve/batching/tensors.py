@@ -1,4 +1,4 @@
-"""Rows of tensors: what can be merged, the merge, and its undoing."""
+"""Merges the rows of several requests into one tensor for each input, and splits the outputs again."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
@@ -9,19 +9,19 @@ from serve.errors import Code, ServeError
 
 Tensors: TypeAlias = Mapping[str, np.ndarray]
 
-# TensorFlow pads no tensor of a higher rank.
+# TensorFlow does not pad tensors of a higher rank.
 MAX_PADDED_RANK = 6
 
 
 def row_count(inputs: Tensors) -> int:
-    """The first dimension that all `inputs` share. INVALID_ARGUMENT if there is no such thing."""
+    """Returns the size of the first dimension, which all `inputs` share. Raises INVALID_ARGUMENT if they do not."""
     sizes = {tensor.shape[:1] for tensor in inputs.values()}
     if len(sizes) == 1 and (size := sizes.pop()):
         return int(size[0])
-    raise ServeError(Code.INVALID_ARGUMENT, f"Batching Run() {_why_no_rows(inputs)}")
+    raise ServeError(Code.INVALID_ARGUMENT, f"Batching Run() {_row_count_error(inputs)}")
 
 
-def _why_no_rows(inputs: Tensors) -> str:
+def _row_count_error(inputs: Tensors) -> str:
     if not inputs:
         return "must have at least one input tensor"
     for name, tensor in inputs.items():
@@ -32,46 +32,50 @@ def _why_no_rows(inputs: Tensors) -> str:
 
 
 def merge_key(inputs: Tensors, pad: bool) -> tuple[object, ...]:
-    """Equal for inputs that `merge` can merge. INVALID_ARGUMENT for those that `pad` cannot be done for."""
+    """Returns a key that is equal for inputs that `merge` can merge.
+
+    Raises INVALID_ARGUMENT for inputs that cannot be padded although `pad` is set.
+    """
     if not pad:
         return tuple([(name, tensor.dtype, tensor.shape[1:]) for name, tensor in inputs.items()])
     if any(tensor.ndim > MAX_PADDED_RANK for tensor in inputs.values()):
         raise ServeError(Code.INVALID_ARGUMENT, "Only tensors with rank from 1 to 6 can be padded.")
-    # A tensor without elements has none to pad with: it goes with its like.
+    # A tensor without elements has no element to pad with, so it is merged only with tensors of the same shape.
     return tuple(
         [(name, tensor.dtype, tensor.ndim if tensor.size else tensor.shape[1:]) for name, tensor in inputs.items()]
     )
 
 
 def merge(requests: Sequence[Tensors], rows: int) -> dict[str, np.ndarray]:
-    """The rows of all `requests` in order, in tensors of `rows` rows; the surplus repeats a row of the last request.
+    """Returns the rows of all `requests` in order, in tensors with `rows` rows.
 
-    Where shapes differ, each request is filled up with its first element.
+    Additional rows repeat a row of the last request. Where shapes differ, each request is padded with its first
+    element.
     """
     return {name: _merge([request[name] for request in requests], rows) for name in requests[0]}
 
 
 def _merge(tensors: list[np.ndarray], rows: int) -> np.ndarray:
-    surplus = rows - sum(len(tensor) for tensor in tensors)
+    padding = rows - sum(len(tensor) for tensor in tensors)
     if any(tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
         shape = tuple(map(max, *(tensor.shape[1:] for tensor in tensors)))
-        tensors = [_filled_up(tensor, shape) for tensor in tensors]
-    if surplus:
-        tensors = [*tensors, np.broadcast_to(tensors[-1][:1], (surplus, *tensors[-1].shape[1:]))]
+        tensors = [_pad(tensor, shape) for tensor in tensors]
+    if padding:
+        tensors = [*tensors, np.broadcast_to(tensors[-1][:1], (padding, *tensors[-1].shape[1:]))]
     return tensors[0] if len(tensors) == 1 else np.concatenate(tensors)
 
 
-def _filled_up(tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def _pad(tensor: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if tensor.shape[1:] == shape:
         return tensor
-    filled = np.empty((len(tensor), *shape), tensor.dtype)
-    filled[...] = tensor.flat[0]
-    filled[tuple(slice(size) for size in tensor.shape)] = tensor
-    return filled
+    padded = np.empty((len(tensor), *shape), tensor.dtype)
+    padded[...] = tensor.flat[0]
+    padded[tuple(slice(size) for size in tensor.shape)] = tensor
+    return padded
 
 
 def check_rows(outputs: Tensors, rows: int) -> None:
-    """FAILED_PRECONDITION unless each of `outputs` has one row for each of the `rows` that went in."""
+    """Raises FAILED_PRECONDITION unless each of `outputs` has `rows` rows."""
     for name, tensor in outputs.items():
         if tensor.ndim == 0:
             raise ServeError(
@@ -86,7 +90,7 @@ def check_rows(outputs: Tensors, rows: int) -> None:
 
 
 def split(outputs: Tensors, sizes: Sequence[int]) -> list[dict[str, np.ndarray]]:
-    """The rows of `outputs` that belong to each of the requests that had `sizes` rows. What is left over is padding."""
+    """Returns the rows of `outputs` for each request. `sizes`: their numbers of rows. The other rows are padding."""
     requests = []
     begin = 0
     for size in sizes:

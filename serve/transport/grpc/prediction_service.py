@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from serve.api import Api, predict_signature
-from serve.classify_regress import Classification, Task, fill_classification, fill_regression
+from serve.classify_regress import Classification, InferenceTask, fill_classification, fill_regression
 from serve.codec.example import decode_input
 from serve.codec.predict_request import PredictReader, PredictRequest
 from serve.codec.predict_response import predict_response
@@ -92,7 +92,7 @@ class PredictionService:
         self, request: wire.MultiInferenceRequest, context: CallContext
     ) -> wire.MultiInferenceResponse:
         specs = [task.model_spec for task in request.tasks] or [wire.ModelSpec()]
-        tasks = [Task(task.model_spec.signature_name, task.method_name) for task in request.tasks]
+        tasks = [InferenceTask(task.model_spec.signature_name, task.method_name) for task in request.tasks]
         response = wire.MultiInferenceResponse()
         # The version of the first task is used for all, like in TensorFlow Serving.
         with self._api.lease(model_ref(specs[0])) as lease:

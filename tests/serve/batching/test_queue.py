@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from serve.batching.parameters import BatchingParameters
-from serve.batching.queue import BatchQueue, Task
+from serve.batching.queue import BatchQueue, BatchTask
 from serve.errors import Code, ServeError
 
 MERGING = BatchingParameters(max_batch_size=4, max_enqueued_batches=3)
@@ -19,7 +19,7 @@ SPLITTING = BatchingParameters(
 )
 
 
-class Named(Task):
+class Named(BatchTask):
     """A task with a name: `a3` has three rows and the key `a`."""
 
     def __init__(self, name: str) -> None:
@@ -38,11 +38,11 @@ def drained(queue: BatchQueue[Named], now: float) -> list[str]:
     """What is ready at `now`, as `a3+a1`; a piece of a task as `a9[0:4]`."""
     batches = []
     while batch := queue.take(now):
-        assert batch.size == sum(part.size for part in batch.parts)
+        assert batch.size == sum(piece.size for piece in batch.slices)
         batches.append(
             "+".join(
-                part.task.name if part.size == part.task.size else f"{part.task.name}[{part.begin}:{part.end}]"
-                for part in batch.parts
+                piece.task.name if piece.size == piece.task.size else f"{piece.task.name}[{piece.begin}:{piece.end}]"
+                for piece in batch.slices
             )
         )
     return batches

@@ -1,4 +1,4 @@
-"""The run of one batch: merge, call the model once, give each request its rows."""
+"""Runs one batch: merges the requests, runs the model once, and gives each request its rows."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -10,7 +10,7 @@ from serve.batching.tensors import Tensors, check_rows, merge, split
 from serve.errors import ServeError
 from serve.loaded_model import LoadedModel
 
-# What a request gets out of a batch.
+# The result of a request in a batch: its outputs or an error.
 Outcome: TypeAlias = dict[str, np.ndarray] | Exception
 
 
@@ -22,11 +22,10 @@ def run_batch(
     outputs: Sequence[str],
     parameters: BatchingParameters,
 ) -> list[Outcome]:
-    """Run `requests`, which have `sizes` rows, as one. Blocking.
+    """Runs `requests`, which have `sizes` rows, as one batch. Blocking.
 
-    Inputs that the model refuses spoil the whole batch: each request is then run by itself, so that the error
-    reaches only the one that caused it. Raises ServeError if the fault is not in the inputs but in the model: an
-    output without a batch dimension.
+    If the model refuses the inputs, each request is run by itself, so that only the request that caused the error gets
+    it. Raises ServeError if an output has no batch dimension, which is a fault of the model.
     """
     rows = sum(sizes)
     padded = parameters.padded_size(rows)
