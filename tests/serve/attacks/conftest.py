@@ -1,4 +1,4 @@
-"""The server that is attacked: small limits, so that a test reaches them quickly."""
+"""The server that is attacked. Its limits are small, so that tests reach them quickly."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,26 +14,26 @@ MAX_BODY = 8 * MEGABYTE
 MAX_ELEMENTS = MEGABYTE
 MAX_DEPTH = 64
 MAX_IDLE_SECONDS = 2
-# What attacks may leave behind, allocators and caches included.
+# The memory that attacks may leave in use, including allocators and caches.
 SLACK = 200 * MEGABYTE
 
 
-class Fortress:
-    """A server of all test models, and how to see that it is none the worse for an attack."""
+class AttackedServer:
+    """A server of all test models, with a check that it is healthy after an attack."""
 
     def __init__(self, server: RunningServer) -> None:
         self.server = server
         self.pid = server.process.pid
-        self.assert_well()
+        self.assert_healthy()
         self._resident = self.resident()
 
     def resident(self) -> int:
-        """Bytes of memory of the server, its helpers included."""
+        """Returns the memory of the server and its child processes in bytes."""
         process = psutil.Process(self.pid)
         return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
 
-    def assert_well(self) -> None:
-        """It is the same process, answers correctly, and has not grown."""
+    def assert_healthy(self) -> None:
+        """Asserts that it is the same process, predicts correctly, and uses about as much memory as at the start."""
         assert self.server.process.poll() is None, self.server.log.read_text()[-5000:]
         with self.server.client as client:
             answer = client.predict("half_plus_two", {"x": np.array([[2.0]], np.float32)})
@@ -44,7 +44,9 @@ class Fortress:
 
 
 @pytest.fixture(scope="package")
-def strong_server(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
+def attacked_server_process(
+    front: str, served_models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AttackedServer]:
     flags = (
         f"--model_base_path={served_models}",
         f"--front={front}",
@@ -55,12 +57,12 @@ def strong_server(front: str, served_models: Path, tmp_path_factory: pytest.Temp
         f"--max_idle_seconds={MAX_IDLE_SECONDS}",
         "--max_request_seconds=20",
     )
-    with running(tmp_path_factory.mktemp("fortress"), *flags) as server:
-        yield Fortress(server)
+    with running(tmp_path_factory.mktemp("attacked_server"), *flags) as server:
+        yield AttackedServer(server)
 
 
 @pytest.fixture
-def fortress(strong_server: Fortress) -> Iterator[Fortress]:
-    """Attack it; whether it is well afterwards is looked at here."""
-    yield strong_server
-    strong_server.assert_well()
+def attacked_server(attacked_server_process: AttackedServer) -> Iterator[AttackedServer]:
+    """The server to attack. It must be healthy after the test."""
+    yield attacked_server_process
+    attacked_server_process.assert_healthy()

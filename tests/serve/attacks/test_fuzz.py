@@ -1,4 +1,4 @@
-"""Requests that hypothesis makes up, sent to a running server: an answer or a clean error each."""
+"""Random requests to a running server. Each gets a result or a proper error."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings, strategies as some
 
 from tests.serve.attacks import test_grpc, test_rest
-from tests.serve.attacks.conftest import Fortress
+from tests.serve.attacks.conftest import AttackedServer
 
 fuzzed: Callable[[Any], Any] = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -46,8 +46,8 @@ PATHS = tuple(
 
 @fuzzed
 @given(path=some.sampled_from(PATHS), document=DOCUMENTS)
-def test_documents(fortress: Fortress, path: str, document: dict[str, Any]) -> None:
-    status, message = test_rest.post(fortress, json.dumps(document).encode(), path)
+def test_random_documents(attacked_server: AttackedServer, path: str, document: dict[str, Any]) -> None:
+    status, message = test_rest.post(attacked_server, json.dumps(document).encode(), path)
     assert status in {200, 400, 404, 413, 501}, message
 
 
@@ -57,9 +57,11 @@ def test_documents(fortress: Fortress, path: str, document: dict[str, Any]) -> N
     model=some.sampled_from(["half_plus_two", "words", "image", "counter"]),
     cuts=some.lists(some.tuples(some.integers(0, 200), some.integers(0, 8), some.binary(max_size=8)), max_size=4),
 )
-def test_messages(fortress: Fortress, method: str, model: str, cuts: list[tuple[int, int, bytes]]) -> None:
+def test_random_messages(
+    attacked_server: AttackedServer, method: str, model: str, cuts: list[tuple[int, int, bytes]]
+) -> None:
     message = test_grpc.predict(model=model).SerializeToString()
     for position, removed, added in cuts:
         message = message[:position] + added + message[position + removed :]
-    code, _ = test_grpc.send(fortress, message, f"{test_grpc.SERVICE}/{method}")
+    code, _ = test_grpc.send(attacked_server, message, f"{test_grpc.SERVICE}/{method}")
     assert code in test_grpc.REFUSALS | {"OK"}

@@ -1,4 +1,4 @@
-"""What a hostile client can send over gRPC: each is a clean error, and the server goes on as before."""
+"""Requests of a hostile client over gRPC: each gets a proper error, and the server goes on as before."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.serve.attacks.conftest import MAX_BODY, Fortress
+from tests.serve.attacks.conftest import MAX_BODY, AttackedServer
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
 
@@ -16,7 +16,7 @@ PREDICT = f"{SERVICE}/Predict"
 REFUSALS = {
     "INVALID_ARGUMENT",
     "FAILED_PRECONDITION",
-    "INTERNAL",  # what gRPC itself says of a message that cannot be parsed
+    "INTERNAL",  # the code of gRPC for a message that cannot be parsed
     "NOT_FOUND",
     "OUT_OF_RANGE",
     "RESOURCE_EXHAUSTED",
@@ -24,10 +24,10 @@ REFUSALS = {
 }
 
 
-def send(fortress: Fortress, message: bytes, path: str = PREDICT, **options: Any) -> tuple[str, str]:
-    """Code and message of the answer to these bytes."""
+def send(attacked_server: AttackedServer, message: bytes, path: str = PREDICT, **options: Any) -> tuple[str, str]:
+    """Sends these bytes. Returns the code and message of the response."""
     unlimited = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
-    with grpc.insecure_channel(fortress.server.grpc, unlimited) as channel:
+    with grpc.insecure_channel(attacked_server.server.grpc, unlimited) as channel:
         try:
             channel.unary_unary(path)(message, timeout=30, **options)
         except grpc.RpcError as error:
@@ -57,7 +57,7 @@ TENSORS = {
     "an empty tensor that overflows": f"dtype: DT_FLOAT {dims(0, (1 << 63) - 1, (1 << 63) - 1)}",
     "a negative dimension": f"dtype: DT_FLOAT {dims(-5)} float_val: 1",
     "unknown rank": "dtype: DT_FLOAT tensor_shape { unknown_rank: true } float_val: 1",
-    "more dimensions than there can be": f"dtype: DT_FLOAT {dims(*[1] * 300)} float_val: 1",
+    "more dimensions than are possible": f"dtype: DT_FLOAT {dims(*[1] * 300)} float_val: 1",
     "content that is too short": f'dtype: DT_FLOAT {dims(4)} tensor_content: "abc"',
     "content that is too long": f'dtype: DT_FLOAT {dims(1)} tensor_content: "abcdefgh"',
     "no dtype": f"{dims(1, 1)} float_val: 1",
@@ -65,22 +65,22 @@ TENSORS = {
     "a resource": f"dtype: DT_RESOURCE {dims(1, 1)} resource_handle_val {{ device: 'cpu' name: 'x' }}",
     "a variant": f"dtype: DT_VARIANT {dims(1, 1)} variant_val {{ type_name: 'x' }}",
     "another dtype": f"dtype: DT_STRING {dims(1, 1)} string_val: 'x'",
-    "strings with lengths that lie": f'dtype: DT_STRING {dims(2)} tensor_content: "\\377\\377\\377\\377\\017\\001x"',
-    "strings without end": f'dtype: DT_STRING {dims(1 << 19)} tensor_content: "\\001"',
+    "strings with wrong lengths": f'dtype: DT_STRING {dims(2)} tensor_content: "\\377\\377\\377\\377\\017\\001x"',
+    "strings that do not end": f'dtype: DT_STRING {dims(1 << 19)} tensor_content: "\\001"',
 }
 
 
 @pytest.mark.parametrize("text", TENSORS.values(), ids=TENSORS.keys())
-def test_tensors_that_are_none(fortress: Fortress, text: str) -> None:
-    code, message = send(fortress, predict(proto(text)).SerializeToString())
+def test_invalid_tensors(attacked_server: AttackedServer, text: str) -> None:
+    code, message = send(attacked_server, predict(proto(text)).SerializeToString())
     assert code in REFUSALS
     assert message
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 5, 8, 60])
-def test_a_convolution_is_given_another_rank(fortress: Fortress, rank: int) -> None:
+def test_input_of_a_convolution_with_another_rank(attacked_server: AttackedServer, rank: int) -> None:
     x = tensor.encode(np.ones([1] * rank, np.float32))
-    code, message = send(fortress, predict(x, model="image").SerializeToString())
+    code, message = send(attacked_server, predict(x, model="image").SerializeToString())
     assert code == "INVALID_ARGUMENT"
     assert message
 
@@ -88,32 +88,34 @@ def test_a_convolution_is_given_another_rank(fortress: Fortress, rank: int) -> N
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 5, 8, 60])
 @pytest.mark.parametrize("signature", ["loop", "branch", "reshaped"])
 @pytest.mark.parametrize("value", [1, -1])
-def test_a_hidden_convolution_is_given_another_rank(fortress: Fortress, signature: str, rank: int, value: int) -> None:
+def test_input_of_a_hidden_convolution_with_another_rank(
+    attacked_server: AttackedServer, signature: str, rank: int, value: int
+) -> None:
     x = tensor.encode(np.full([1] * rank, value, np.float32))
     request = predict(x, model="hidden")
     request.model_spec.signature_name = signature
     if signature == "reshaped":
         request.inputs["shape"].CopyFrom(tensor.encode(np.ones(rank, np.int32)))
-    code, message = send(fortress, request.SerializeToString())
+    code, message = send(attacked_server, request.SerializeToString())
     assert code == "INVALID_ARGUMENT"
     assert message
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (1, 0, 0, 3), (1, 8, 8, 4), (1, 1, 1, 3)])
-def test_a_convolution_is_given_another_shape(fortress: Fortress, shape: tuple[int, ...]) -> None:
+def test_input_of_a_convolution_with_another_shape(attacked_server: AttackedServer, shape: tuple[int, ...]) -> None:
     x = tensor.encode(np.ones(shape, np.float32))
-    code, _ = send(fortress, predict(x, model="image").SerializeToString())
+    code, _ = send(attacked_server, predict(x, model="image").SerializeToString())
     assert code in {"OK", "INVALID_ARGUMENT"}
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e38])
-def test_numbers_that_are_none(fortress: Fortress, value: float) -> None:
+def test_infinite_and_huge_numbers(attacked_server: AttackedServer, value: float) -> None:
     x = tensor.encode(np.full((1, 1), value, np.float32))
-    assert send(fortress, predict(x).SerializeToString())[0] == "OK"
+    assert send(attacked_server, predict(x).SerializeToString())[0] == "OK"
 
 
 def _nested(depth: int) -> bytes:
-    """A message in a message in a message: field 1, over and over."""
+    """Returns nested messages, each in field 1 of the next."""
     data = b""
     for _ in range(depth):
         data = b"\x0a" + _varint(len(data)) + data
@@ -138,9 +140,9 @@ MESSAGES: dict[str, Callable[[], bytes]] = {
     "another cut message": lambda: WHOLE[: len(WHOLE) // 2],
     "noise": lambda: bytes(range(256)) * 16,
     "a length beyond the end": lambda: b"\x0a\xff\xff\xff\xff\x0f",
-    "a group without end": lambda: b"\x0b" * 1000,
+    "a group that does not end": lambda: b"\x0b" * 1000,
     "messages in messages": lambda: _nested(20_000),
-    "a name that is no text": lambda: b"\x0a\x04\x0a\x02\xff\xfe",
+    "a name that is not text": lambda: b"\x0a\x04\x0a\x02\xff\xfe",
     "a name of a megabyte": lambda: predict(model="m" * 1_000_000).SerializeToString(),
     "a name that is a path": lambda: predict(model="../../../etc/passwd").SerializeToString(),
     "an input of another name": lambda: predict(name="x\0\n\x1b[2J").SerializeToString(),
@@ -155,14 +157,14 @@ MESSAGES: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("make", MESSAGES.values(), ids=MESSAGES.keys())
-def test_messages_that_are_none(fortress: Fortress, make: Callable[[], bytes]) -> None:
+def test_invalid_messages(attacked_server: AttackedServer, make: Callable[[], bytes]) -> None:
     for method in ("Predict", "Classify", "Regress", "MultiInference", "GetModelMetadata"):
-        code, message = send(fortress, make(), f"{SERVICE}/{method}")
+        code, message = send(attacked_server, make(), f"{SERVICE}/{method}")
         assert code in REFUSALS, method
         assert len(message) <= 1024 + len("...TRUNCATED")
 
 
-def test_examples_that_are_none(fortress: Fortress) -> None:
+def test_examples_with_wrong_features(attacked_server: AttackedServer) -> None:
     request = wire.ClassificationRequest()
     request.model_spec.name = "words"
     request.model_spec.signature_name = "classify"
@@ -170,41 +172,43 @@ def test_examples_that_are_none(fortress: Fortress) -> None:
     for values in ([], [b"a", b"b", b"c"], [b"\xff" * 1000]):
         del example.features.feature["word"].bytes_list.value[:]
         example.features.feature["word"].bytes_list.value.extend(values)
-        code, _ = send(fortress, request.SerializeToString(), "/tensorflow.serving.PredictionService/Classify")
+        code, _ = send(attacked_server, request.SerializeToString(), "/tensorflow.serving.PredictionService/Classify")
         assert code in {"OK", "INVALID_ARGUMENT"}
 
 
-def test_a_body_beyond_the_limit(fortress: Fortress) -> None:
-    code, message = send(fortress, b"\0" * (MAX_BODY + 1))
+def test_body_larger_than_the_limit(attacked_server: AttackedServer) -> None:
+    code, message = send(attacked_server, b"\0" * (MAX_BODY + 1))
     assert code == "RESOURCE_EXHAUSTED"
     assert "larger than max" in message
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
-def test_a_small_body_that_unpacks_to_a_large_one(fortress: Fortress, compression: grpc.Compression) -> None:
-    before = fortress.resident()
+def test_small_body_that_decompresses_to_a_large_one(
+    attacked_server: AttackedServer, compression: grpc.Compression
+) -> None:
+    before = attacked_server.resident()
     for _ in range(3):
-        code, _ = send(fortress, b"\0" * (128 << 20), compression=compression)
+        code, _ = send(attacked_server, b"\0" * (128 << 20), compression=compression)
         assert code in {"RESOURCE_EXHAUSTED", "INTERNAL"}
-    assert fortress.resident() - before < 3 * (64 << 20)
+    assert attacked_server.resident() - before < 3 * (64 << 20)
 
 
-def test_a_different_output_filter_each_time(fortress: Fortress) -> None:
+def test_many_different_output_filters(attacked_server: AttackedServer) -> None:
     request = predict(tensor.encode(np.ones(1, np.float32)))
     request.model_spec.signature_name = "vector"
     for outputs in (["y"], ["x2"], ["y", "x2"], ["x2", "y"], ["y"] * 1000, [""], ["\0"]):
         del request.output_filter[:]
         request.output_filter.extend(outputs)
-        assert send(fortress, request.SerializeToString())[0] in {"OK", "INVALID_ARGUMENT"}
+        assert send(attacked_server, request.SerializeToString())[0] in {"OK", "INVALID_ARGUMENT"}
 
 
-def test_methods_and_services_that_do_not_exist(fortress: Fortress) -> None:
+def test_unknown_methods_and_services(attacked_server: AttackedServer) -> None:
     for path in ("/", "/x", "/tensorflow.serving.PredictionService/Explode", "/" + "a" * 5000, "/tensorflow//Predict"):
-        assert send(fortress, b"", path)[0] == "UNIMPLEMENTED"
+        assert send(attacked_server, b"", path)[0] == "UNIMPLEMENTED"
 
 
 @pytest.mark.parametrize("size", [1000, 100_000])
-def test_metadata_without_end(fortress: Fortress, size: int) -> None:
+def test_huge_metadata(attacked_server: AttackedServer, size: int) -> None:
     metadata = [(f"key{number}", "v" * size) for number in range(1_000_000 // size)]
-    code, _ = send(fortress, WHOLE, metadata=metadata)
+    code, _ = send(attacked_server, WHOLE, metadata=metadata)
     assert code in {"OK", "RESOURCE_EXHAUSTED", "INTERNAL", "UNAVAILABLE", "UNKNOWN"}

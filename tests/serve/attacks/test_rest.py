@@ -1,4 +1,4 @@
-"""What a hostile client can send over REST: each is a clean error, and the server goes on as before."""
+"""Requests of a hostile client over REST: each gets a proper error, and the server goes on as before."""
 
 import gzip
 import http.client
@@ -14,25 +14,29 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from tests.serve.attacks.conftest import MAX_BODY, MAX_ELEMENTS, MAX_IDLE_SECONDS, Fortress
+from tests.serve.attacks.conftest import MAX_BODY, MAX_ELEMENTS, MAX_IDLE_SECONDS, AttackedServer
 
 PREDICT = "/v1/models/half_plus_two:predict"
 WORDS = "/v1/models/words:predict"
 CLASSIFY = "/v1/models/words:classify"
 
 
-def address(fortress: Fortress) -> tuple[str, int]:
-    parts = urlsplit(fortress.server.rest)
+def address(attacked_server: AttackedServer) -> tuple[str, int]:
+    parts = urlsplit(attacked_server.server.rest)
     assert parts.hostname is not None
     assert parts.port is not None
     return parts.hostname, parts.port
 
 
 def post(
-    fortress: Fortress, body: bytes, path: str = PREDICT, headers: dict[str, str] | None = None, method: str = "POST"
+    attacked_server: AttackedServer,
+    body: bytes,
+    path: str = PREDICT,
+    headers: dict[str, str] | None = None,
+    method: str = "POST",
 ) -> tuple[int, str]:
-    """Status of the answer, and its error if it is one."""
-    connection = http.client.HTTPConnection(*address(fortress), timeout=30)
+    """Sends a request. Returns the status of the response, and its error text."""
+    connection = http.client.HTTPConnection(*address(attacked_server), timeout=30)
     try:
         connection.request(method, path, body, headers or {})
         response = connection.getresponse()
@@ -51,13 +55,13 @@ def deep(depth: int, inside: str = "1.0") -> str:
 BODIES = {
     "nothing": b"",
     "a cut document": b'{"instances": [[1.0]',
-    "no document": b"\x00\x01\x02",
+    "not a document": b"\x00\x01\x02",
     "a lone surrogate": rb'{"instances": [["\ud800"]]}',
     "a number": b"1",
     "null": b"null",
     "a list": b"[[1.0]]",
     "no instances": b"{}",
-    "instances that are no list": b'{"instances": 1}',
+    "instances that are not a list": b'{"instances": 1}',
     "no rows": b'{"instances": []}',
     "rows of different lengths": b'{"instances": [[1.0], [1.0, 2.0]]}',
     "rows of different kinds": b'{"instances": [[1.0], {"x": [1.0]}]}',
@@ -65,9 +69,9 @@ BODIES = {
     "both formats": b'{"instances": [[1.0]], "inputs": [[1.0]]}',
     "a number too large": b'{"instances": [[1e999]]}',
     "a number too long": b'{"instances": [[' + b"9" * 100_000 + b"]]}",
-    "base64 that is none": b'{"instances": [{"b64": "***"}]}',
-    "brackets without end": b"[" * 500_000,
-    "braces without end": b'{"a":' * 200_000,
+    "invalid base64": b'{"instances": [{"b64": "***"}]}',
+    "brackets that do not end": b"[" * 500_000,
+    "braces that do not end": b'{"a":' * 200_000,
     "instances of great depth": f'{{"instances": {deep(100_000)}}}'.encode(),
     "inputs of great depth": f'{{"inputs": {deep(1000)}}}'.encode(),
     "a signature of another type": b'{"signature_name": 7, "instances": [[1.0]]}',
@@ -78,30 +82,34 @@ BODIES = {
 
 
 @pytest.mark.parametrize("path", [PREDICT, WORDS, CLASSIFY])
-def test_documents_that_are_none(fortress: Fortress, path: str) -> None:
+def test_invalid_documents(attacked_server: AttackedServer, path: str) -> None:
     for name, body in BODIES.items():
-        status, message = post(fortress, body, path)
+        status, message = post(attacked_server, body, path)
         assert status in {400, 413}, name
         assert message, name
         assert len(message) < len(body) + 5000, name
 
 
 @pytest.mark.parametrize("depth", [100, 500_000])
-def test_depth_in_a_key_nobody_reads_is_harmless(fortress: Fortress, depth: int) -> None:
-    status, _ = post(fortress, f'{{"ignored": {deep(depth)}, "instances": [[1.0]]}}'.encode())
+def test_deep_nesting_in_an_ignored_member(attacked_server: AttackedServer, depth: int) -> None:
+    status, _ = post(attacked_server, f'{{"ignored": {deep(depth)}, "instances": [[1.0]]}}'.encode())
     assert status in {200, 400}
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "NaN"])
-def test_an_array_of_more_levels_than_allowed(fortress: Fortress, text: str) -> None:
-    for depth, key, said in ((70, "inputs", "levels deep"), (64, "inputs", "rank"), (66, "instances", "levels deep")):
+def test_array_with_too_many_levels(attacked_server: AttackedServer, text: str) -> None:
+    for depth, key, expected in (
+        (70, "inputs", "levels deep"),
+        (64, "inputs", "rank"),
+        (66, "instances", "levels deep"),
+    ):
         body = f'{{"{key}": {deep(depth, text)}}}'.encode()
-        status, message = post(fortress, body, "/v1/models/image:predict")
+        status, message = post(attacked_server, body, "/v1/models/image:predict")
         assert status == 400
-        assert said in message
+        assert expected in message
 
 
-def test_an_array_of_more_elements_than_allowed(fortress: Fortress) -> None:
+def test_array_with_too_many_elements(attacked_server: AttackedServer) -> None:
     too_many = (MAX_ELEMENTS + 1) // 2
     file = io.BytesIO()
     np.save(file, np.ones((too_many + 1, 2), np.float16))
@@ -109,20 +117,20 @@ def test_an_array_of_more_elements_than_allowed(fortress: Fortress) -> None:
         (b'{"inputs": [' + b"[1,2]," * too_many + b"[1,2]]}", "application/json"),
         (file.getvalue(), "application/x-npy"),
     ):
-        status, message = post(fortress, body, headers={"content-type": media_type})
+        status, message = post(attacked_server, body, headers={"content-type": media_type})
         assert status == 400
         assert "--max_tensor_elements" in message
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e-400", "-0.0"])
-def test_numbers_that_are_hardly_any(fortress: Fortress, number: str) -> None:
-    assert post(fortress, f'{{"instances": [[{number}]]}}'.encode())[0] == 200
+def test_special_numbers(attacked_server: AttackedServer, number: str) -> None:
+    assert post(attacked_server, f'{{"instances": [[{number}]]}}'.encode())[0] == 200
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 5])
-def test_a_convolution_is_given_another_rank(fortress: Fortress, rank: int) -> None:
+def test_input_of_a_convolution_with_another_rank(attacked_server: AttackedServer, rank: int) -> None:
     body = f'{{"inputs": {deep(rank)}}}'.encode()
-    assert post(fortress, body, "/v1/models/image:predict")[0] == 400
+    assert post(attacked_server, body, "/v1/models/image:predict")[0] == 400
 
 
 def npy(header: str) -> bytes:
@@ -136,27 +144,27 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("encoding", BOMBS)
-def test_a_small_body_that_unpacks_to_a_large_one(fortress: Fortress, encoding: str) -> None:
-    before = fortress.resident()
+def test_small_body_that_decompresses_to_a_large_one(attacked_server: AttackedServer, encoding: str) -> None:
+    before = attacked_server.resident()
     for _ in range(3):
-        status, message = post(fortress, BOMBS[encoding], headers={"content-encoding": encoding})
+        status, message = post(attacked_server, BOMBS[encoding], headers={"content-encoding": encoding})
         assert status in {400, 413}
         assert "max_decompressed_bytes" in message
-    assert fortress.resident() - before < 64 << 20
+    assert attacked_server.resident() - before < 64 << 20
 
 
 @pytest.mark.parametrize(
     ("encoding", "body"),
     [
-        ("gzip", b"no gzip"),
+        ("gzip", b"not gzip"),
         ("gzip", gzip.compress(b'{"instances": [[1.0]]}', mtime=0)[:-9]),
         ("gzip", gzip.compress(b'{"instances": [[1.0]]}', mtime=0) + b"trailing"),
         ("br", b"\x0b\x02\x80"),
         ("gzip, gzip", gzip.compress(gzip.compress(b"{}", mtime=0), mtime=0)),
     ],
 )
-def test_bodies_that_cannot_be_unpacked(fortress: Fortress, encoding: str, body: bytes) -> None:
-    status, message = post(fortress, body, headers={"content-encoding": encoding})
+def test_bodies_that_cannot_be_decompressed(attacked_server: AttackedServer, encoding: str, body: bytes) -> None:
+    status, message = post(attacked_server, body, headers={"content-encoding": encoding})
     assert status in {400, 415, 501}
     assert message
 
@@ -173,8 +181,8 @@ def test_bodies_that_cannot_be_unpacked(fortress: Fortress, encoding: str, body:
         ("application/x-protobuf", b""),
     ],
 )  # fmt: skip
-def test_arrays_that_are_none(fortress: Fortress, media_type: str, body: bytes) -> None:
-    status, message = post(fortress, body, headers={"content-type": media_type})
+def test_invalid_arrays(attacked_server: AttackedServer, media_type: str, body: bytes) -> None:
+    status, message = post(attacked_server, body, headers={"content-type": media_type})
     assert status == 400
     assert message
 
@@ -194,21 +202,21 @@ def test_arrays_that_are_none(fortress: Fortress, media_type: str, body: bytes) 
         ("DELETE", "/v1/models/half_plus_two"),
     ],
 )
-def test_paths_that_lead_nowhere(fortress: Fortress, method: str, path: str) -> None:
-    status, message = post(fortress, b"", path, method=method)
+def test_invalid_paths(attacked_server: AttackedServer, method: str, path: str) -> None:
+    status, message = post(attacked_server, b"", path, method=method)
     assert status in {400, 404, 405}
     assert message
 
 
 @pytest.mark.parametrize("path", [b"/v1/models/\xff\xfe", b"/v1/models/\x80", b"/v1/models/%ff"])
-def test_paths_over_http2_that_are_no_text(fortress: Fortress, front: str, path: bytes) -> None:
+def test_http2_paths_that_are_not_text(attacked_server: AttackedServer, front: str, path: bytes) -> None:
     if front == "python":
         pytest.skip("The Python front speaks HTTP/1.1 only")
     fields = {b":method": b"GET", b":scheme": b"http", b":authority": b"a", b":path": path}
-    # HPACK without its tables, and one frame that opens and ends the stream.
+    # HPACK without tables, and one frame that opens and ends the stream.
     headers = b"".join(bytes([0, len(name)]) + name + bytes([len(value)]) + value for name, value in fields.items())
     settings, opening = bytes(3) + b"\x04" + bytes(5), len(headers).to_bytes(3, "big") + b"\x01\x05\x00\x00\x00\x01"
-    with connected(fortress) as peer:
+    with connected(attacked_server) as peer:
         peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings + opening + headers)
         received = b""
         while b"Malformed request" not in received:
@@ -217,33 +225,33 @@ def test_paths_over_http2_that_are_no_text(fortress: Fortress, front: str, path:
             received += piece
 
 
-def test_a_body_beyond_the_limit_is_refused_before_it_is_sent(fortress: Fortress) -> None:
-    with connected(fortress) as peer:
+def test_body_larger_than_the_limit_is_refused_before_it_is_sent(attacked_server: AttackedServer) -> None:
+    with connected(attacked_server) as peer:
         peer.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nContent-Length: {MAX_BODY + 1}\r\n\r\n".encode())
-        assert answered(peer).startswith(b"HTTP/1.1 413 ")
+        assert read_all(peer).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_body_of_unknown_length_is_cut_at_the_limit(fortress: Fortress) -> None:
+def test_body_of_unknown_length_is_refused_at_the_limit(attacked_server: AttackedServer) -> None:
     chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
-    with connected(fortress) as peer:
+    with connected(attacked_server) as peer:
         peer.sendall(f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
         try:
             for _ in range(3 * MAX_BODY // 0x100000):
                 peer.sendall(chunk)
         except OSError:
-            return  # it has hung up
-        assert answered(peer).startswith(b"HTTP/1.1 413 ")
+            return  # the server has closed the connection
+        assert read_all(peer).startswith(b"HTTP/1.1 413 ")
 
 
-def test_headers_without_end(fortress: Fortress) -> None:
-    with connected(fortress) as peer:
+def test_headers_that_do_not_end(attacked_server: AttackedServer) -> None:
+    with connected(attacked_server) as peer:
         try:
             peer.sendall(b"GET /v1/models HTTP/1.1\r\nHost: a\r\n")
             for _ in range(64):
                 peer.sendall(b"X-Long: " + b"x" * 16_000 + b"\r\n")
         except OSError:
             return
-        assert answered(peer)[:13] in {b"", b"HTTP/1.1 431 ", b"HTTP/1.1 400 "}
+        assert read_all(peer)[:13] in {b"", b"HTTP/1.1 431 ", b"HTTP/1.1 400 "}
 
 
 @pytest.mark.parametrize(
@@ -256,24 +264,24 @@ def test_headers_without_end(fortress: Fortress) -> None:
     ],
     ids=["nothing", "half a line", "half the headers", "half the body"],
 )
-def test_a_client_that_stalls_is_hung_up_on(fortress: Fortress, front: str, sent: bytes) -> None:
+def test_client_that_stalls_is_disconnected(attacked_server: AttackedServer, front: str, sent: bytes) -> None:
     if not sent and front == "native":
         pytest.skip("Envoy waits longer for a connection's first byte")
-    with connected(fortress) as peer:
+    with connected(attacked_server) as peer:
         peer.sendall(sent)
-        assert answered(peer)[:13] in {b"", b"HTTP/1.1 408 "}
+        assert read_all(peer)[:13] in {b"", b"HTTP/1.1 408 "}
 
 
-def test_a_client_that_is_only_slow_is_waited_for(fortress: Fortress) -> None:
+def test_slow_client_is_not_disconnected(attacked_server: AttackedServer) -> None:
     body = b'{"instances": [[1.0]]}'
     head = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    with connected(fortress) as peer:
+    with connected(attacked_server) as peer:
         peer.sendall(head.encode())
-        # Longer in all than a client may stall, but not at any one time.
+        # The pauses are longer together than a client may stall, but each of them is shorter.
         for piece in (body[:1], body[1:2], body[2:3], body[3:]):
             time.sleep(MAX_IDLE_SECONDS * 0.4)
             peer.sendall(piece)
-        assert answered(peer).startswith(b"HTTP/1.1 200 ")
+        assert read_all(peer).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize(
@@ -289,25 +297,25 @@ def test_a_client_that_is_only_slow_is_waited_for(fortress: Fortress) -> None:
     ],
     ids=["TLS", "HTTP/2", "another HTTP", "empty lines", "a negative length", "two lengths", "a long path"],
 )
-def test_what_is_no_request(fortress: Fortress, sent: bytes) -> None:
-    with connected(fortress) as peer:
+def test_bytes_that_are_not_a_request(attacked_server: AttackedServer, sent: bytes) -> None:
+    with connected(attacked_server) as peer:
         try:
             peer.sendall(sent)
             peer.shutdown(socket.SHUT_WR)
-            answer = answered(peer)
+            answer = read_all(peer)
         except OSError:
             return
         assert b"Traceback" not in answer
 
 
 @contextmanager
-def connected(fortress: Fortress) -> Iterator[socket.socket]:
-    with socket.create_connection(address(fortress), timeout=20) as peer:
+def connected(attacked_server: AttackedServer) -> Iterator[socket.socket]:
+    with socket.create_connection(address(attacked_server), timeout=20) as peer:
         yield peer
 
 
-def answered(peer: socket.socket) -> bytes:
-    """What comes until the server hangs up; a timeout if it never does."""
+def read_all(peer: socket.socket) -> bytes:
+    """Returns what the server sends until it closes the connection. Raises TimeoutError if it does not close it."""
     received = b""
     try:
         while data := peer.recv(65536):

@@ -1,7 +1,7 @@
-"""Write the model of the batching tests, model/1 below argv[1]. Run as a program, for TensorFlow's sake.
+"""Writes the model of the batching tests to model/1 below argv[1]. A program, because it needs TensorFlow.
 
-serving_default   y = 2 * max of x's row, rows = size of the batch it was in; x [-1, -1]
-pick              price = [10, 20, 30][index], index [-1]; an index beyond is an error
+serving_default   y = 2 * maximum of x's row, rows = size of the batch; x [-1, -1]
+pick              price = [10, 20, 30][index], index [-1]; other indices are an error
 total             total = sum of x, a scalar
 pair              sum = a + b, both [-1]
 """
@@ -13,7 +13,7 @@ from tests.support.lean_tensorflow import tf, tf1
 
 
 def rows_of(tensor: Any) -> Any:
-    """For each row, how many there are."""
+    """Returns the number of rows, once for each row."""
     size = tf.shape(tensor)[0]
     return tf.fill([size], size)
 

@@ -1,4 +1,4 @@
-"""One server in which every model is batched in its own way."""
+"""A server in which every model has other batching parameters."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -8,16 +8,16 @@ import pytest
 
 from tests.support.server import RunningServer, running
 
-# A batch that is not full waits longer than any test: it is full, or nothing happens.
-PATIENT = "batch_timeout_micros { value: 120000000 }"
+# A batch that is not full waits longer than any test, so it runs only when it is full.
+LONG_TIMEOUT = "batch_timeout_micros { value: 120000000 }"
 
-# Model -> its batching_params.pbtxt; None: it has none.
+# Model -> its batching_params.pbtxt; None: no file.
 PARAMETERS: dict[str, str | None] = {
-    "eager": "",
-    "patient": f"max_batch_size {{ value: 4 }} max_enqueued_batches {{ value: 1 }} {PATIENT}",
-    "brief": "max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }",
+    "no_timeout": "",
+    "long_timeout": f"max_batch_size {{ value: 4 }} max_enqueued_batches {{ value: 1 }} {LONG_TIMEOUT}",
+    "short_timeout": "max_batch_size { value: 4 } batch_timeout_micros { value: 1000 }",
     "sized": "max_batch_size { value: 8 } allowed_batch_sizes: [2, 8]",
-    "ragged": f"max_batch_size {{ value: 2 }} pad_variable_length_inputs: true {PATIENT}",
+    "ragged": f"max_batch_size {{ value: 2 }} pad_variable_length_inputs: true {LONG_TIMEOUT}",
     "split": "max_batch_size { value: 10 } enable_large_batch_splitting { value: true } "
     "max_execution_batch_size { value: 4 }",
     "unbatched": None,
@@ -27,7 +27,7 @@ PARAMETERS: dict[str, str | None] = {
 
 @pytest.fixture(scope="session")
 def batched_model(built: Callable[[str], Path]) -> Path:
-    """The version folder of the model of build_model.py; read only."""
+    """The version folder of the model of build_model.py. Tests must not change it."""
     return built("tests.serve.batching.build_model") / "model" / "1"
 
 
@@ -35,7 +35,7 @@ def batched_model(built: Callable[[str], Path]) -> Path:
 def batching_server(
     front: str, batched_model: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
-    """A server of that model under the names and with the parameters of PARAMETERS."""
+    """A server of that model with the names and parameters in PARAMETERS."""
     models = tmp_path_factory.mktemp("models")
     for name, parameters in PARAMETERS.items():
         version = models / name / "1"

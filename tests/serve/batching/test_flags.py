@@ -1,4 +1,4 @@
-"""The batching flags when the server starts."""
+"""The batching flags."""
 
 import urllib.error
 import urllib.request
@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.serve.batching.conftest import PATIENT
+from tests.serve.batching.conftest import LONG_TIMEOUT
 from tests.support.server import PATIENCE, RunningServer, starting, wait_until
 from tfx_export.client import ServerError
 
 
-def test_the_parameters_file_is_for_all_models_and_rest_waits_no_longer_than_it_may(
+def test_parameters_file_is_for_all_models_and_rest_requests_time_out_in_the_queue(
     batched_model: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
 ) -> None:
     file = tmp_path / "batching.txt"
-    file.write_text(f"max_batch_size {{ value: 4 }} max_enqueued_batches {{ value: 1 }} {PATIENT}")
+    file.write_text(f"max_batch_size {{ value: 4 }} max_enqueued_batches {{ value: 1 }} {LONG_TIMEOUT}")
     server = start_server(
         f"--model_base_path={batched_model.parent}",
         "--enable_batching",
@@ -26,11 +26,11 @@ def test_the_parameters_file_is_for_all_models_and_rest_waits_no_longer_than_it_
     )
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{server.rest}/v1/models/default:predict", b'{"instances": [[1.0]]}')
-    with caught.value as answer:
-        assert answer.code == 504
+    with caught.value as error:
+        assert error.code == 504
 
     def full_batch_fits() -> bool:
-        """It does not while the request that was given up is in the only batch that may wait."""
+        """It does not fit while the request that timed out is in the only batch that may wait."""
         with server.client as client:
             try:
                 rows = client.predict("default", {"x": np.ones((4, 1), np.float32)})["rows"]
@@ -52,7 +52,7 @@ def test_the_parameters_file_is_for_all_models_and_rest_waits_no_longer_than_it_
         ([], "", "batching_parameters_file is set without setting server_options.enable_batching to true"),
     ],
 )
-def test_what_cannot_be_used_ends_the_start(
+def test_invalid_flags_end_the_start(
     batched_model: Path, tmp_path: Path, flags: list[str], text: str | None, message: str
 ) -> None:
     file = tmp_path / "batching.txt"

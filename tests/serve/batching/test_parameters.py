@@ -1,4 +1,4 @@
-"""What an operator may write into a batching parameters file."""
+"""The batching parameters file."""
 
 import os
 from pathlib import Path
@@ -40,7 +40,7 @@ def test_every_field_is_read(file: Path) -> None:
     )
 
 
-def test_an_empty_file_means_the_defaults(file: Path) -> None:
+def test_empty_file_means_the_defaults(file: Path) -> None:
     file.touch()
     parameters = read_parameters(file)
     assert (parameters.max_batch_size, parameters.batch_timeout_micros, parameters.max_enqueued_batches) == (
@@ -78,7 +78,7 @@ def test_an_empty_file_means_the_defaults(file: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_refused_by_name(file: Path, text: str, message: str) -> None:
+def test_error_names_the_invalid_file(file: Path, text: str, message: str) -> None:
     file.write_text(text, encoding="latin-1")
     with pytest.raises(ServeError) as caught:
         read_parameters(file)
@@ -87,13 +87,13 @@ def test_a_wrong_file_is_refused_by_name(file: Path, text: str, message: str) ->
     assert str(file) in caught.value.message
 
 
-def test_an_absent_file_is_named(file: Path) -> None:
+def test_error_names_the_missing_file(file: Path) -> None:
     with pytest.raises(ServeError, match=r"NOT_FOUND: .*batching\.txt: No such file"):
         read_parameters(file)
 
 
 @pytest.mark.parametrize(("size", "padded"), [(1, 4), (4, 4), (5, 16), (16, 16)])
-def test_a_batch_is_padded_to_the_next_allowed_size(size: int, padded: int) -> None:
+def test_batch_is_padded_to_the_next_allowed_size(size: int, padded: int) -> None:
     assert BatchingParameters(max_batch_size=16, allowed_batch_sizes=(4, 16)).padded_size(size) == padded
 
 

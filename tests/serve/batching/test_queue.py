@@ -1,4 +1,4 @@
-"""Which tasks go together, and when: a story is a list of arrivals and the batches they lead to."""
+"""Which tasks are merged, and when: each case is a list of arrivals and the resulting batches."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ SPLITTING = BatchingParameters(
 
 
 class Named(BatchTask):
-    """A task with a name: `a3` has three rows and the key `a`."""
+    """A task with a name: `a3` has 3 rows and the key `a`."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name[0], int(name[1:].rstrip("'")))
@@ -35,7 +35,7 @@ def filled(parameters: BatchingParameters, arrivals: Sequence[tuple[float, str]]
 
 
 def drained(queue: BatchQueue[Named], now: float) -> list[str]:
-    """What is ready at `now`, as `a3+a1`; a piece of a task as `a9[0:4]`."""
+    """Returns the batches that are ready at `now`, as `a3+a1`; a slice of a task is `a9[0:4]`."""
     batches = []
     while batch := queue.take(now):
         assert batch.size == sum(piece.size for piece in batch.slices)
@@ -53,22 +53,24 @@ def drained(queue: BatchQueue[Named], now: float) -> list[str]:
     [
         pytest.param(MERGING, [], 0, [], id="nothing"),
         pytest.param(MERGING, [(0, "a1")], 0, ["a1"], id="without timeout, one is ready at once"),
-        pytest.param(MERGING, [(0, "a1"), (0, "a2")], 0, ["a1+a2"], id="those that wait go together"),
-        pytest.param(MERGING, [(0, "a3"), (0, "a2")], 0, ["a3", "a2"], id="what does not fit begins the next"),
-        pytest.param(MERGING, [(0, "a1"), (0, "b1"), (0, "a1'")], 0, ["a1+a1'", "b1"], id="only equal keys meet"),
+        pytest.param(MERGING, [(0, "a1"), (0, "a2")], 0, ["a1+a2"], id="waiting tasks are merged"),
+        pytest.param(
+            MERGING, [(0, "a3"), (0, "a2")], 0, ["a3", "a2"], id="a task that does not fit begins the next batch"
+        ),
+        pytest.param(MERGING, [(0, "a1"), (0, "b1"), (0, "a1'")], 0, ["a1+a1'", "b1"], id="only equal keys are merged"),
         pytest.param(WAITING, [(0, "a1"), (3, "a1'")], 4.9, [], id="not full and not due"),
         pytest.param(WAITING, [(0, "a1"), (3, "a1'")], 5, ["a1+a1'"], id="due by its first task"),
         pytest.param(WAITING, [(0, "a2"), (1, "a2'")], 1, ["a2+a2'"], id="full is ready at once"),
         pytest.param(WAITING, [(0, "a4")], 0, ["a4"], id="full from the first task"),
         pytest.param(WAITING, [(0, "a3"), (1, "a2")], 1, ["a3"], id="closed by a task that does not fit"),
-        pytest.param(WAITING, [(0, "a3"), (1, "a2")], 6, ["a3", "a2"], id="its successor has a time of its own"),
-        pytest.param(WAITING, [(0, "a1"), (1, "b4"), (2, "a1'")], 2, ["b4"], id="a full one overtakes"),
-        pytest.param(WAITING, [(0, "a1"), (1, "b4")], 5, ["a1", "b4"], id="the oldest of those ready first"),
+        pytest.param(WAITING, [(0, "a3"), (1, "a2")], 6, ["a3", "a2"], id="the next batch has its own timeout"),
+        pytest.param(WAITING, [(0, "a1"), (1, "b4"), (2, "a1'")], 2, ["b4"], id="a full batch overtakes"),
+        pytest.param(WAITING, [(0, "a1"), (1, "b4")], 5, ["a1", "b4"], id="the oldest ready batch first"),
         pytest.param(SPLITTING, [(0, "a10")], 0, ["a10[0:4]", "a10[4:8]"], id="split: the rest stays open"),
         pytest.param(SPLITTING, [(0, "a10")], 5, ["a10[0:4]", "a10[4:8]", "a10[8:10]"], id="split: due later"),
-        pytest.param(SPLITTING, [(0, "a1"), (1, "a5")], 1, ["a1+a5[0:3]"], id="split: fills what is open"),
+        pytest.param(SPLITTING, [(0, "a1"), (1, "a5")], 1, ["a1+a5[0:3]"], id="split: fills the open batch"),
         pytest.param(SPLITTING, [(0, "a1"), (1, "a5")], 6, ["a1+a5[0:3]", "a5[3:5]"], id="split: the rest is due"),
-        pytest.param(SPLITTING, [(0, "a3"), (0, "b2"), (0, "a1")], 0, ["a3+a1"], id="split: keys apart"),
+        pytest.param(SPLITTING, [(0, "a3"), (0, "b2"), (0, "a1")], 0, ["a3+a1"], id="split: keys are not merged"),
     ],
 )
 def test_batches(
@@ -94,7 +96,7 @@ def test_batches(
             "a11",
             Code.INVALID_ARGUMENT,
             "Task size 11 is larger than maximum input batch size 10",
-            id="larger than what is split",
+            id="larger than the largest task to split",
         ),
         pytest.param(
             MERGING,
@@ -124,7 +126,7 @@ def test_batches(
         ),
     ],
 )
-def test_a_task_is_refused(
+def test_task_is_refused(
     parameters: BatchingParameters, arrivals: list[tuple[float, str]], name: str, code: Code, message: str
 ) -> None:
     queue = filled(parameters, arrivals)
@@ -135,7 +137,7 @@ def test_a_task_is_refused(
     assert queue.tasks == len(arrivals)
 
 
-def test_a_full_queue_takes_what_still_fits_and_what_leaves_makes_room() -> None:
+def test_full_queue_accepts_tasks_that_fit_into_an_open_batch() -> None:
     queue = filled(MERGING, [(0, "a4"), (0, "a4"), (0, "a3")])
     queue.offer(Named("a1"), 0)
     assert queue.take(0)
@@ -151,44 +153,42 @@ def test_a_full_queue_takes_what_still_fits_and_what_leaves_makes_room() -> None
         (WAITING, [(2, "a4"), (3, "b1")], 2),
     ],
 )
-def test_when_to_come_back(
-    parameters: BatchingParameters, arrivals: list[tuple[float, str]], ready_at: float | None
-) -> None:
+def test_ready_at(parameters: BatchingParameters, arrivals: list[tuple[float, str]], ready_at: float | None) -> None:
     assert filled(parameters, arrivals).ready_at() == ready_at
 
 
-def test_who_leaves_makes_room() -> None:
+def test_withdrawn_task_makes_room() -> None:
     queue = filled(WAITING, [(0, "a1")])
-    leaver = Named("a2")
-    queue.offer(leaver, 1)
-    queue.withdraw(leaver)
+    withdrawn = Named("a2")
+    queue.offer(withdrawn, 1)
+    queue.withdraw(withdrawn)
     queue.offer(Named("a3"), 2)
     assert drained(queue, 2) == ["a1+a3"]
 
 
-def test_the_last_to_leave_takes_the_batch_away() -> None:
+def test_batch_without_tasks_is_removed() -> None:
     queue = filled(WAITING, [])
-    leaver = Named("a3")
-    queue.offer(leaver, 0)
-    queue.withdraw(leaver)
+    withdrawn = Named("a3")
+    queue.offer(withdrawn, 0)
+    queue.withdraw(withdrawn)
     assert queue.ready_at() is None
     assert queue.tasks == 0
     queue.offer(Named("a2"), 4)
     assert queue.ready_at() == 9
 
 
-def test_a_split_task_leaves_every_batch_it_waits_in() -> None:
+def test_withdrawn_split_task_leaves_all_batches() -> None:
     queue = filled(SPLITTING, [(0, "a1")])
-    leaver = Named("a8")
-    queue.offer(leaver, 0)
+    withdrawn = Named("a8")
+    queue.offer(withdrawn, 0)
     queue.offer(Named("a2"), 0)
     assert queue.take(0)
-    queue.withdraw(leaver)
+    queue.withdraw(withdrawn)
     assert queue.tasks == 1
     assert drained(queue, 5) == ["a2"]
 
 
-def test_a_task_counts_as_waiting_until_its_last_piece_is_taken() -> None:
+def test_task_counts_as_waiting_until_its_last_slice_is_taken() -> None:
     queue = filled(SPLITTING, [(0, "a6")])
     assert queue.take(0)
     assert queue.tasks == 1

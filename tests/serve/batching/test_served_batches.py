@@ -1,7 +1,7 @@
-"""Batching as clients meet it: the real server, both protocols.
+"""Batching in a server, over both protocols.
 
-No test sleeps or depends on the order of arrival: the models wait until a batch is full, and answers tell how large
-the batch was.
+No test sleeps or depends on the order of arrival: the models wait until a batch is full, and each response has the size
+of its batch.
 """
 
 import json
@@ -23,7 +23,7 @@ HTTP_STATUS = {"INVALID_ARGUMENT": 400, "FAILED_PRECONDITION": 400, "UNAVAILABLE
 
 
 class RefusedError(Exception):
-    """The server's error: the name of a gRPC code, or the number of an HTTP status."""
+    """The server's error. `code`: the name of a gRPC code or the number of an HTTP status."""
 
     def __init__(self, code: str | int, message: str) -> None:
         super().__init__(f"{code}: {message}")
@@ -36,7 +36,7 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Caller:
-    """Predict over one of the protocols, from as many threads as requests wait."""
+    """Sends predict requests over one protocol, each on its own thread."""
 
     predict: Callable[..., dict[str, list[Any]]]
     threads: ThreadPoolExecutor
@@ -72,7 +72,7 @@ def over_rest(server: RunningServer) -> Callable[..., dict[str, list[Any]]]:
         except urllib.error.HTTPError as error:
             with error:
                 raise RefusedError(error.code, json.load(error)["error"]) from None
-        # A lone output has no name in the columnar form.
+        # A single output has no name in the columnar format.
         return outputs if isinstance(outputs, dict) else {"": outputs}
 
     return predict
@@ -85,33 +85,33 @@ def call(request: pytest.FixtureRequest, batching_server: RunningServer) -> Iter
 
 
 def test_requests_wait_until_the_batch_is_full(call: Caller) -> None:
-    waiting = [call.start("patient", x=[[float(number)]]) for number in range(4)]
+    waiting = [call.start("long_timeout", x=[[float(number)]]) for number in range(4)]
     for number, answer in enumerate(waiting):
         assert answer.result() == {"y": [2.0 * number], "rows": [4]}
 
 
-def test_a_full_request_goes_at_once(call: Caller) -> None:
-    assert call("patient", x=[[1], [2], [3], [4]]) == {"y": [2, 4, 6, 8], "rows": [4] * 4}
+def test_full_batch_runs_at_once(call: Caller) -> None:
+    assert call("long_timeout", x=[[1], [2], [3], [4]]) == {"y": [2, 4, 6, 8], "rows": [4] * 4}
 
 
-def test_a_request_alone_goes_when_its_time_is_up(call: Caller) -> None:
-    assert call("brief", x=[[3]]) == {"y": [6], "rows": [1]}
+def test_request_alone_runs_after_the_timeout(call: Caller) -> None:
+    assert call("short_timeout", x=[[3]]) == {"y": [6], "rows": [1]}
 
 
-def test_without_timeout_a_request_alone_goes_at_once(call: Caller) -> None:
-    assert call("eager", x=[[3]]) == {"y": [6], "rows": [1]}
+def test_request_alone_runs_at_once_without_timeout(call: Caller) -> None:
+    assert call("no_timeout", x=[[3]]) == {"y": [6], "rows": [1]}
 
 
-def test_answers_under_load_are_those_without_batching(call: Caller) -> None:
+def test_responses_under_load_are_the_same_as_without_batching(call: Caller) -> None:
     shapes = [(rows, columns) for rows in (1, 2, 3) for columns in (1, 5)]
     random = np.random.default_rng(1)
     inputs = [random.normal(size=shapes[number % len(shapes)]).astype(np.float32) for number in range(240)]
-    answers = [call.start("eager", x=x.tolist()) for x in inputs]
+    answers = [call.start("no_timeout", x=x.tolist()) for x in inputs]
     for x, answer in zip(inputs, answers, strict=True):
         assert answer.result()["y"] == pytest.approx((2 * x.max(axis=1)).tolist())
 
 
-def test_a_model_without_parameters_is_not_batched(call: Caller) -> None:
+def test_model_without_parameters_is_not_batched(call: Caller) -> None:
     (total,) = call("unbatched", "total", x=[[1, 2], [3, 4]]).values()
     assert total == pytest.approx(10)
 
@@ -124,13 +124,13 @@ def test_batches_are_padded_to_an_allowed_size(call: Caller, size: int, padded: 
     }
 
 
-def test_different_shapes_share_a_batch_where_padding_is_on(call: Caller) -> None:
+def test_different_shapes_are_merged_with_padding(call: Caller) -> None:
     short, long = call.start("ragged", x=[[-7]]), call.start("ragged", x=[[1, 5, -2]])
     assert short.result() == {"y": [-14], "rows": [2]}
     assert long.result() == {"y": [10], "rows": [2]}
 
 
-def test_a_large_request_is_split(call: Caller) -> None:
+def test_large_request_is_split(call: Caller) -> None:
     answer = call("split", x=[[number] for number in range(10)])
     assert answer["y"] == [2 * number for number in range(10)]
     assert answer["rows"] == [4] * 8 + [2] * 2
@@ -140,7 +140,7 @@ def test_a_large_request_is_split(call: Caller) -> None:
     ("model", "signature", "inputs", "code", "message"),
     [
         pytest.param(
-            "patient",
+            "long_timeout",
             "",
             {"x": [[1]] * 5},
             "INVALID_ARGUMENT",
@@ -156,7 +156,7 @@ def test_a_large_request_is_split(call: Caller) -> None:
             id="too many rows to split",
         ),
         pytest.param(
-            "eager",
+            "no_timeout",
             "pair",
             {"a": [1, 2], "b": [1]},
             "INVALID_ARGUMENT",
@@ -164,7 +164,7 @@ def test_a_large_request_is_split(call: Caller) -> None:
             id="inputs of different sizes",
         ),
         pytest.param(
-            "eager",
+            "no_timeout",
             "",
             {"x": 1.0},
             "INVALID_ARGUMENT",
@@ -172,7 +172,7 @@ def test_a_large_request_is_split(call: Caller) -> None:
             id="a scalar",
         ),
         pytest.param(
-            "eager",
+            "no_timeout",
             "total",
             {"x": [[1], [2]]},
             "FAILED_PRECONDITION",
@@ -190,19 +190,19 @@ def test_requests_that_cannot_be_batched_are_refused(
     assert caught.value.message.startswith(message)
 
 
-def test_a_full_queue_refuses(call: Caller) -> None:
-    both = [call.start("patient", x=[[1], [2], [3]]) for _ in range(2)]
+def test_full_queue_refuses_requests(call: Caller) -> None:
+    both = [call.start("long_timeout", x=[[1], [2], [3]]) for _ in range(2)]
     wait_until(lambda: any(answer.done() for answer in both))
     refused, waiting = sorted(both, key=lambda answer: not answer.done())
     with pytest.raises(RefusedError, match="queue to which this task was submitted is full") as caught:
         refused.result()
     assert caught.value.means("UNAVAILABLE")
-    assert call("patient", x=[[4]]) == {"y": [8], "rows": [4]}
+    assert call("long_timeout", x=[[4]]) == {"y": [8], "rows": [4]}
     assert waiting.result()["y"] == [2, 4, 6]
 
 
-def test_a_request_that_the_model_refuses_does_not_fail_its_batch(call: Caller) -> None:
-    answers = {index: call.start("patient", "pick", index=[index]) for index in (0, 1, 2, 7)}
+def test_request_that_the_model_refuses_does_not_fail_its_batch(call: Caller) -> None:
+    answers = {index: call.start("long_timeout", "pick", index=[index]) for index in (0, 1, 2, 7)}
     with pytest.raises(RefusedError) as caught:
         answers.pop(7).result()
     assert caught.value.means("INVALID_ARGUMENT")
@@ -210,35 +210,37 @@ def test_a_request_that_the_model_refuses_does_not_fail_its_batch(call: Caller) 
     assert [list(answer.result().values()) for answer in answers.values()] == [[[10]], [[20]], [[30]]]
 
 
-def patient_request() -> bytes:
-    return bytes(calls.predict(calls.Model("patient"), {"x": np.ones((1, 1), np.float32)}).request.SerializeToString())
+def request_to_long_timeout() -> bytes:
+    return bytes(
+        calls.predict(calls.Model("long_timeout"), {"x": np.ones((1, 1), np.float32)}).request.SerializeToString()
+    )
 
 
-def leave_at_deadline(call: Any) -> None:
+def wait_for_deadline(call: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         call.result()
     assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def leave_by_cancelling(call: Any) -> None:
+def cancel(call: Any) -> None:
     assert call.cancel()
 
 
 @pytest.mark.parametrize(
-    ("seconds", "leave"),
-    [pytest.param(0.3, leave_at_deadline, id="deadline"), pytest.param(60, leave_by_cancelling, id="cancelled")],
+    ("seconds", "end"),
+    [pytest.param(0.3, wait_for_deadline, id="deadline"), pytest.param(60, cancel, id="cancelled")],
 )
-def test_who_does_not_wait_any_longer_leaves_the_queue(
-    batching_server: RunningServer, seconds: float, leave: Callable[[Any], None]
+def test_cancelled_request_is_removed_from_the_queue(
+    batching_server: RunningServer, seconds: float, end: Callable[[Any], None]
 ) -> None:
     with grpc.insecure_channel(batching_server.grpc) as channel, batching_server.client as client:
         predict = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
-        leave(predict.future(patient_request(), timeout=seconds))
+        end(predict.future(request_to_long_timeout(), timeout=seconds))
 
         def fits() -> bool:
-            """Four rows are refused as long as the one is in the only batch that may wait."""
+            """Four rows are refused while the request is in the only batch that may wait."""
             try:
-                rows = client.predict("patient", {"x": np.ones((4, 1), np.float32)})["rows"]
+                rows = client.predict("long_timeout", {"x": np.ones((4, 1), np.float32)})["rows"]
             except ServerError as error:
                 if error.code != "UNAVAILABLE":
                     raise
@@ -249,7 +251,7 @@ def test_who_does_not_wait_any_longer_leaves_the_queue(
         wait_until(fits)
 
 
-def test_a_version_with_wrong_parameters_does_not_load(batching_server: RunningServer) -> None:
+def test_version_with_invalid_parameters_does_not_load(batching_server: RunningServer) -> None:
     with batching_server.client as client, pytest.raises(ServerError):
         client.predict("broken", {"x": np.ones((1, 1), np.float32)})
     with batching_server.client as client:

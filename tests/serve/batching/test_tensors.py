@@ -1,4 +1,4 @@
-"""Rows of several requests in one tensor, and back."""
+"""Merging the rows of several requests, and splitting them again."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ def strings(*values: bytes) -> np.ndarray:
     return tensor
 
 
-def test_the_rows_of_a_request_are_those_all_inputs_have() -> None:
+def test_row_count() -> None:
     assert row_count({"x": np.zeros((3, 2)), "y": np.zeros(3)}) == 3
 
 
@@ -28,7 +28,7 @@ def test_the_rows_of_a_request_are_those_all_inputs_have() -> None:
         ),
     ],
 )
-def test_inputs_without_common_rows_are_refused(inputs: dict[str, np.ndarray], message: str) -> None:
+def test_inputs_with_different_row_counts_are_refused(inputs: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ServeError) as caught:
         row_count(inputs)
     assert (caught.value.code, caught.value.message) == (Code.INVALID_ARGUMENT, message)
@@ -37,19 +37,19 @@ def test_inputs_without_common_rows_are_refused(inputs: dict[str, np.ndarray], m
 @pytest.mark.parametrize(
     ("one", "other", "pad", "together"),
     [
-        pytest.param(np.zeros((1, 2)), np.zeros((5, 2)), False, True, id="rows do not matter"),
-        pytest.param(np.zeros((1, 2)), np.zeros((1, 3)), False, False, id="other dimensions do"),
+        pytest.param(np.zeros((1, 2)), np.zeros((5, 2)), False, True, id="row counts may differ"),
+        pytest.param(np.zeros((1, 2)), np.zeros((1, 3)), False, False, id="other dimensions must be equal"),
         pytest.param(np.zeros((1, 2)), np.zeros((1, 3)), True, True, id="unless padded"),
-        pytest.param(np.zeros((1, 2)), np.zeros(1), True, False, id="ranks always do"),
-        pytest.param(np.zeros(1, np.float32), np.zeros(1, np.int64), True, False, id="dtypes always do"),
+        pytest.param(np.zeros((1, 2)), np.zeros(1), True, False, id="ranks must be equal"),
+        pytest.param(np.zeros(1, np.float32), np.zeros(1, np.int64), True, False, id="dtypes must be equal"),
         pytest.param(np.zeros((1, 2)), np.zeros((1, 0)), True, False, id="nothing to pad with"),
     ],
 )
-def test_who_can_be_merged(one: np.ndarray, other: np.ndarray, pad: bool, together: bool) -> None:
+def test_merge_key(one: np.ndarray, other: np.ndarray, pad: bool, together: bool) -> None:
     assert (merge_key({"x": one}, pad) == merge_key({"x": other}, pad)) is together
 
 
-def test_ranks_that_cannot_be_padded() -> None:
+def test_high_ranks_cannot_be_padded() -> None:
     with pytest.raises(ServeError, match="Only tensors with rank from 1 to 6 can be padded"):
         merge_key({"x": np.zeros((1,) * 7)}, pad=True)
 
@@ -71,12 +71,12 @@ def test_merge(tensors: list[np.ndarray], rows: int, merged: list[object]) -> No
     assert together.dtype == tensors[0].dtype
 
 
-def test_a_lone_request_is_not_copied() -> None:
+def test_single_request_is_not_copied() -> None:
     tensor = np.zeros((2, 3))
     assert merge([{"x": tensor}], 2)["x"] is tensor
 
 
-def test_each_request_gets_its_rows_and_none_the_padding() -> None:
+def test_each_request_gets_its_rows_without_padding() -> None:
     parts = split({"y": np.arange(8).reshape(4, 2), "z": np.arange(4)}, [1, 2])
     assert [part["y"].tolist() for part in parts] == [[[0, 1]], [[2, 3], [4, 5]]]
     assert [part["z"].tolist() for part in parts] == [[0], [1, 2]]
@@ -92,7 +92,7 @@ def test_each_request_gets_its_rows_and_none_the_padding() -> None:
         ),
     ],
 )
-def test_outputs_without_the_rows_of_the_inputs_are_an_error(output: np.ndarray, message: str) -> None:
+def test_outputs_with_another_row_count_are_an_error(output: np.ndarray, message: str) -> None:
     with pytest.raises(ServeError) as caught:
         check_rows({"y": output}, 3)
     assert caught.value.code is Code.FAILED_PRECONDITION

@@ -1,4 +1,4 @@
-"""PredictRequest and PredictResponse as bytes: the short ways through them lead where protobuf's own leads."""
+"""The layout cache of PredictRequest and the template cache of PredictResponse give the same result as protobuf."""
 
 import random
 from typing import Any
@@ -36,7 +36,7 @@ def read(reader: PredictReader, data: bytes) -> tuple[PredictRequest, dict[str, 
 
 
 def outcome(reader: PredictReader, data: bytes) -> object:
-    """All that a handler sees of the request, or what it is refused with."""
+    """Returns everything that a handler reads from the request, or its error."""
     try:
         found, arrays = read(reader, data)
     except (DecodeError, ServeError) as error:
@@ -45,12 +45,12 @@ def outcome(reader: PredictReader, data: bytes) -> object:
 
 
 def parsed(found: PredictRequest) -> bool:
-    """Whether the message was read by protobuf: only then are its inputs there."""
+    """Whether protobuf parsed the message: only then it has inputs."""
     return bool(found.head.inputs)
 
 
 FLOATS, DOUBLES = np.array([[1.5, -2]], np.float32), np.array([0.1], np.float64)
-SHORT = {
+CACHED = {
     "floats": request(x=FLOATS),
     "doubles": request(x=DOUBLES),
     "two": request(x=FLOATS, another=DOUBLES),
@@ -64,7 +64,7 @@ SHORT = {
     "scalar": request(x=np.array(3, np.float32)),
     "large": request(x=np.zeros(LIMIT, np.float32)),
 }
-LONG = {
+NOT_CACHED = {
     "integers": request(n=np.array([1, 2], np.int32)),
     "strings": request(s=np.array([b"a", b"bc"], object)),
     "strings as content": request(as_content=True, s=np.array([b"a", b"bc"], object)),
@@ -76,29 +76,29 @@ LONG = {
     "more values than the shape says": request(x=np.array([1, 2, 3], np.float32)),
     "in another dtype's field": request(x=np.array([1, 2], np.float32)),
     "in both fields": request(x=np.array([1, 2], np.float32)),
-    "much besides": request(x=FLOATS),
+    "many other bytes": request(x=FLOATS),
 }
 for name, size in (("fewer values than the shape says", 4), ("more values than the shape says", 2)):
-    LONG[name].inputs["x"].tensor_shape.dim[0].size = size
-LONG["in another dtype's field"].inputs["x"].double_val.extend([5, 6])
-LONG["in both fields"].inputs["x"].tensor_content = np.array([7, 8], np.float32).tobytes()
-LONG["much besides"].output_filter.extend(["z" * 5000])
-LONG_BYTES = {name: message.SerializeToString(deterministic=True) for name, message in LONG.items()}
-# protobuf itself packs them: a float_val of 32 bits after a dtype and a shape of [1].
-ONE_BY_ONE = b"\x08\x01\x12\x04\x12\x02\x08\x01\x2d" + np.float32(9).tobytes()
-LONG_BYTES["numbers one by one"] = request().SerializeToString() + b"\x12\x12\x0a\x01x\x12\x0d" + ONE_BY_ONE
+    NOT_CACHED[name].inputs["x"].tensor_shape.dim[0].size = size
+NOT_CACHED["in another dtype's field"].inputs["x"].double_val.extend([5, 6])
+NOT_CACHED["in both fields"].inputs["x"].tensor_content = np.array([7, 8], np.float32).tobytes()
+NOT_CACHED["many other bytes"].output_filter.extend(["z" * 5000])
+NOT_CACHED_BYTES = {name: message.SerializeToString(deterministic=True) for name, message in NOT_CACHED.items()}
+# protobuf always packs numbers. This is a float_val of 32 bits after a dtype and a shape of [1].
+SEPARATE = b"\x08\x01\x12\x04\x12\x02\x08\x01\x2d" + np.float32(9).tobytes()
+NOT_CACHED_BYTES["numbers in separate fields"] = request().SerializeToString() + b"\x12\x12\x0a\x01x\x12\x0d" + SEPARATE
 
 
-@pytest.mark.parametrize("name", SHORT)
-def test_numbers_alone_are_not_parsed_again(name: str) -> None:
-    reader, message = PredictReader(LIMIT), SHORT[name]
+@pytest.mark.parametrize("name", CACHED)
+def test_cached_layout_is_not_parsed_again(name: str) -> None:
+    reader, message = PredictReader(LIMIT), CACHED[name]
     first, arrays = read(reader, message.SerializeToString(deterministic=True))
     assert parsed(first)
     for proto in message.inputs.values():
-        # Other numbers, as long as the first.
-        kept = np.frombuffer(proto.tensor_content, np.uint8) if proto.tensor_content else None
-        if kept is not None:
-            proto.tensor_content = (kept + 1).tobytes()
+        # Other numbers with the same number of bytes.
+        content = np.frombuffer(proto.tensor_content, np.uint8) if proto.tensor_content else None
+        if content is not None:
+            proto.tensor_content = (content + 1).tobytes()
         for field in (proto.float_val, proto.double_val):
             field[:] = [value + 1 for value in field]
     data = message.SerializeToString(deterministic=True)
@@ -108,16 +108,16 @@ def test_numbers_alone_are_not_parsed_again(name: str) -> None:
     assert changed != arrays
 
 
-@pytest.mark.parametrize("name", LONG_BYTES)
-def test_all_else_is_parsed_every_time(name: str) -> None:
-    reader, data = PredictReader(LIMIT), LONG_BYTES[name]
+@pytest.mark.parametrize("name", NOT_CACHED_BYTES)
+def test_other_requests_are_always_parsed(name: str) -> None:
+    reader, data = PredictReader(LIMIT), NOT_CACHED_BYTES[name]
     for _ in range(2):
         found, _ = read(reader, data)
         assert parsed(found)
         assert outcome(reader, data) == outcome(PredictReader(LIMIT), data)
 
 
-def test_too_many_values_are_refused_every_time() -> None:
+def test_too_many_values_are_always_refused() -> None:
     reader, data = PredictReader(LIMIT), request(x=np.zeros(LIMIT + 1, np.float32)).SerializeToString()
     for _ in range(2):
         with pytest.raises(ServeError, match="at most 1000 are allowed"):
@@ -128,31 +128,31 @@ def test_too_many_values_are_refused_every_time() -> None:
     b"\x12\x00",
     request(x=FLOATS + 1).SerializeToString()[-30:],
     wire.PredictRequest(inputs={"x": request(x=FLOATS + 1).inputs["x"]}).SerializeToString(),
-    # A group that nobody knows, with an entry in it.
+    # An unknown group with an entry in it.
     b"".join([b"\x9b\x06", request(x=FLOATS + 1).SerializeToString(), b"\x9c\x06"]),
     b"\x98\x06\x01",
     b"\x9d\x06abcd",
 ], ids=str)  # fmt: skip
-@pytest.mark.parametrize("behind", [True, False])
-def test_unusual_requests_are_read_as_protobuf_reads_them(extra: bytes, behind: bool) -> None:
-    usual = request(x=FLOATS).SerializeToString()
-    data = usual + extra if behind else extra + usual
+@pytest.mark.parametrize("after", [True, False])
+def test_requests_with_additional_bytes_are_read_like_protobuf(extra: bytes, after: bool) -> None:
+    normal = request(x=FLOATS).SerializeToString()
+    data = normal + extra if after else extra + normal
     reader = PredictReader(LIMIT)
     for _ in range(2):
         assert outcome(reader, data) == outcome(PredictReader(LIMIT), data)
-    assert outcome(reader, usual) == outcome(PredictReader(LIMIT), usual)
+    assert outcome(reader, normal) == outcome(PredictReader(LIMIT), normal)
 
 
-@pytest.mark.parametrize("name", SHORT)
-def test_damaged_requests_are_read_as_without_a_memory(name: str) -> None:
+@pytest.mark.parametrize("name", CACHED)
+def test_damaged_requests_are_read_as_without_a_cache(name: str) -> None:
     chance = random.Random(name)
-    data = SHORT[name].SerializeToString(deterministic=True)
+    data = CACHED[name].SerializeToString(deterministic=True)
     reader = PredictReader(LIMIT)
     outcome(reader, data)
     for _ in range(1500):
         damaged = bytearray(data)
         for _ in range(chance.choice([1, 1, 2, 3])):
-            # Most of the damage where the structure is.
+            # Most of the damage is in the first bytes, which hold the structure.
             damaged[chance.randrange(min(len(damaged), 120))] = chance.choice(
                 [0, 1, 2, 8, 10, 18, 34, 42, chance.randrange(256)]
             )
@@ -161,7 +161,7 @@ def test_damaged_requests_are_read_as_without_a_memory(name: str) -> None:
         assert outcome(reader, bytes(damaged)) == outcome(PredictReader(LIMIT), bytes(damaged)), bytes(damaged)
 
 
-def test_requests_that_look_alike_so_far_are_told_apart() -> None:
+def test_requests_with_the_same_layout_key_are_distinguished() -> None:
     reader = PredictReader(LIMIT)
     for version in [*range(2 * MAX_LAYOUTS_PER_KEY), *range(2 * MAX_LAYOUTS_PER_KEY)]:
         message = request(x=FLOATS * version)
@@ -192,7 +192,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("as_content", [False, True])
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_an_answer_is_what_protobuf_makes_of_it(name: str, as_content: bool) -> None:
+def test_response_is_the_same_as_protobuf_writes(name: str, as_content: bool) -> None:
     outputs = {alias: np.asarray(array) for alias, array in OUTPUTS[name].items()}
     declared = {alias: TensorSpec("t", from_numpy(array.dtype), None) for alias, array in outputs.items()}
     for shift in (0, 1):

@@ -1,4 +1,4 @@
-"""TensorProto <-> ndarray, measured against TensorFlow's own reader (`tf.io.parse_tensor`)."""
+"""TensorProto <-> ndarray, compared with TensorFlow's own reader (`tf.io.parse_tensor`)."""
 
 import math
 from typing import Any
@@ -34,7 +34,8 @@ def proto(dtype: str, shape: list[int], **fields: Any) -> wire.TensorProto:
 
 
 def tensorflow_reads(message: wire.TensorProto) -> np.ndarray:
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     value = tf.io.parse_tensor(message.SerializeToString(), tf.as_dtype(message.dtype))
     return np.asarray(value.numpy(), object if message.dtype == 7 else None)
 
@@ -46,14 +47,14 @@ def same(ours: np.ndarray, theirs: np.ndarray) -> bool:
 @pytest.mark.parametrize("shape", [[], [1], [2, 2], [0], [3, 0, 2]], ids=str)
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("dtype", [*NUMBERS, "DT_STRING"])
-def test_any_field_is_read_as_tensorflow_reads_it(dtype: str, field: str, shape: list[int]) -> None:
+def test_every_field_is_read_like_tensorflow(dtype: str, field: str, shape: list[int]) -> None:
     message = proto(dtype, shape, **{field: FIELDS[field]})
     assert same(tensor.decode(message), tensorflow_reads(message))
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 7, 200])
 @pytest.mark.parametrize("dtype", [*NUMBERS, "DT_STRING"])
-def test_too_few_values_repeat_the_last_and_surplus_is_dropped(dtype: str, count: int) -> None:
+def test_missing_values_repeat_the_last_and_additional_ones_are_dropped(dtype: str, count: int) -> None:
     field = tensor.encode(np.array([b"%d" % (n % 100) for n in range(count)], object)
                           if dtype == "DT_STRING" else _sample(dtype, count))  # fmt: skip
     field.tensor_shape.CopyFrom(proto(dtype, [2, 3]).tensor_shape)
@@ -63,7 +64,7 @@ def test_too_few_values_repeat_the_last_and_surplus_is_dropped(dtype: str, count
 @pytest.mark.parametrize("as_content", [False, True], ids=["values", "content"])
 @pytest.mark.parametrize("shape", [(), (3,), (2, 50), (0,), (2, 0, 3)], ids=str)
 @pytest.mark.parametrize("dtype", [*NUMBERS, "DT_STRING"])
-def test_what_is_encoded_is_read_by_tensorflow_and_by_us(dtype: str, shape: tuple[int, ...], as_content: bool) -> None:
+def test_encoded_arrays_are_read_by_tensorflow_and_by_us(dtype: str, shape: tuple[int, ...], as_content: bool) -> None:
     array = _sample(dtype, math.prod(shape)).reshape(shape)
     message = tensor.encode(array, as_content=as_content)
     assert dtype_name(message.dtype) == dtype
@@ -73,7 +74,7 @@ def test_what_is_encoded_is_read_by_tensorflow_and_by_us(dtype: str, shape: tupl
 
 
 @pytest.mark.parametrize("dtype", QUANTISED)
-def test_quantised_dtypes_are_their_integers(dtype: str) -> None:
+def test_quantised_dtypes_are_read_as_integers(dtype: str) -> None:
     message = proto(dtype, [3], int_val=[1, 2])
     assert tensor.decode(message).tolist() == [1, 2, 2]
     assert tensor.encode(tensor.decode(message), dtype=dtype).dtype == message.dtype
@@ -81,7 +82,7 @@ def test_quantised_dtypes_are_their_integers(dtype: str) -> None:
 
 @pytest.mark.parametrize("values", [[-1, 0, 1], [127, 128], [2**14 - 1, 2**14], [2**31 - 1, -(2**31)]], ids=str)
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
-def test_integers_of_every_length_survive_in_large_arrays(dtype: type, values: list[int]) -> None:
+def test_integers_of_every_varint_length_are_encoded(dtype: type, values: list[int]) -> None:
     array: np.ndarray = np.array(values * 100, dtype)
     field = "int_val" if dtype is np.int32 else "int64_val"
     message = tensor.encode(array)
@@ -89,13 +90,13 @@ def test_integers_of_every_length_survive_in_large_arrays(dtype: type, values: l
     assert same(tensor.decode(message), array)
 
 
-def test_an_array_in_any_memory_order_is_encoded_by_its_indices() -> None:
+def test_arrays_in_any_memory_order_are_encoded() -> None:
     array = np.arange(12, dtype=np.float32).reshape(3, 4).T[::-1]
     assert same(tensor.decode(tensor.encode(array)), array)
     assert same(tensor.decode(tensor.encode(array, as_content=True)), array)
 
 
-def test_a_decoded_array_outlives_a_change_of_the_message() -> None:
+def test_decoded_array_does_not_change_with_the_message() -> None:
     message = proto("DT_FLOAT", [100], float_val=range(100))
     array = tensor.decode(message)
     message.float_val[0] = 7
@@ -116,7 +117,7 @@ HOSTILE = {
     "content too long": (proto("DT_FLOAT", [2], tensor_content=b"\0" * 9), "9 bytes, expected 8"),
     "more strings than bytes": (proto("DT_STRING", [1 << 25], tensor_content=b"\1a"), "too few"),
     "strings cut off": (proto("DT_STRING", [2], tensor_content=b"\1\5abc"), "does not hold"),
-    "strings and a rest": (proto("DT_STRING", [1], tensor_content=b"\1ab"), "does not hold"),
+    "strings and more bytes": (proto("DT_STRING", [1], tensor_content=b"\1ab"), "does not hold"),
     "an endless string length": (proto("DT_STRING", [1], tensor_content=b"\xff" * 40), "does not hold"),
     "no dtype": (wire.TensorProto(), "DT_INVALID"),
     "a resource": (wire.TensorProto(dtype=dtype_number("DT_RESOURCE")), "DT_RESOURCE"),
@@ -126,14 +127,14 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_what_is_no_tensor_is_an_invalid_argument(case: str) -> None:
+def test_invalid_tensor_is_an_invalid_argument(case: str) -> None:
     message, text = HOSTILE[case]
     with pytest.raises(ServeError, match=text) as caught:
         tensor.decode(message)
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
-def test_the_limit_on_elements_can_be_chosen_and_lifted() -> None:
+def test_limit_on_elements() -> None:
     message = proto("DT_BOOL", [1000], bool_val=[True])
     with pytest.raises(ServeError, match="at most 999"):
         tensor.decode(message, max_elements=999)
@@ -141,21 +142,21 @@ def test_the_limit_on_elements_can_be_chosen_and_lifted() -> None:
     assert tensor.decode(message, max_elements=0).all()
 
 
-def test_a_bad_input_is_named() -> None:
+def test_error_names_the_input() -> None:
     good, bad = proto("DT_FLOAT", []), proto("DT_FLOAT", [-1])
     with pytest.raises(ServeError, match="tensor parsing error: x "):
         tensor.decode_all({"a": good, "x": bad})
     assert tensor.decode_all({"a": good})["a"].shape == ()
 
 
-def test_an_array_without_a_tensorflow_dtype_is_refused() -> None:
+def test_array_without_a_tensorflow_dtype_is_unimplemented() -> None:
     with pytest.raises(ServeError, match="datetime64") as caught:
         tensor.encode(np.zeros(1, "datetime64[s]"))
     assert caught.value.code is Code.UNIMPLEMENTED
 
 
 def _sample(dtype: str, count: int) -> np.ndarray:
-    """`count` distinct values that `dtype` can hold exactly."""
+    """Returns `count` distinct values that `dtype` can hold exactly."""
     numbers = np.arange(count) % 100 - (0 if "UINT" in dtype else 50)
     if dtype == "DT_STRING":
         strings = np.empty(count, object)

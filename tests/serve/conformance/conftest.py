@@ -1,4 +1,4 @@
-"""Clients for every protocol of the shared servers."""
+"""Clients of the shared servers for every protocol."""
 
 from collections.abc import Callable
 

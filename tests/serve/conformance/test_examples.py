@@ -1,4 +1,4 @@
-"""Classify and Regress give the same over gRPC and REST, for TF1 and TF2 models."""
+"""Classify and Regress give the same results over gRPC and REST, for TF1 and TF2 models."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ LISTS: dict[str, tuple[Sequence[Example], Example | None, list[float], list[str]
         [{"a": [1.0, 2.0], "k": [3], "s": [b"e"]}, {"a": [1.0, 1.0]}], {"k": [2], "s": [b"c"]}, [9.0, 4.0], ["e", "c"],
     ),
     "all from the context": ([{}, {}, {}], {"a": [1.0, 0.5]}, [1.5] * 3, ["?"] * 3),
-    "a feature nobody reads": ([{"a": [1.0, 2.0], "z": [7, 8, 9], "y": [b"\xff"]}], None, [3.0], ["?"]),
+    "an unknown feature": ([{"a": [1.0, 2.0], "z": [7, 8, 9], "y": [b"\xff"]}], None, [3.0], ["?"]),
     "many": ([{"a": [float(n), 0.5]} for n in range(300)], None, [n + 0.5 for n in range(300)], ["?"] * 300),
 }  # fmt: skip
 
@@ -52,13 +52,17 @@ def test_classify(examples: ExampleClient, model: str, version: int | None, case
     ("signature", "expected"),
     [("scores", [[("", 3.0), ("", -3.0)]]), ("classes", [[("?", 0.0), ("other", 0.0)]])],
 )
-def test_half_a_classification(examples: ExampleClient, model: str, signature: str, expected: Any) -> None:
+def test_classification_with_scores_or_labels_only(
+    examples: ExampleClient, model: str, signature: str, expected: Any
+) -> None:
     assert examples.classify(Target(model, signature), [{"a": [1.0, 2.0]}]) == expected
 
 
 @BOTH
 @pytest.mark.parametrize("case", LISTS)
-def test_multi_inference_answers_as_each_method_would(grpc_examples: GrpcExampleClient, model: str, case: str) -> None:
+def test_multi_inference_gives_the_results_of_each_method(
+    grpc_examples: GrpcExampleClient, model: str, case: str
+) -> None:
     given, context, _, _ = LISTS[case]
     tasks = [(Target(model, "classify"), "classify"), (Target(model), "regress"), (Target(model, "scores"), "classify")]
     assert grpc_examples.multi_inference(tasks, given, context) == [
@@ -135,9 +139,9 @@ def test_refusals(
     status: int,
     text: str,
 ) -> None:
-    asked = Target(**{"model": model, **target})
+    full_target = Target(**{"model": model, **target})
     with pytest.raises(RefusedError) as caught:
-        (examples.classify if verb == "classify" else examples.regress)(asked, given)
+        (examples.classify if verb == "classify" else examples.regress)(full_target, given)
     assert caught.value.code == (status if examples.is_rest else code)
     assert text in caught.value.message
 
@@ -155,13 +159,13 @@ SIGNATURES = {
 
 
 @pytest.mark.parametrize("model", SIGNATURES)
-def test_metadata_tells_every_signature(examples: ExampleClient, grpc_examples: ExampleClient, model: str) -> None:
-    told = examples.metadata(Target(model))
-    # TF2 writes its initialisation as a signature too; upstream tells of it.
-    public = {name for name in told.signature_def if not name.startswith("__")}
+def test_metadata_has_every_signature(examples: ExampleClient, grpc_examples: ExampleClient, model: str) -> None:
+    metadata = examples.metadata(Target(model))
+    # TF2 also writes its initialisation as a signature, which TensorFlow Serving returns too.
+    public = {name for name in metadata.signature_def if not name.startswith("__")}
     assert public == SIGNATURES[model]
-    assert all(told.signature_def[name].method_name and told.signature_def[name].outputs for name in public)
-    assert told == grpc_examples.metadata(Target(model))
+    assert all(metadata.signature_def[name].method_name and metadata.signature_def[name].outputs for name in public)
+    assert metadata == grpc_examples.metadata(Target(model))
 
 
 @pytest.mark.parametrize(
@@ -185,7 +189,7 @@ def test_status(examples: ExampleClient, target: Target, states: dict[int, str])
     ],
     ids=str,
 )
-def test_questions_refused(
+def test_status_and_metadata_refusals(
     examples: ExampleClient, verb: str, target: Target, code: str, status: int, text: str
 ) -> None:
     with pytest.raises(RefusedError) as caught:

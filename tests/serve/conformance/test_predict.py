@@ -1,4 +1,4 @@
-"""Predict gives the same values, shapes, dtypes and refusals whichever way it is asked, for TF1 and TF2 models."""
+"""Predict gives the same values, shapes, dtypes and errors over every protocol, for TF1 and TF2 models."""
 
 import math
 from typing import Any
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from tests.support.protocols import DTYPES, PredictClient, RefusedError, Target
 
-# numpy's kind of a dtype -> the kinds its JSON may be read as; bfloat16 is "V".
+# numpy's kind of a dtype -> the kinds of its values after a round trip through JSON; bfloat16 is "V".
 JSON_KINDS = {"f": "f", "V": "f", "i": "iu", "u": "iu", "b": "b", "O": "O"}
 
 SHAPES: list[tuple[int, ...]] = [(1,), (3,), (2, 3), (2, 1, 2), (4, 0), (70,)]
 
 
 def sample(dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Values at the edges of `dtype`, in no symmetrical order."""
+    """Returns values that include the limits of `dtype`, in an order without symmetry."""
     count = math.prod(shape)
     if dtype == "string":
         strings = np.empty(count, np.object_)
@@ -38,7 +38,7 @@ def sample(dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
 
 @pytest.mark.parametrize("model", ["echo_tf1", "echo_tf2"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_every_dtype_comes_back_in_every_shape(predict_client: PredictClient, model: str, dtype: str) -> None:
+def test_every_dtype_is_returned_in_every_shape(predict_client: PredictClient, model: str, dtype: str) -> None:
     target = Target(model, dtype)
     if dtype in predict_client.unsupported:
         if dtype.startswith("complex"):
@@ -53,7 +53,7 @@ def test_every_dtype_comes_back_in_every_shape(predict_client: PredictClient, mo
         if predict_client.returns_dtypes:
             assert answer.dtype == array.dtype
         elif array.size:
-            # What JSON prints is of the same kind, and reads back as the same value.
+            # JSON keeps the kind and the value of a number, not its dtype.
             assert answer.dtype.kind in JSON_KINDS[array.dtype.kind]
         assert answer.shape == array.shape
         assert answer.astype(array.dtype).tolist() == array.tolist()
@@ -76,7 +76,7 @@ def strings(*values: bytes) -> NDArray[Any]:
         (Target("plus", version=4), {"x": f32([0.5])}, {"y": f32([4.5])}),
         (Target("plus", "serving_default"), {"x": f32([0.1])}, {"y": f32([0.1]) + f32(4)}),
         (Target("plus"), {"x": f32([np.nan, np.inf, -np.inf])}, {"y": f32([np.nan, np.inf, -np.inf])}),
-        # A declared shape is not enforced where the graph can take another.
+        # A declared shape is not enforced if the graph accepts another.
         (Target("half_plus_two"), {"x": f32([2, 3, 4])}, {"y": f32([3, 3.5, 4])}),
         (Target("half_plus_two"), {"x": f32([[2], [4]])}, {"y": f32([[3], [4]])}),
         (Target("half_plus_two"), {"x": f32([[[2]], [[4]]])}, {"y": f32([[[3]], [[4]]])}),
@@ -141,7 +141,7 @@ def test_refusals(
 
 
 @pytest.mark.parametrize("rank", range(1, 7))
-def test_no_rank_ends_the_server(predict_client: PredictClient, rank: int) -> None:
+def test_wrong_rank_does_not_end_the_server(predict_client: PredictClient, rank: int) -> None:
     x = np.ones((3,) * rank, np.float32)
     if rank == 4:
         assert predict_client.predict(Target("image"), {"x": x})["y"].shape == (3, 3, 3, 4)

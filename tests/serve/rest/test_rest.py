@@ -51,7 +51,7 @@ def test_predict(any_server: Server, path: str, request_body: Any, answer: Any) 
     assert (reply.status, reply.json) == (200, answer)
 
 
-def test_an_image_of_many_floats_comes_back_exactly(any_server: Server) -> None:
+def test_many_floats_are_returned_exactly(any_server: Server) -> None:
     image = np.random.default_rng(7).random((2, 8, 8, 3), np.float32)
     x = np.random.default_rng(8).random(200_000, np.float32)
     reply = any_server.post("/v1/models/image:predict", {"instances": image.tolist()})
@@ -145,7 +145,7 @@ def test_refusals(any_server: Server, method: str, path: str, body: str, status:
     assert text in reply.error
 
 
-def test_one_string_without_a_list_around_it_is_answered_with_one(any_server: Server) -> None:
+def test_scalar_string_gives_scalar_outputs(any_server: Server) -> None:
     reply = any_server.post("/v1/models/words:predict", {"inputs": "apple"})
     assert reply.json == {"outputs": {"echo_bytes": {"b64": "YXBwbGU="}, "length": 5, "price": 1.0}}
     with any_server.client as client:
@@ -157,7 +157,7 @@ def test_one_string_without_a_list_around_it_is_answered_with_one(any_server: Se
     }
 
 
-def test_bytes_that_are_no_utf8_survive(any_server: Server) -> None:
+def test_invalid_utf8_is_kept(any_server: Server) -> None:
     reply = any_server.request("POST", "/v1/models/words:predict", b'{"instances": ["\xff\xfe"]}')
     assert reply.json["predictions"][0]["echo_bytes"] == {"b64": "//4="}
     reply = any_server.request("POST", "/v1/models/words:predict", b'{"signature_name": "\xff", "instances": ["a"]}')
@@ -215,7 +215,7 @@ def test_probes(any_server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "GZIP", "identity"])
-def test_a_body_may_be_compressed(any_server: Server, encoding: str) -> None:
+def test_compressed_body(any_server: Server, encoding: str) -> None:
     body = json.dumps({"instances": [1.0] * 5000}).encode()
     packed = {"gzip": gzip.compress(body), "deflate": zlib.compress(body)}.get(encoding.lower(), body)
     reply = any_server.request("POST", f"{PLUS}:predict", packed, content_encoding=encoding)
@@ -225,12 +225,12 @@ def test_a_body_may_be_compressed(any_server: Server, encoding: str) -> None:
 @pytest.mark.parametrize(
     ("body", "encoding", "text"),
     [
-        (b"no gzip", "gzip", "The gzip body cannot be decompressed"),
+        (b"not gzip", "gzip", "The gzip body cannot be decompressed"),
         (gzip.compress(b"{}", mtime=0)[:-9], "gzip", "The gzip body cannot be decompressed"),
         (b"{}", "br", "Content-Encoding br is not supported"),
     ],
 )
-def test_a_body_that_cannot_be_unpacked_is_an_error_that_says_so(
+def test_body_that_cannot_be_decompressed_is_an_error(
     any_server: Server, body: bytes, encoding: str, text: str
 ) -> None:
     reply = any_server.request("POST", f"{PLUS}:predict", body, content_encoding=encoding)
@@ -241,14 +241,14 @@ def test_a_body_that_cannot_be_unpacked_is_an_error_that_says_so(
 @pytest.mark.parametrize(
     ("accepted", "packed"), [("gzip", True), ("br, gzip;q=0.5", True), ("gzip;q=0", False), ("", False)]
 )
-def test_an_answer_is_compressed_when_the_client_asks(any_server: Server, accepted: str, packed: bool) -> None:
+def test_response_is_compressed_if_the_client_accepts_gzip(any_server: Server, accepted: str, packed: bool) -> None:
     reply = any_server.post(f"{PLUS}:predict", {"instances": [1.0] * 5000}, accept_encoding=accepted)
     assert (reply.headers.get("content-encoding") == "gzip") == packed
     body = gzip.decompress(reply.body) if packed else reply.body
     assert json.loads(body) == {"predictions": [5.0] * 5000}
 
 
-def test_a_predict_request_as_protobuf(any_server: Server) -> None:
+def test_protobuf_body(any_server: Server) -> None:
     request = wire.PredictRequest()
     request.model_spec.signature_name = "vector"
     request.inputs["x"].CopyFrom(wire.TensorProto(dtype=1, tensor_shape={"dim": [{"size": 2}]}, float_val=[2, 4]))
@@ -280,7 +280,7 @@ def npy(array: np.ndarray, **options: Any) -> bytes:
         ("/v1/models/words:predict?output=echo_bytes", np.array(["ab", "c"]), np.array([b"ab", b"c"])),
     ],
 )
-def test_an_npy_array(any_server: Server, path: str, array: np.ndarray, expected: np.ndarray) -> None:
+def test_npy_body(any_server: Server, path: str, array: np.ndarray, expected: np.ndarray) -> None:
     reply = any_server.request("POST", path, npy(array), content_type="application/x-npy")
     assert reply.status == 200, reply.body
     answer = np.load(io.BytesIO(reply.body), allow_pickle=False)
@@ -310,21 +310,19 @@ def test_npy_refusals(any_server: Server, path: str, body: bytes, text: str) -> 
     assert text in reply.error
 
 
-def test_the_request_id_comes_back(any_server: Server) -> None:
+def test_request_id_is_returned(any_server: Server) -> None:
     assert any_server.request("GET", PLUS, x_request_id="order-66").headers["x-request-id"] == "order-66"
     assert any_server.request("GET", PLUS).headers["x-request-id"]
     assert any_server.request("GET", "/nothing", x_request_id="order-67").headers["x-request-id"] == "order-67"
 
 
-def test_no_cors_headers_unless_they_are_asked_for(any_server: Server) -> None:
+def test_no_cors_headers_by_default(any_server: Server) -> None:
     reply = any_server.request("OPTIONS", f"{PLUS}:predict", origin="https://example.org")
     assert (reply.status, reply.body) == (200, b"")
     assert not [name for name in reply.headers if name.startswith("access-control")]
 
 
-def test_a_server_with_cors_a_timeout_and_limits(
-    start_server: Callable[..., RunningServer], served_models: Path
-) -> None:
+def test_cors_timeout_and_limits(start_server: Callable[..., RunningServer], served_models: Path) -> None:
     server = start_server(
         f"--model_base_path={served_models}/slow",
         "--model_name=slow",
@@ -346,7 +344,7 @@ def test_a_server_with_cors_a_timeout_and_limits(
     assert reply.status == 504
     assert "Timed out" in reply.error
     reply = server.request("POST", slow, b"", content_length="1000001")
-    # A page on another site may read why.
+    # A page on another site may read the error.
     assert (reply.status, reply.headers["access-control-allow-origin"]) == (413, "*")
     bomb = gzip.compress(b" " * 50_000_000)
     reply = server.request("POST", slow, bomb, content_encoding="gzip")

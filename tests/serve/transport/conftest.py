@@ -1,4 +1,4 @@
-"""The echo application behind Envoy, through every kind of door, shared by the tests of the gRPC adapter."""
+"""The echo application behind Envoy, on every kind of listener, shared by the tests of gRPC over ASGI."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ Connect = Callable[[], grpc.Channel]
 
 @pytest.fixture(scope="session")
 def tls() -> Tls:
-    """A server's TLS that asks for client certificates; the server's own certificate will do."""
+    """TLS with client certificates. The server's certificate is also the client's."""
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     chain = b"".join(pem.bytes() for pem in certificate.cert_chain_pems)
@@ -30,8 +30,8 @@ def tls() -> Tls:
 
 
 @pytest.fixture(scope="session")
-def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[dict[str, Connect]]:
-    """Two Envoys: one with a single TLS setting, served directly, one with several, served through the inner door."""
+def echo_listeners(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[dict[str, Connect]]:
+    """Two Envoys: one with a single TLS setting, and one with several, which needs an inner listener."""
     if sys.version_info < (3, 11):
         pytest.skip("pyvoy needs Python 3.11")
     from serve.fronts.native import embedded_python
@@ -49,15 +49,15 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
     direct, mixed = tmp_path_factory.mktemp("direct"), tmp_path_factory.mktemp("mixed")
     tcp, secured = take(), take()
     sockets = str(direct / "grpc.sock"), str(mixed / "grpc.sock")
-    doors = {
+    listeners = {
         direct: [Listener("grpc", (*tcp, sockets[0]))],
         mixed: [Listener("grpc", secured, tls), Listener("grpc", (sockets[1],))],
     }
     with asyncio.Runner() as runner:
         running = []
-        for runtime, ways in doors.items():
+        for runtime, each in listeners.items():
             configuration = bootstrap_config(
-                ways,
+                each,
                 config=Config(),
                 app="tests.serve.transport.echo_app:app",
                 module=embedded_python.envoy_module(),
@@ -86,7 +86,7 @@ def echo_doors(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterator[d
 
 
 @pytest.fixture(params=["tcp", "unix", "tls", "unix beside tls"])
-def channel(request: pytest.FixtureRequest, echo_doors: dict[str, Connect]) -> Iterator[grpc.Channel]:
-    """A client's channel through each kind of door."""
-    with echo_doors[request.param]() as channel:
+def channel(request: pytest.FixtureRequest, echo_listeners: dict[str, Connect]) -> Iterator[grpc.Channel]:
+    """A client's channel to each kind of listener."""
+    with echo_listeners[request.param]() as channel:
         yield channel

@@ -1,4 +1,4 @@
-"""An ASGI application with gRPC methods that answer without a model; run inside Envoy by the tests beside it."""
+"""An ASGI application with gRPC methods that need no model. The tests in this folder run it inside Envoy."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,33 +14,33 @@ cancelled: list[str] = []
 
 
 async def predict(request: wire.PredictRequest, context: CallContext) -> wire.PredictResponse:
-    """What model_spec.name says; `inputs` come back as `outputs`."""
-    what = request.model_spec.name
-    if what == "fail":
+    """Does what model_spec.name says, and returns `inputs` as `outputs`."""
+    action = request.model_spec.name
+    if action == "fail":
         raise ServeError(Code.FAILED_PRECONDITION, "50% of \u00fcber\nfailed")
-    if what == "crash":
+    if action == "crash":
         raise RuntimeError("boom")
-    if what == "wait":
+    if action == "wait":
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
             cancelled.append(request.model_spec.signature_name)
             raise
-    if what == "pause":
+    if action == "pause":
         await asyncio.sleep(0.2)
     response = wire.PredictResponse()
     for name, tensor in request.inputs.items():
         response.outputs[name].CopyFrom(tensor)
-    if what == "cancelled":
+    if action == "cancelled":
         response.model_spec.signature_name = ",".join(cancelled)
-    if what == "metadata":
+    if action == "metadata":
         metadata = {name: value for name, value in context.invocation_metadata() or () if name.startswith("x-")}
         response.model_spec.signature_name = f"{metadata} {context.peer()} {context.time_remaining() is not None}"
     return response
 
 
 async def watch(request: wire.HealthCheckRequest, context: CallContext) -> AsyncIterator[wire.HealthCheckResponse]:
-    """SERVING, then as `service` says: the end, an error, or nothing more."""
+    """Yields SERVING, then does what `service` says: NOT_SERVING, an error, or nothing more."""
     yield wire.HealthCheckResponse(status="SERVING")
     if request.service == "fail":
         raise ServeError(Code.NOT_FOUND, "gone")

@@ -1,4 +1,4 @@
-"""What travels in the five-byte frames: whole, in pieces, compressed, broken."""
+"""gRPC messages in their five-byte frames: complete, in pieces, compressed, broken."""
 
 import asyncio
 import gzip
@@ -23,11 +23,14 @@ def framed(message: bytes, flag: int = 0, size: int | None = None) -> bytes:
 
 
 def call(
-    *chunks: bytes, headers: dict[bytes, bytes] | None = None, more: bool = False
+    *chunks: bytes, headers: dict[bytes, bytes] | None = None, disconnect: bool = False
 ) -> tuple[bytes, dict[bytes, bytes]]:
-    """The response's body, and its headers and trailers. With `more`, the client leaves after the last chunk."""
+    """Returns the response's body, and its headers and trailers.
+
+    With `disconnect`, the client disconnects after the last chunk.
+    """
     events: list[Any] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
-    if more:
+    if disconnect:
         events.append({"type": "http.disconnect"})
     else:
         events[-1]["more_body"] = False
@@ -55,7 +58,7 @@ def test_message_in_pieces_is_put_together(pieces: int) -> None:
 
 @pytest.mark.parametrize(("encoding", "pack"), [(b"gzip", gzip.compress), (b"deflate", zlib.compress)])
 @pytest.mark.parametrize(("accepts", "flag"), [(b"identity, deflate,gzip", 1), (b"identity", 0)])
-def test_answer_is_compressed_as_the_request_was_if_the_client_reads_it(
+def test_response_has_the_encoding_of_the_request_if_the_client_accepts_it(
     encoding: bytes, pack: Callable[[bytes], bytes], accepts: bytes, flag: int
 ) -> None:
     headers = {b"grpc-encoding": encoding, b"grpc-accept-encoding": accepts}
@@ -65,7 +68,7 @@ def test_answer_is_compressed_as_the_request_was_if_the_client_reads_it(
     assert (status.get(b"grpc-encoding") == encoding) == bool(flag)
     message = body[5:]
     if flag:
-        message = zlib.decompress(message, wbits=47)  # of gzip or deflate, whichever it is
+        message = zlib.decompress(message, wbits=47)  # gzip or deflate
     assert wire.PredictResponse.FromString(message).outputs["x"].tensor_content == bytes(5000)
 
 
@@ -86,16 +89,24 @@ def test_answer_is_compressed_as_the_request_was_if_the_client_reads_it(
         ([framed(MESSAGE)], {b"grpc-timeout": b"0n"}, Code.DEADLINE_EXCEEDED),
     ],
     ids=[
-        *("empty", "cut header", "cut message", "surplus", "too large", "marked but not compressed", "no gzip"),
+        *(
+            "empty",
+            "cut header",
+            "cut message",
+            "additional bytes",
+            "too large",
+            "marked but not compressed",
+            "not gzip",
+        ),
         *("cut gzip", "gzip bomb", "unknown compression", "bad timeout", "expired"),
     ],
 )
-def test_bad_request_is_a_status(chunks: list[bytes], headers: dict[bytes, bytes], code: Code) -> None:
+def test_invalid_request_gets_a_status(chunks: list[bytes], headers: dict[bytes, bytes], code: Code) -> None:
     body, status = call(*chunks, headers=headers)
     assert body == b""
     assert Code(int(status[b"grpc-status"])) is code
     assert status[b"grpc-message"]
 
 
-def test_client_that_leaves_within_its_message_gets_no_answer() -> None:
-    assert call(framed(MESSAGE)[:100], more=True) == (b"", {})
+def test_client_that_disconnects_within_its_message_gets_no_response() -> None:
+    assert call(framed(MESSAGE)[:100], disconnect=True) == (b"", {})

@@ -1,4 +1,4 @@
-"""gRPC over ASGI, as a stock gRPC client meets it: through Envoy, on every kind of door."""
+"""gRPC over ASGI with an ordinary gRPC client, through Envoy, on every kind of listener."""
 
 import time
 from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_message_comes_back(channel: grpc.Channel, size: int, compression: grpc.
     assert response.outputs["x"].tensor_content == bytes(size)
 
 
-def test_many_calls_wait_at_once(channel: grpc.Channel) -> None:
+def test_many_concurrent_calls(channel: grpc.Channel) -> None:
     call = channel.unary_unary(PREDICT)
     request = wire.PredictRequest()
     request.model_spec.name = "pause"
@@ -65,7 +65,7 @@ def test_many_calls_wait_at_once(channel: grpc.Channel) -> None:
         ("crash", grpc.StatusCode.INTERNAL, "RuntimeError in the server; see its log"),
     ],
 )
-def test_failure_is_a_status_and_the_server_lives_on(
+def test_failure_is_a_status_and_the_server_goes_on(
     channel: grpc.Channel, name: str, code: grpc.StatusCode, details: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as failure:
@@ -89,7 +89,7 @@ def test_failure_is_a_status_and_the_server_lives_on(
     ],
     ids=["no message", "no method", "no service", "too large"],
 )
-def test_bad_call_is_refused(
+def test_invalid_call_is_refused(
     channel: grpc.Channel, path: str, message: bytes, code: grpc.StatusCode, details: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as failure:
@@ -106,13 +106,13 @@ def test_deadline_ends_the_handler(channel: grpc.Channel, request: pytest.Fixtur
     eventually(lambda: name in predict(channel, "cancelled").model_spec.signature_name)
 
 
-def test_client_that_leaves_ends_the_handler(channel: grpc.Channel, request: pytest.FixtureRequest) -> None:
+def test_client_that_disconnects_ends_the_handler(channel: grpc.Channel, request: pytest.FixtureRequest) -> None:
     name = f"cancel {request.node.name}"
     message = wire.PredictRequest()
     message.model_spec.name = "wait"
     message.model_spec.signature_name = name
     waiting = channel.unary_unary(PREDICT).future(message.SerializeToString())
-    # A call sent after it on the same channel is answered: so the first one has arrived.
+    # The server answers a later call on the same channel, so the first call has arrived.
     predict(channel, "pause")
     waiting.cancel()
     eventually(lambda: name in predict(channel, "cancelled").model_spec.signature_name)
@@ -142,7 +142,7 @@ def test_streamed_responses_end_with_their_status(
     assert (seen, stream.code()) == (statuses, code)
 
 
-def test_streamed_response_arrives_before_the_next_exists_and_can_be_left(channel: grpc.Channel) -> None:
+def test_streamed_response_arrives_before_the_next_and_the_stream_can_be_cancelled(channel: grpc.Channel) -> None:
     before = predict(channel, "cancelled").model_spec.signature_name.count("watch")
     stream = watch(channel, "wait")
     assert next(stream).status == wire.HealthCheckResponse.SERVING
@@ -150,7 +150,7 @@ def test_streamed_response_arrives_before_the_next_exists_and_can_be_left(channe
     eventually(lambda: predict(channel, "cancelled").model_spec.signature_name.count("watch") > before)
 
 
-def test_client_without_certificate_is_refused(echo_doors: dict[str, Connect]) -> None:
-    with echo_doors["tls without certificate"]() as channel, pytest.raises(grpc.RpcError) as failure:
+def test_client_without_certificate_is_refused(echo_listeners: dict[str, Connect]) -> None:
+    with echo_listeners["tls without certificate"]() as channel, pytest.raises(grpc.RpcError) as failure:
         predict(channel, timeout=5)
     assert failure.value.code() == grpc.StatusCode.UNAVAILABLE

@@ -1,4 +1,4 @@
-"""The JSON of answers to predict."""
+"""The JSON of predict responses."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from serve.errors import Code, ServeError
 
 
 def text(value: Any, dtype: Any = None, name: str = "y", row_format: bool = True) -> str:
-    """What stands behind the key."""
+    """Returns the JSON after the key."""
     body = predictions({name: np.array(value, dtype)}, row_format)
     key = b"predictions" if row_format else b"outputs"
     assert body.startswith(b'{\n    "' + key + b'": ')
@@ -40,7 +40,7 @@ def text(value: Any, dtype: Any = None, name: str = "y", row_format: bool = True
         ([["Gr\u00fc\u00dfe".encode()]], object, '[["Grüße"]]'),
     ],
 )
-def test_values_print_as_short_as_they_round_trip(value: Any, dtype: Any, expected: str) -> None:
+def test_numbers_are_as_short_as_they_can_be_read_back_exactly(value: Any, dtype: Any, expected: str) -> None:
     assert text(value, dtype) == text(value, dtype, row_format=False) == expected
 
 
@@ -49,29 +49,29 @@ def test_values_print_as_short_as_they_round_trip(value: Any, dtype: Any, expect
     [(0.2, "f4", "0.2"), (7, "i8", "7"), (np.nan, "f4", "NaN"), (-np.inf, "f8", "-Infinity"), (True, "?", "true"),
      (b"s", object, '"s"')],
 )  # fmt: skip
-def test_scalars_are_columnar_only(value: Any, dtype: Any, expected: str) -> None:
+def test_scalars_need_the_columnar_format(value: Any, dtype: Any, expected: str) -> None:
     assert text(value, dtype, row_format=False) == expected
     with pytest.raises(ServeError, match="Tensor name: y has no shape information"):
         text(value, dtype)
 
 
-def test_bytes_are_base64_and_other_strings_are_not() -> None:
+def test_outputs_named_bytes_are_base64() -> None:
     assert text([b"\xff\x00"], object, name="image_bytes") == '[{"b64":"/wA="}]'
     assert text([1], "i4", name="n_bytes") == "[1]"
     body = predictions({"label": np.array([b"a\xffb\x01"], object)}, True)
     assert b'"a\xffb\\u0001"' in body
 
 
-@pytest.mark.parametrize("odd", [0.5, np.nan, np.inf])
-def test_several_outputs_are_objects_by_row_or_by_name(odd: float) -> None:
+@pytest.mark.parametrize("score", [0.5, np.nan, np.inf])
+def test_several_outputs_are_objects(score: float) -> None:
     outputs = {
         "classes": np.array([[b"null", b"b"], [b"NaN", b"d"]], object),
-        "scores": np.array([[odd, 1], [0.25, 0]], "f4"),
+        "scores": np.array([[score, 1], [0.25, 0]], "f4"),
         "n": np.array([1, 2]),
         "t_bytes": np.array([b"x", b"y"], object),
     }
     x, y = {"b64": "eA=="}, {"b64": "eQ=="}
-    word = json.loads(json_text.number(odd))
+    word = json.loads(json_text.number(score))
     rows = json.loads(predictions(outputs, True))["predictions"]
     assert str(rows) == str(
         [{"classes": ["null", "b"], "scores": [word, 1.0], "n": 1, "t_bytes": x},
@@ -82,7 +82,7 @@ def test_several_outputs_are_objects_by_row_or_by_name(odd: float) -> None:
     assert columns["t_bytes"] == [x, y]
 
 
-def test_arrays_in_any_memory_order() -> None:
+def test_arrays_in_any_memory_order_are_written() -> None:
     array = np.arange(6, dtype=">f4").reshape(2, 3).T
     assert text(array) == "[[0.0,3.0],[1.0,4.0],[2.0,5.0]]"
 
@@ -95,11 +95,11 @@ def test_arrays_in_any_memory_order() -> None:
         ({"a": np.zeros(2, "c8")}, "Failed to write JSON value for tensor type: complex64"),
     ],
 )
-def test_what_has_no_json_form_is_an_invalid_argument(outputs: dict[str, np.ndarray], message: str) -> None:
+def test_outputs_without_json_form_are_invalid_argument(outputs: dict[str, np.ndarray], message: str) -> None:
     with pytest.raises(ServeError, match=message) as caught:
         predictions(outputs, True)
     assert caught.value.code is Code.INVALID_ARGUMENT
 
 
-def test_errors_quote_bytes_as_they_came() -> None:
+def test_error_messages_keep_invalid_utf8() -> None:
     assert json_text.error('a "b"\udcff') == b'{\n    "error": "a \\"b\\"\xff"\n}'
