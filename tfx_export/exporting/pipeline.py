@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 from tfx_export.errors import PublishError
 from tfx_export.exporting.job import Exported, ExportJob, Extras, Report, Target
 from tfx_export.exporting.spec.model import as_plain
-from tfx_export.exporting.verification.isolated_run import start_run_worker
 from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.export_record import ExportRecord, Source
@@ -153,6 +152,9 @@ def complete_version(
 @contextmanager
 def _started_tensorflow(job: ExportJob) -> Iterator[WorkerProcess | None]:
     """Imports TensorFlow; yields the process that verifies, which imports TensorFlow at the same time."""
+    # Imported here, because it imports numpy: a wrong argument is reported without that.
+    from tfx_export.exporting.verification.isolated_run import start_run_worker
+
     job.report("Starting TensorFlow")
     with start_run_worker() if job.extras.verify else nullcontext() as worker:
         import_tensorflow()
