@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.sources.pruning import Nodes
+from tfx_export.exporting.sources.graph_nodes import Nodes
 from tfx_export.exporting.sources.session import TensorSelection
 
 _PLACEHOLDERS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
@@ -75,7 +75,7 @@ def find_candidates(graph: Any) -> Candidates:
 
     depends: dict[str, set[str]] = {name: set() for name in nodes.by_name}
     for placeholder in inputs:
-        for name in nodes.reached([placeholder]):
+        for name in nodes.dependents([placeholder]):
             depends[name].add(placeholder)
     ranked = sorted(
         (name for name in nodes.by_name if depends[name] and _may_be_output(graph, nodes, name)),

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.sources.keras_file import KerasFile
-from tfx_export.exporting.sources.keras_inputs import ModelInputs, model_inputs, names
+from tfx_export.exporting.sources.keras_inputs import ModelInputs, model_inputs, unique_names
 from tfx_export.exporting.sources.keras_load import keras_reason, load
 from tfx_export.exporting.sources.lift_function import lift
 
@@ -62,7 +62,7 @@ class _ModelFunction:
         result = self.inputs.call(tensors)
         flat: list[Any] = tf.nest.flatten(result, expand_composites=True)
         symbolic = getattr(self._model, "outputs", None)
-        self.outputs = names(result, symbolic if symbolic and len(symbolic) == len(flat) else flat)
+        self.outputs = unique_names(result, symbolic if symbolic and len(symbolic) == len(flat) else flat)
         return flat
 
     def trace(self) -> Any:

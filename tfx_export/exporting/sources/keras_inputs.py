@@ -41,7 +41,8 @@ def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
         arguments = None
     tensors = tf.nest.flatten(structure)
     leaves = [
-        _flat_input(name, tensor, free_batch) for name, tensor in zip(names(structure, tensors), tensors, strict=True)
+        _flat_input(name, tensor, free_batch)
+        for name, tensor in zip(unique_names(structure, tensors), tensors, strict=True)
     ]
     specs = {name: spec for leaf in leaves for name, spec in leaf.specs.items()}
 
@@ -54,7 +55,7 @@ def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
     return ModelInputs(specs, call)
 
 
-def names(structure: Any, tensors: Sequence[Any]) -> list[str]:
+def unique_names(structure: Any, tensors: Sequence[Any]) -> list[str]:
     """Returns a unique name for each tensor: its key in a dict, else the name of the layer that it comes from."""
     if isinstance(structure, Mapping) and len(structure) == len(tensors):
         wanted = [str(key) for key in sorted(structure)]

@@ -22,7 +22,7 @@ _CHUNK_BYTES = 1 << 28
 
 
 @dataclass(frozen=True)
-class Lifted:
+class LiftedFunction:
     """A lifted function. `state` maps placeholders of `body` to tensors of `session.graph`."""
 
     session: Any
@@ -30,7 +30,7 @@ class Lifted:
     state: dict[str, Any]
 
 
-def lift(function: Any) -> Lifted:
+def lift(function: Any) -> LiftedFunction:
     """Lifts the ConcreteFunction `function` and copies the values of its variables and tables.
 
     Raises SourceError if the function uses a resource that cannot be copied into a graph.
@@ -58,7 +58,7 @@ def lift(function: Any) -> Lifted:
         load_values(session, values)
         session.run(tf.compat.v1.tables_initializer())
     _drop(body, {name.partition(":")[0] for name in state})
-    return Lifted(session, body, state)
+    return LiftedFunction(session, body, state)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, new_session, remove_devices
-from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
 from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, carry_tables
 from tfx_export.exporting.sources.variables import VARIABLES, carry_variables
@@ -87,7 +87,7 @@ def open_session(
         remove_devices(graph_def)
     nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
-    needed = nodes.needed([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
+    needed = nodes.dependencies([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
     _check_selection(nodes, needed, inputs, fed)
 
     variables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in VARIABLES]

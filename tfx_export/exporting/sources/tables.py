@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.sources.pruning import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.table_content import TableContent
 from tfx_export.exporting.sources.variables import as_default_for_reading
 from tfx_export.exporting.tensorflow_errors import short_reason
@@ -75,7 +75,7 @@ def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]
     """Returns all nodes that run when the graph is initialised."""
     collections = [tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, "saved_model_main_op", "legacy_init_op"]
     roots = [item.name for key in collections for item in graph.get_collection(key)]
-    return nodes.needed([*roots, *init_ops])
+    return nodes.dependencies([*roots, *init_ops])
 
 
 def _with_fillers(
@@ -90,7 +90,7 @@ def _with_fillers(
 ) -> Any:
     """Copies the table with the ops that fill it, under the same names; returns its new tensor."""
     mapped = {node_of(name) for name in state}
-    needed = nodes.needed(fillers, stop=mapped) - mapped
+    needed = nodes.dependencies(fillers, stop=mapped) - mapped
     files = _vocabulary_files(source, nodes, needed, assets)
     with target.graph.as_default():
         vocabularies = {tensor: _asset(path, node_of(tensor)) for tensor, path in files.items()}

@@ -25,7 +25,7 @@ class Nodes:
                 if node_of(tensor) in self.consumers:
                     self.consumers[node_of(tensor)].append(node.name)
 
-    def needed(self, targets: Iterable[str], stop: Collection[str] = ()) -> set[str]:
+    def dependencies(self, targets: Iterable[str], stop: Collection[str] = ()) -> set[str]:
         """Returns `targets` and the nodes they depend on, without following the inputs of nodes in `stop`."""
         found: set[str] = set()
         waiting = list(targets)
@@ -38,7 +38,7 @@ class Nodes:
                 waiting.extend(node_of(tensor) for tensor in self.by_name[name].input)
         return found
 
-    def reached(self, sources: Iterable[str]) -> set[str]:
+    def dependents(self, sources: Iterable[str]) -> set[str]:
         """Returns `sources` and the nodes that depend on them."""
         found: set[str] = set()
         waiting = list(sources)
