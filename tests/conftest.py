@@ -14,7 +14,7 @@ from serve.fronts.native import embedded_python
 from tests.support import built_models
 from tests.support.fast import ProcessGuard, is_fast
 from tests.support.in_memory import InMemoryServer, in_memory
-from tests.support.server import RunningServer, running
+from tests.support.server import RunningServer, Server, running
 
 # The tests start a thousand programs of ours. Without cached bytecode each would spend 0.2 seconds on compilation.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -150,8 +150,22 @@ def any_server(
 
 
 @pytest.fixture
+def start_any_server(transport: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """`start_any_server(*flags)`: a server for one test over each transport, stopped after the test."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*flags: str) -> Server:
+            if transport == "memory":
+                return stack.enter_context(in_memory(*flags))
+            folder = tmp_path_factory.mktemp("server")
+            return stack.enter_context(running(folder, f"--front={transport}", *flags))
+
+        yield start
+
+
+@pytest.fixture
 def start_server(front: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningServer]]:
-    """`start_server(*flags)`: a server of the test's own, ended with the test."""
+    """`start_server(*flags)`: a server process for one test, ended after the test."""
     with contextlib.ExitStack() as stack:
 
         def start(*flags: str) -> RunningServer:

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 
 from tests.support.command_line import tfx_export
+from tests.support.fronts import one_front
 from tests.support.server import RunningServer
-
-# One front is enough, because the command sends the same requests to each.
-one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from tests.support.command_line import tfx_export
+from tests.support.fronts import one_front
 from tests.support.server import RunningServer
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
 from tfx_export.wire.tfrecord import write_records
 
 # One front is enough, because the command sends the same requests to each.
-pytestmark = pytest.mark.parametrize("front", ["python"], indirect=True)
+pytestmark = one_front
 
 
 def log(x: Sequence[float], y: Sequence[float] | None, *, model: str = "plus", version: int = 1) -> wire.PredictionLog:

@@ -36,7 +36,7 @@ def test_tune_writes_the_parameters_and_a_report(model: Path, tmp_path: Path) ->
     probe, output, report = tmp_path / "x.npz", tmp_path / "batching.pbtxt", tmp_path / "report.html"
     np.savez(probe, x=np.ones((3, 1), np.float32))
     done = tfx_export(
-        *("tune", model, "--seconds", "15", "--clients", "8", "--probe", probe, "--json"),
+        *("tune", model, "--seconds", "6", "--clients", "8", "--probe", probe, "--json"),
         *("--engine", "tensorflow", "--output", output, "--report", report),
     )
     found = json.loads(done.stdout)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import tfx_export
+from tests.support.fronts import one_front
 from tests.support.server import RunningServer
 from tfx_export.sample import Sample, Value
 from tfx_export.snippets import render
@@ -34,7 +35,7 @@ ASKED = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("front", ["python"], indirect=True)  # what answers does not matter here
+@one_front  # what answers does not matter here
 @pytest.mark.parametrize("language", PROGRAMS)
 @pytest.mark.parametrize(("model", "signature", "says"), ASKED, ids=[f"{model}-{name}" for model, name, _ in ASKED])
 def test_a_printed_program_runs_without_changes(

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.support.server import RunningServer, starting
+from tests.support.fronts import in_memory_only
+from tests.support.server import RunningServer, Server, starting
 
 X = [[0.5, 2.0]]
 
@@ -21,18 +22,21 @@ def custom_op(built: Callable[[str], Path]) -> Path:
 
 
 @pytest.mark.slow
+@in_memory_only
 def test_without_its_library_the_version_is_refused(
-    custom_op: Path, served_models: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
+    custom_op: Path, served_models: Path, tmp_path: Path, start_any_server: Callable[..., Server]
 ) -> None:
     shutil.copytree(custom_op / "triple", tmp_path / "triple")
     shutil.copytree(served_models / "plus" / "1", tmp_path / "plus" / "1")
-    server = start_server(str(tmp_path))
+    server = start_any_server(str(tmp_path))
     with server.client as client:
         (version,) = client.status("triple")
         assert [each.state for each in client.status("plus")] == ["AVAILABLE"]
     assert version.state == "END"
     assert version.error.startswith("Op type not registered 'Triple'")
-    assert version.error.endswith(". Load what brings it: --op_library=FILE.so, or --import=MODULE")
+    assert version.error.endswith(
+        ". Load the library or module that defines it: --op_library=FILE.so, or --import=MODULE"
+    )
 
 
 @pytest.mark.slow

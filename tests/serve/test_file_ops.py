@@ -8,10 +8,9 @@ import pytest
 from google.protobuf import text_format
 
 from serve.models.file_ops import file_ops
-from tests.support.server import RunningServer, publish
+from tests.support.fronts import in_memory_only
+from tests.support.server import Server, publish
 from tfx_export import wire
-
-one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
 
 
 @pytest.fixture
@@ -22,9 +21,9 @@ def models(served_models: Path, saved_models: Path, tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-@one_front
-def test_it_is_refused(models: Path, start_server: Callable[..., RunningServer]) -> None:
-    server = start_server(f"--model_base_path={models}")
+@in_memory_only
+def test_it_is_refused(models: Path, start_any_server: Callable[..., Server]) -> None:
+    server = start_any_server(f"--model_base_path={models}")
     with server.client as client:
         assert [version.state for version in client.status("plus")] == ["AVAILABLE"]
         (version,) = client.status("unsafe")
@@ -33,9 +32,9 @@ def test_it_is_refused(models: Path, start_server: Callable[..., RunningServer])
     assert "--allow_file_ops" in version.error
 
 
-@one_front
-def test_it_is_served_if_the_operator_trusts_it(models: Path, start_server: Callable[..., RunningServer]) -> None:
-    server = start_server(f"--model_base_path={models}", "--allow_file_ops")
+@in_memory_only
+def test_it_is_served_if_the_operator_trusts_it(models: Path, start_any_server: Callable[..., Server]) -> None:
+    server = start_any_server(f"--model_base_path={models}", "--allow_file_ops")
     assert server.states("unsafe") == {1: "AVAILABLE"}
 
 

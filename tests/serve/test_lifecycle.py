@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.server import RunningServer, publish, wait_until
+from tests.support.fronts import memory_and_native
+from tests.support.server import RunningServer, Server, publish, wait_until
 from tests.support.slow_model import SECOND
 from tfx_export.client import Model
 
@@ -52,12 +53,13 @@ def test_2000_requests_while_a_version_is_published_and_its_predecessor_goes(
     assert set(answers) == {3.0, 4.0}
 
 
+@memory_and_native
 def test_a_broken_version_leaves_the_older_one_serving_and_shows_its_error(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     model = tmp_path / "plus"
     publish(served_models / "plus" / "1", model)
-    server = start_server(str(model))
+    server = start_any_server(str(model))
     (model / "2").mkdir()
     (model / "2" / "saved_model.pb").write_bytes(b"no model")
     with server.client as client:
@@ -73,8 +75,9 @@ def test_a_broken_version_leaves_the_older_one_serving_and_shows_its_error(
         assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]
 
 
+@memory_and_native
 def test_at_the_start_the_newest_version_that_loads_is_served(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     model = tmp_path / "plus"
     publish(served_models / "plus" / "1", model)
@@ -82,7 +85,7 @@ def test_at_the_start_the_newest_version_that_loads_is_served(
     publish(served_models / "plus" / "3", model)
     (model / "3" / "variables" / "variables.index").write_bytes(b"")
     (model / "notes").mkdir()
-    server = start_server(str(model))
+    server = start_any_server(str(model))
     wait_until(lambda: server.states("plus") == {3: "END", 2: "AVAILABLE"})
     with server.client as client:
         assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.fronts import one_front
 from tests.support.server import RunningServer, publish, wait_until
 from tfx_export.client import Model, ServerError
 
@@ -117,7 +118,7 @@ def test_the_wait_for_a_batch_is_measured(start_server: Callable[..., RunningSer
     assert found[key(f"{batching}wrapped_run_count")] == 3
 
 
-@pytest.mark.parametrize("front", ["python"], indirect=True)
+@one_front
 @pytest.mark.parametrize(
     ("config", "there", "not_there"),
     [

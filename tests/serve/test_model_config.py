@@ -8,7 +8,8 @@ import grpc
 import numpy as np
 import pytest
 
-from tests.support.server import PATIENCE, RunningServer, publish, starting, wait_until
+from tests.support.fronts import memory_and_native
+from tests.support.server import PATIENCE, RunningServer, Server, publish, starting, wait_until
 from tfx_export import wire
 from tfx_export.client import Model, ServerError
 
@@ -24,7 +25,7 @@ def config_of(*entries: str) -> str:
     return f"model_config_list {{ {' '.join(entries)} }}"
 
 
-def reload(server: RunningServer, config: str) -> tuple[str, str]:
+def reload(server: Server, config: str) -> tuple[str, str]:
     """Code and message of HandleReloadConfigRequest."""
     request = wire.ReloadConfigRequest(config=wire.parse_text(wire.ModelServerConfig, config))
     try:
@@ -34,8 +35,8 @@ def reload(server: RunningServer, config: str) -> tuple[str, str]:
     return "OK", ""
 
 
-def server_reload(server: RunningServer, request: wire.ReloadConfigRequest) -> wire.ReloadConfigResponse:
-    with grpc.insecure_channel(server.grpc) as channel:
+def server_reload(server: Server, request: wire.ReloadConfigRequest) -> wire.ReloadConfigResponse:
+    with server.channel() as channel:
         call = channel.unary_unary(
             "/tensorflow.serving.ModelService/HandleReloadConfigRequest",
             request_serializer=wire.ReloadConfigRequest.SerializeToString,
@@ -45,13 +46,14 @@ def server_reload(server: RunningServer, request: wire.ReloadConfigRequest) -> w
     return response
 
 
-def answers(server: RunningServer, asked: Mapping[str, Model]) -> dict[str, float]:
+def answers(server: Server, asked: Mapping[str, Model]) -> dict[str, float]:
     with server.client as client:
         return {name: float(client.predict(model, X)["y"][0]) for name, model in asked.items()}
 
 
+@memory_and_native
 def test_policies_and_labels_of_a_config_file(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
     file = tmp_path / "models.config"
@@ -75,7 +77,7 @@ def test_policies_and_labels_of_a_config_file(
             "Request to assign label to version 3 of model chosen, which is not currently available for inference"
             in log.read_text()
         )
-    server = start_server(*flags, "--allow_version_labels_for_unavailable_models")
+    server = start_any_server(*flags, "--allow_version_labels_for_unavailable_models")
     assert server.states("newest") == {4: "AVAILABLE"}
     assert server.states("two") == {4: "AVAILABLE", 3: "AVAILABLE"}
     assert server.states("every") == dict.fromkeys((4, 3, 2, 1), "AVAILABLE")
@@ -95,11 +97,12 @@ def test_policies_and_labels_of_a_config_file(
         client.predict(Model("chosen", label="x"), X)
 
 
+@memory_and_native
 def test_reload_adds_removes_and_relabels_and_refuses_what_is_wrong(
-    served_models: Path, start_server: Callable[..., RunningServer]
+    served_models: Path, start_any_server: Callable[..., Server]
 ) -> None:
-    plus, half = served_models / "plus", served_models / "half_plus_two"
-    server = start_server(f"--model_base_path={half}", "--model_name=half")
+    plus, half = served_models / "plus", served_models / "half"
+    server = start_any_server(f"--model_base_path={half}", "--model_name=half")
     every = "model_version_policy { all {} }"
     assert reload(server, config_of(entry("plus", plus, every), entry("half", half))) == ("OK", "")
     assert server.states("plus") == dict.fromkeys((4, 3, 2, 1), "AVAILABLE") or 4 in server.states("plus")
@@ -123,11 +126,12 @@ def test_reload_adds_removes_and_relabels_and_refuses_what_is_wrong(
         assert answers(server, {"stable": Model("plus", label="stable")}) == {"stable": 3.0}
 
 
+@memory_and_native
 def test_reload_says_when_a_new_model_does_not_load_and_keeps_the_others(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
-    server = start_server(str(plus))
+    server = start_any_server(str(plus))
     (tmp_path / "broken" / "1").mkdir(parents=True)
     code, message = reload(server, config_of(entry("plus", plus), entry("broken", tmp_path / "broken")))
     assert code == "UNKNOWN"
@@ -135,10 +139,11 @@ def test_reload_says_when_a_new_model_does_not_load_and_keeps_the_others(
     assert answers(server, {"plus": Model("plus")}) == {"plus": 5.0}
 
 
-def test_reload_tells_by_how_much_metrics_grew(served_models: Path, start_server: Callable[..., RunningServer]) -> None:
-    server = start_server(f"--model_base_path={served_models / 'half_plus_two'}", "--model_name=half")
+@memory_and_native
+def test_reload_tells_by_how_much_metrics_grew(served_models: Path, start_any_server: Callable[..., Server]) -> None:
+    server = start_any_server(f"--model_base_path={served_models / 'half'}", "--model_name=half")
     names = [":tensorflow:cc:saved_model:load_attempt_count", ":tensorflow:serving:request_latency", "no_such_metric"]
-    config = config_of(entry("half", served_models / "half_plus_two"), entry("plus", served_models / "plus"))
+    config = config_of(entry("half", served_models / "half"), entry("plus", served_models / "plus"))
     request = wire.ReloadConfigRequest(config=wire.parse_text(wire.ModelServerConfig, config), metric_names=names)
     response = server_reload(server, request)
     grown = {metric.name: metric.int64_value_increase for metric in response.metric}
@@ -171,13 +176,14 @@ def test_a_bad_config_file_ends_the_start(tmp_path: Path, text: str) -> None:
         assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:" in log.read_text()
 
 
+@memory_and_native
 def test_a_watched_folder_adds_and_removes_models(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     folder = tmp_path / "models"
     publish(served_models / "plus" / "1", folder / "first")
     publish(served_models / "plus" / "1", folder / ".half-copied")
-    server = start_server(str(folder), "--watch")
+    server = start_any_server(str(folder), "--watch")
     assert server.states(".half-copied") == {}
     assert server.states("first") == {1: "AVAILABLE"}
     publish(served_models / "plus" / "2", folder / "second")

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.support.command_line import tfx_export
-from tests.support.server import RunningServer, wait_until
+from tests.support.fronts import in_memory_only, memory_and_native
+from tests.support.server import RunningServer, Server, wait_until
 from tfx_export import wire
 from tfx_export.client import Model, ServerError
 from tfx_export.savedmodel import tensor
@@ -31,17 +32,19 @@ def records(folder: Path) -> list[wire.PredictionLog]:
     return [wire.PredictionLog.FromString(data) for path in sorted(folder.iterdir()) for data in read_records(path)]
 
 
-def test_requests_are_logged_and_replayed(served_models: Path, tmp_path: Path, start_server: StartServer) -> None:
+def test_requests_are_logged_and_replayed(
+    served_models: Path, tmp_path: Path, start_server: StartServer, server: RunningServer
+) -> None:
     logs = tmp_path / "logs"
     file = tmp_path / "models.config"
     file.write_text(config(served_models, logs / "words"))
-    server = start_server(f"--model_config_file={file}")
-    with server.client as client:
+    logging = start_server(f"--model_config_file={file}")
+    with logging.client as client:
         client.predict("words", {"word": np.array([b"banana"], object)}, ["price"])
         client.predict("plus", {"x": np.ones(1, np.float32)})
         client.classify(Model("words", signature="classify"), [{"word": "apple"}])
         client.regress(Model("words", signature="regress"), [{"word": "cherry", "times": 2.0}])
-    assert server.stop() == 0
+    assert logging.stop() == 0
     predicted, classified, regressed = records(logs)
     request, response = predicted.predict_log.request, predicted.predict_log.response
     assert predicted.log_metadata.model_spec.version.value == 1
@@ -53,16 +56,18 @@ def test_requests_are_logged_and_replayed(served_models: Path, tmp_path: Path, s
     assert example.features.feature["word"].bytes_list.value == [b"cherry"]
     assert regressed.regress_log.response.result.regressions[0].value == 6.0
 
-    again = start_server(f"--model_base_path={served_models}")
     (log,) = logs.iterdir()
-    assert tfx_export("replay", log, "--server", again.grpc).stdout.startswith("3 requests: 3 equal")
+    assert tfx_export("replay", log, "--server", server.grpc).stdout.startswith("3 requests: 3 equal")
 
 
-def test_a_reload_changes_what_is_logged(served_models: Path, tmp_path: Path, start_server: StartServer) -> None:
+@memory_and_native
+def test_a_reload_changes_what_is_logged(
+    served_models: Path, tmp_path: Path, start_any_server: Callable[..., Server]
+) -> None:
     logs = tmp_path / "logs"
     file = tmp_path / "models.config"
     file.write_text(config(served_models, logs / "words", rate=0.0))
-    server = start_server(f"--model_config_file={file}")
+    server = start_any_server(f"--model_config_file={file}")
     wanted = wire.parse_text(wire.ModelServerConfig, config(served_models, logs / "words"))
     with server.client as client:
         client.predict("words", {"word": np.array([b"apple"], object)})
@@ -73,13 +78,13 @@ def test_a_reload_changes_what_is_logged(served_models: Path, tmp_path: Path, st
     assert tensor.decode(only.predict_log.request.inputs["word"]).tolist() == [b"cherry"]
 
 
-@pytest.mark.parametrize("front", ["python"], indirect=True)
+@in_memory_only
 def test_a_config_that_cannot_be_followed_is_refused(
-    served_models: Path, tmp_path: Path, start_server: StartServer
+    served_models: Path, tmp_path: Path, start_any_server: Callable[..., Server]
 ) -> None:
     file = tmp_path / "models.config"
     file.write_text(config(served_models, tmp_path / "words"))
-    server = start_server(f"--model_config_file={file}")
+    server = start_any_server(f"--model_config_file={file}")
     bad = wire.parse_text(wire.ModelServerConfig, config(served_models, tmp_path / "words", collector="kafka"))
     with server.client as client:
         with pytest.raises(ServerError, match='"kafka" is not known') as caught:

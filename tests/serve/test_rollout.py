@@ -1,5 +1,6 @@
 """What happens to a server in production: many models, a config replaced under load, a crash."""
 
+import shutil
 import signal
 import socket
 import threading
@@ -86,8 +87,10 @@ def free_ports(count: int) -> list[int]:
 
 def test_killed_and_started_again_it_serves_on_the_same_ports(front: str, served_models: Path, tmp_path: Path) -> None:
     grpc_port, rest_port = free_ports(2)
+    for name in ("plus", "slow"):
+        shutil.copytree(served_models / name, tmp_path / "models" / name)
     flags = (
-        f"--model_base_path={served_models}",
+        f"--model_base_path={tmp_path}/models",
         f"--front={front}",
         f"--port={grpc_port}",
         f"--rest_api_port={rest_port}",

@@ -135,7 +135,7 @@ def test_a_unix_socket_in_place_of_ports(
     )
     with Client(f"unix:{tmp_path / 's'}") as client:
         assert client.predict("m", x)["y"].tolist() == [5.0]
-    start_server(str(served_models / "half_plus_two"), *flags)
+    start_server(str(served_models / "half"), *flags)
     with Client(f"unix:{tmp_path / 's'}") as client:
         assert client.predict("m", x)["y"].tolist() == [2.5]
     assert first.stop() == 0

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from google.protobuf.message import Message
 
-from tests.support.server import RunningServer, running
+from tests.support.fronts import in_memory_only
+from tests.support.server import RunningServer, Server, running
 from tfx_export import wire
 from tfx_export.savedmodel import tensor
 
@@ -53,7 +54,7 @@ def switched(
             yield server
 
 
-def predict(server: RunningServer, model: str, **inputs: np.ndarray) -> wire.PredictResponse:
+def predict(server: Server, model: str, **inputs: np.ndarray) -> wire.PredictResponse:
     request = wire.PredictRequest()
     request.model_spec.name = model
     for name, array in inputs.items():
@@ -61,8 +62,8 @@ def predict(server: RunningServer, model: str, **inputs: np.ndarray) -> wire.Pre
     return send(server, "PredictionService/Predict", request, wire.PredictResponse)
 
 
-def send(server: RunningServer, method: str, request: Message, response: type[M]) -> M:
-    with grpc.insecure_channel(server.grpc) as channel:
+def send(server: Server, method: str, request: Message, response: type[M]) -> M:
+    with server.channel() as channel:
         call = channel.unary_unary(
             f"/tensorflow.serving.{method}", type(request).SerializeToString, response.FromString
         )
@@ -112,10 +113,9 @@ def test_predict_does_not_run_a_method_that_no_api_has(switched: RunningServer) 
     assert (reply.status, reply.error) == (500, text)
 
 
-def test_without_the_switch_predict_runs_any_method(
-    odd_method: Path, start_server: Callable[..., RunningServer]
-) -> None:
-    server = start_server(str(odd_method))
+@in_memory_only
+def test_without_the_switch_predict_runs_any_method(odd_method: Path, start_any_server: Callable[..., Server]) -> None:
+    server = start_any_server(str(odd_method))
     assert list(predict(server, "odd", **WORDS).outputs["price"].float_val) == [2.0]
     assert server.post("/v1/models/odd:predict", JSON_WORDS).json["predictions"][0]["price"] == 2.0
 

@@ -14,6 +14,7 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.support.fronts import one_front
 from tests.support.rest import send_request
 from tests.support.server import RunningServer
 from tfx_export import wire
@@ -92,6 +93,7 @@ def test_a_request_is_a_trace(
 
 
 @pytest.mark.slow
+@one_front
 def test_every_way_to_ask_has_its_parts(
     collector: tuple[str, list[Span]], served_models: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
 ) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import RunningServer, publish
+from tests.support.fronts import in_memory_only, one_front
+from tests.support.server import RunningServer, Server, publish
 from tfx_export import wire
 from tfx_export.savedmodel.warmup_requests import WARMUP_FILE
 from tfx_export.wire.tfrecord import write_records
@@ -34,6 +35,7 @@ def logs(*texts: str) -> list[bytes]:
     return [wire.parse_text(wire.PredictionLog, text).SerializeToString() for text in texts]
 
 
+@one_front
 @pytest.mark.parametrize(("name", "texts"), [("plus/1", [PREDICT, PREDICT]), ("words/1", WORDS)])
 def test_warmup_is_replayed(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path, name: str, texts: list[str]
@@ -56,13 +58,14 @@ BAD = {
 }
 
 
+@in_memory_only
 def test_a_bad_warmup_keeps_the_version_from_serving(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     for name, (records, _) in BAD.items():
         with_warmup(served_models / "plus" / "1", tmp_path / "models" / name, records)
     publish(served_models / "plus" / "1", tmp_path / "models" / "good")
-    server = start_server(str(tmp_path / "models"), "--engine=tensorflow")
+    server = start_any_server(str(tmp_path / "models"), "--engine=tensorflow")
     assert server.states("good") == {1: "AVAILABLE"}
     with server.client as client:
         for name, (_, message) in BAD.items():
@@ -71,8 +74,9 @@ def test_a_bad_warmup_keeps_the_version_from_serving(
             assert message in status.error
 
 
+@in_memory_only
 def test_warmup_can_be_switched_off(
-    served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     model = with_warmup(served_models / "plus" / "1", tmp_path / "plus", [b"\xff\xff"])
-    assert start_server(str(model), "--enable_model_warmup=false").states("plus") == {1: "AVAILABLE"}
+    assert start_any_server(str(model), "--enable_model_warmup=false").states("plus") == {1: "AVAILABLE"}

@@ -2,6 +2,7 @@
 
 half_plus_two   TF2, resource variables        y = x / 2 + 2, x [-1, 1]; also `vector` of x [-1]
 plus            versions 1 to 4, accelerated   y = x + VERSION, x [-1]; its servers start without TensorFlow
+half            accelerated                    y = x / 2 + 2, x [-1]; its servers start without TensorFlow
 counter         TF2, assigns in its signature  n += by, n is returned
 words           TF1, ref variables, an asset vocabulary, legacy_init_op, written as text; Predict on strings,
                 Classify and Regress on tf.Example
@@ -95,6 +96,14 @@ def plus(folder: Path, version: int) -> None:
         x = tf1.placeholder(tf.float32, [None], "x")
         amount = tf1.get_variable("amount", initializer=float(version), use_resource=True)
         session_model(folder, {"x": x}, {"y": tf.add(x, amount)})
+    accelerate(folder)
+
+
+def half(folder: Path) -> None:
+    with tf1.Graph().as_default():
+        x = tf1.placeholder(tf.float32, [None], "x")
+        two = tf1.get_variable("two", initializer=2.0, use_resource=True)
+        session_model(folder, {"x": x}, {"y": x / 2.0 + two})
     accelerate(folder)
 
 
@@ -204,6 +213,7 @@ def main(folder: Path) -> None:
     )
     with ThreadPoolExecutor(2) as pool:  # the converter runs in a process of its own
         list(pool.map(lambda version: plus(folder / "plus" / str(version), version), range(1, 5)))
+    half(folder / "half" / "1")
     words(folder)
     slow(folder)
     defaulted(folder)

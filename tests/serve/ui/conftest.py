@@ -1,44 +1,33 @@
-"""A model that can be drawn for, a server of it, and a page in headless Chromium."""
+"""A model with an image input, a server of it, and its page in headless Chromium."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.command_line import tfx_export
+from serve.fronts.native import embedded_python
 from tests.support.server import PATIENCE, RunningServer, publish, running
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
-# The four scores are how bright the quarters of the picture are, from left to right.
-MODEL = """
-import tensorflow as tf
 
-@tf.function(input_signature=[tf.TensorSpec([None, 8, 8], tf.float32, "image")])
-def quarters(image):
-    return {"scores": tf.reduce_sum(tf.reshape(image, [-1, 8, 4, 2]), [1, 3])}
-
-@tf.function(input_signature=[tf.TensorSpec([], tf.float32, "x"), tf.TensorSpec([2], tf.int64, "n")])
-def pair(x, n):
-    return {"y": x + tf.cast(n, tf.float32)}
-"""
+@pytest.fixture(scope="session")
+def front() -> str:
+    """The front of the default, because the page is the same over both."""
+    return "python" if embedded_python.why_unavailable() else "native"
 
 
 @pytest.fixture(scope="session")
-def page_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page_models(built: Callable[[str], Path]) -> Path:
     """The versions of `quarters` and `pair` below a folder; read only."""
-    folder = tmp_path_factory.mktemp("page_models")
-    (folder / "drawn.py").write_text(MODEL)
-    for name in ("quarters", "pair"):
-        tfx_export("function", f"drawn:{name}", "--out", folder / name, "--no-verify", folder=folder)
-    return folder
+    return built("tests.support.page_models")
 
 
 @pytest.fixture(scope="module")
 def page_folder(page_models: Path, served_models: Path, front: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What the server of the page serves; versions may be added."""
+    """The models of the page's server; tests may add versions."""
     folder = tmp_path_factory.mktemp(f"page_{front}") / "models"
     for source in (page_models / "quarters", page_models / "pair", served_models / "words", served_models / "pictures"):
         publish(source / "1", folder / source.name)
@@ -51,11 +40,11 @@ def page_server(page_folder: Path, front: str) -> Iterator[RunningServer]:
         yield server
 
 
-# Not for the session: while playwright is open, an event loop runs in this thread, and asyncio.run is refused.
+# Not for the session: while playwright is open, an event loop runs in this thread, and asyncio.run raises an error.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the tests of the page are left out")
+        pytest.skip("Chromium is not installed, which the tests of the page need")
     from playwright.sync_api import sync_playwright
 
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]

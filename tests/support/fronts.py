@@ -1,0 +1,10 @@
+"""Marks that reduce the fronts and transports of a test."""
+
+import pytest
+
+# For tests with results that do not depend on the front.
+one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
+# For tests of `start_any_server` or `any_server` that need no process.
+in_memory_only = pytest.mark.parametrize("transport", ["memory"], indirect=True)
+# For tests of what the worker processes of the native front also take part in.
+memory_and_native = pytest.mark.parametrize("transport", ["memory", "native"], indirect=True)
