@@ -10,7 +10,7 @@ from tfx_export.savedmodel.reader import is_saved_model
 from tfx_export.savedmodel.version_folders import list_versions
 from tfx_export.templates import templates
 
-# What to type once the files are there.
+# The command to type after the files are written.
 NEXT_COMMAND = {
     "docker": "docker build -t {service}-server {out} && docker run --rm -p 8500:8500 -p 8501:8501"
     ' -e MODEL_NAME={name} -v "{source}:/models/{name}:ro" {service}-server',
@@ -23,11 +23,11 @@ NEXT_COMMAND = {
 
 
 def render(target: str, model: Path, out: Path, *, name: str | None = None, image: str | None = None) -> list[Path]:
-    """Write into `out` the files that serve the versions of `model` on `target`, a folder of templates/deploy/.
+    """Writes the files that serve the versions of `model` on `target`, a folder of templates/deploy/, into `out`.
 
-    `name`: the model's name, by default the folder's. `image`: the container image, by default `NAME-server:latest`,
-    which the docker target builds. Returns the files written. Raises SavedModelError if `model` has no versions,
-    PublishError if a file exists already or cannot be written.
+    `name`: the name of the model, by default that of the folder. `image`: the container image, by default
+    `NAME-server:latest`, which the docker target builds. Returns the files. Raises SavedModelError if `model` has no
+    versions, PublishError if a file already exists or cannot be written.
     """
     name = _name(model, name)
     service = _service(name)
@@ -46,27 +46,27 @@ def render(target: str, model: Path, out: Path, *, name: str | None = None, imag
         )
         for template in sorted(templates(f"deploy/{target}").iterdir())
     }
-    taken = [str(path) for path in rendered if path.exists()]
-    if taken:
-        raise PublishError(f"These files exist already: {', '.join(taken)}", hint="Choose another --out folder.")
+    existing = [str(path) for path in rendered if path.exists()]
+    if existing:
+        raise PublishError(f"These files already exist: {', '.join(existing)}", hint="Choose another --out folder.")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for path, text in rendered.items():
             path.write_text(text)
     except OSError as error:
-        raise PublishError(f"The files cannot be written: {error}") from None
+        raise PublishError(f"Cannot write the files: {error}") from None
     return list(rendered)
 
 
 def next_command(target: str, model: Path, out: Path, *, name: str | None = None) -> str:
-    """The command that puts the rendered files to use."""
+    """Returns the command that uses the rendered files."""
     name = _name(model, name)
     service = _service(name)
     return NEXT_COMMAND[target].format(name=name, service=service, out=out, source=model.resolve())
 
 
 def stock_docker_command(model: Path, *, name: str | None = None) -> str:
-    """The `docker run` line that serves `model` with the stock tensorflow/serving image."""
+    """Returns the `docker run` command that serves `model` with the stock tensorflow/serving image."""
     name = _name(model, name)
     return (
         "docker run --rm -p 8500:8500 -p 8501:8501 "
@@ -75,22 +75,24 @@ def stock_docker_command(model: Path, *, name: str | None = None) -> str:
 
 
 def _name(model: Path, name: str | None) -> str:
-    """The model's name, checked; the folder it is about, checked."""
+    """Returns the name of the model. Raises SavedModelError if the folder has no versions, SpecError for a bad name."""
     if is_saved_model(model):
-        raise SavedModelError(f"{model} is one version.", hint=f"Give the folder of its versions: {model.parent}")
+        raise SavedModelError(
+            f"{model} is a single version.", hint=f"Give the folder that holds the versions: {model.parent}"
+        )
     if not list_versions(model):
         raise SavedModelError(
-            f"{model} holds no versions.", hint=f"tfx-export keras MODEL --out {model} --version 1 makes one."
+            f"{model} holds no versions.", hint=f"Export one: tfx-export keras MODEL --out {model} --version 1"
         )
     name = name or model.resolve().name
     allowed = name.replace("-", "").replace("_", "")
     if not (allowed.isascii() and allowed.isalnum()):
         raise SpecError(
-            f"{name!r} cannot name a service.", hint="Letters, digits, - and _: give one with --model-name."
+            f"{name} is not a valid service name.", hint="Choose one of letters, digits, - and _ with --model-name."
         )
     return name
 
 
 def _service(name: str) -> str:
-    """The name for Kubernetes objects and images, which take no underscores and no capitals."""
+    """Returns the name for Kubernetes objects and images, which allow neither underscores nor capitals."""
     return name.lower().replace("_", "-")

@@ -1,4 +1,4 @@
-"""How the toolkit starts the server: as a program of its own."""
+"""Starts the server as a separate program, because the toolkit does not import it."""
 
 import json
 import subprocess
@@ -13,16 +13,16 @@ from tfx_export.errors import SavedModelError
 
 
 def safe_python(program: str) -> tuple[str, ...]:
-    """A command that runs `program`, Python source.
+    """Returns a command that runs `program`, Python source, without the working directory on the import path.
 
-    A `serve.py` beside the user's script must not be taken for the server: the working directory is kept off the path.
+    Otherwise a `serve.py` beside the user's script would be imported as the server.
     """
     if sys.version_info >= (3, 11):
         return sys.executable, "-P", "-c", program
     return sys.executable, "-c", f"import sys; del sys.path[0]\n{program}"
 
 
-# To be followed by the server's flags.
+# The command that starts the server, without flags.
 SERVER_PROGRAM: tuple[str, ...] = (
     (sys.executable, "-P", "-m", "serve")
     if sys.version_info >= (3, 11)
@@ -35,7 +35,10 @@ STOP_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Server:
-    """A server that answers: `grpc` and `rest` are `host:port`, empty if not open; `pid` of its first process."""
+    """A running server.
+
+    `grpc` and `rest`: `host:port`, or empty if the port is not open. `pid`: of its first process.
+    """
 
     grpc: str
     rest: str
@@ -45,9 +48,9 @@ class Server:
 
 @contextmanager
 def running_server(folder: Path, *flags: str) -> Iterator[Server]:
-    """A server of the toolkit's own with `flags`, always ended. `folder` takes its log and ready file.
+    """Runs a server with `flags` and ends it afterwards. `folder` takes its log and ready file.
 
-    Raises SavedModelError with the server's last words if it does not start.
+    Raises SavedModelError with the last line of its log if it does not start.
     """
     ready, log = folder / "ready.json", folder / "server.log"
     ready.unlink(missing_ok=True)
@@ -58,8 +61,8 @@ def running_server(folder: Path, *flags: str) -> Iterator[Server]:
     try:
         while not ready.exists():
             if process.poll() is not None or time.monotonic() > began + START_SECONDS:
-                words = log.read_text(errors="replace").strip().splitlines()
-                raise SavedModelError(f"The server does not start: {words[-1] if words else 'no log'}")
+                lines = log.read_text(errors="replace").strip().splitlines()
+                raise SavedModelError(f"The server did not start: {lines[-1] if lines else 'no log'}")
             time.sleep(0.005)
         addresses = json.loads(ready.read_text())["addresses"]
         rest = addresses.get("rest", "").rpartition("/")[2]

@@ -1,4 +1,4 @@
-"""Where the files of templates/ are: inside the installed package, or at the top of a checkout."""
+"""Finds the files of templates/: inside the installed package, or at the top of a checkout."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ _PACKAGE = Path(__file__).parent
 
 
 def templates(kind: str) -> Path:
-    """The folder of one kind of template, e.g. `deploy`."""
+    """Returns the folder of one kind of template, e.g. `deploy`."""
     installed = _PACKAGE / "templates"
     return (installed if installed.is_dir() else _PACKAGE.parent / "templates") / kind

@@ -3,7 +3,7 @@
 import json
 
 from tfx_export.errors import SavedModelError
-from tfx_export.sample import sample
+from tfx_export.sample_request import sample_request
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 
@@ -18,7 +18,7 @@ def request_example(signature: Signature | None, uses: StringInputs | None) -> t
     if any(spec.shape is None for spec in signature.inputs.values()):
         return "", ""
     try:
-        request = sample(signature, uses)
+        request = sample_request(signature, uses)
     except (SavedModelError, ValueError):
         return "", ""
     return (request.verb, json.dumps(request.body())) if request.size <= MAX_EXAMPLE_ELEMENTS else ("", "")

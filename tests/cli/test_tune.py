@@ -71,5 +71,5 @@ def test_a_version_that_does_not_load_is_refused(tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"nonsense")
     done = tfx_export("tune", tmp_path, code=2)
-    assert "The server does not start" in done.stderr
+    assert "The server did not start" in done.stderr
     assert "(tensorflow, no batching)" in done.stderr

@@ -10,7 +10,7 @@ import pytest
 from tests.support.command_line import tfx_export
 from tests.support.fronts import one_front
 from tests.support.server import RunningServer
-from tfx_export.sample import Sample, Value
+from tfx_export.sample_request import FilledTensor, SampleRequest
 from tfx_export.snippets import render
 
 PROGRAMS = {
@@ -55,7 +55,9 @@ def test_a_printed_program_runs_without_changes(
 def test_names_of_a_model_are_never_executed_as_code(language: str) -> None:
     programs = []
     for name in ("plain", "evil\"'\\\n\u2028BODY\n$(touch x)"):
-        programs.append(render(language, name, name, Sample("predict", {name: Value("DT_FLOAT", (1,), 0.5)})))
+        programs.append(
+            render(language, name, name, SampleRequest("predict", {name: FilledTensor("DT_FLOAT", (1,), 0.5)}))
+        )
     plain, evil = (program.split("\n") for program in programs)
     assert len(evil) == len(plain)
     assert len(evil[0].splitlines()) == 1, "the comment at the top has ended"

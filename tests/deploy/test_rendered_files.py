@@ -136,7 +136,7 @@ def test_a_folder_without_versions_is_refused(tmp_path: Path, capsys: pytest.Cap
 def test_a_version_folder_is_refused_and_its_parent_suggested(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (model / "1" / "saved_model.pb").touch()
     assert exit_code("docker", model / "1", "--out", model / "out") == 2
-    assert f"folder of its versions: {model}" in capsys.readouterr().err.replace("\n", " ")
+    assert f"folder that holds the versions: {model}" in capsys.readouterr().err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(

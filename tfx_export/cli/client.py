@@ -20,7 +20,7 @@ def command(directory: Path, lang: str, signature_def: str, model_name: str | No
     """Print a small program that asks the model in the folder MODEL, ready to be copied and run."""
     from tfx_export import snippets
     from tfx_export.errors import SpecError
-    from tfx_export.sample import sample
+    from tfx_export.sample_request import sample_request
     from tfx_export.savedmodel.reader import is_saved_model, read_signatures
     from tfx_export.savedmodel.string_inputs import StringInputs
     from tfx_export.savedmodel.version_folders import list_versions
@@ -35,5 +35,5 @@ def command(directory: Path, lang: str, signature_def: str, model_name: str | No
         )
     folder = directory.resolve()
     name = model_name or (folder.parent if is_saved_model(folder) else folder).name
-    request = sample(signatures[signature_def], StringInputs(version, ["serve"]))
+    request = sample_request(signatures[signature_def], StringInputs(version, ["serve"]))
     click.echo(snippets.render(lang, name, signature_def, request, rest=rest, grpc=grpc), nl=False)

@@ -137,4 +137,4 @@ def publish(file: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
         partial.replace(file)
     except OSError as error:
-        raise PublishError(f"{file} cannot be written: {error.strerror}") from None
+        raise PublishError(f"Cannot write {file}: {error.strerror}") from None

@@ -15,7 +15,7 @@ from serve.models.string_inputs import string_inputs
 from serve.transport.rest.message import Request, Response
 from tfx_export import snippets
 from tfx_export.errors import SavedModelError
-from tfx_export.sample import sample, uses_of
+from tfx_export.sample_request import sample_request, string_uses
 from tfx_export.savedmodel.string_inputs import StringInput
 from tfx_export.savedmodel.version_folders import parse_version
 
@@ -66,9 +66,9 @@ def _signature(api: Api, request: Request, config: Config) -> Response:
     rest = request.query.get("rest") or snippets.REST
     grpc = f"{urlsplit(rest).hostname}:{config.port if config.port > 0 else 8500}"
     try:
-        request_sample, strings = sample(signature, uses), uses_of(signature, uses)
+        request_sample, strings = sample_request(signature, uses), string_uses(signature, uses)
     except (SavedModelError, ValueError):  # the file has changed since it was loaded
-        request_sample, strings = sample(signature, None), uses_of(signature, None)
+        request_sample, strings = sample_request(signature, None), string_uses(signature, None)
     description = {
         "verb": request_sample.verb,
         "strings": {alias: _string_content(use) for alias, use in strings.items()},

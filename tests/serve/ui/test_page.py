@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.server import RunningServer, publish
-from tfx_export.sample import PICTURE
+from tfx_export.sample_request import BLACK_IMAGE
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +98,7 @@ def test_a_picture_is_dropped(page: Any) -> None:
             const drop = new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true });
             document.querySelector('.drop-zone').dispatchEvent(drop);
         }""",
-        list(PICTURE),
+        list(BLACK_IMAGE),
     )
     page.wait_for_selector(".drop-zone img", state="visible")
     assert answer(page) == [0.0]
@@ -109,7 +109,7 @@ def test_an_encoded_picture_is_chosen_as_a_file(page: Any, tmp_path: Path) -> No
     assert not page.is_visible(".drop-zone img")
     page.click("#send")
     page.wait_for_selector("#answer [role=alert]:has-text('Choose an image first.')")
-    (tmp_path / "black.png").write_bytes(PICTURE)
+    (tmp_path / "black.png").write_bytes(BLACK_IMAGE)
     page.set_input_files("input[type=file]", tmp_path / "black.png")
     assert answer(page) == [0.0]
     assert page.is_visible(".drop-zone img")
