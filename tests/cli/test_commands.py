@@ -58,4 +58,4 @@ def test_a_savedmodel_can_be_given_with_or_without_dir(name: str, more: list[str
     folder = str(served_models / "half_plus_two" / "1")
     assert tfx_export(name, folder, *more).stdout == tfx_export(name, "--dir", folder, *more).stdout
     done = tfx_export(name, *more, code=2)
-    assert f"Which SavedModel? Type: tfx-export {name} --dir models/NAME/VERSION" in done.stderr
+    assert f"Missing SavedModel. Type: tfx-export {name} --dir models/NAME/VERSION" in done.stderr

@@ -70,10 +70,10 @@ def test_instances_are_rows_in_a_json_file(
     ("arguments", "code", "message"),
     [
         (["half_plus_two"], 2, "Give either --inputs NAME=FILE or --instances FILE."),
-        (["half_plus_two", "--inputs", "x"], 2, "expected NAME=FILE"),
+        (["half_plus_two", "--inputs", "x"], 2, "takes NAME=FILE"),
         (["half_plus_two", "--inputs", "x=none.npy"], 2, "none.npy: No such file"),
         (["half_plus_two", "--instances", "none.json"], 2, "none.json: No such file"),
-        (["half_plus_two", "--version", "1", "--label", "a", "--instances", "{rows}"], 2, "not by both"),
+        (["half_plus_two", "--version", "1", "--label", "a", "--instances", "{rows}"], 2, "not both"),
         (["nothing", "--instances", "{rows}"], 6, "NOT_FOUND: Servable not found"),
         (["half_plus_two", "--signature", "none", "--instances", "{rows}"], 2, "It has: serving_default, vector"),
         (["words", "--signature", "none", "--instances", "{rows}"], 2, "words has no signature none"),
@@ -81,7 +81,7 @@ def test_instances_are_rows_in_a_json_file(
         (["half_plus_two", "--instances", "{ragged}"], 2, "Input x is DT_FLOAT"),
         (["half_plus_two", "--instances", "{broken}"], 2, "is not JSON"),
         (["half_plus_two", "--instances", "{empty}"], 2, "should hold a list of rows"),
-        (["half_plus_two", "--inputs", "x={pickle}"], 2, "is no numpy file"),
+        (["half_plus_two", "--inputs", "x={pickle}"], 2, "is not a valid numpy file"),
     ],
 )  # fmt: skip
 @one_front

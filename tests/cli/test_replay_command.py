@@ -40,7 +40,7 @@ def test_equal_responses_give_exit_code_0(server: RunningServer, tmp_path: Path)
     path = written(tmp_path, log([1, 2], [5, 6]), log([0], [4]), log([7], None))
     done = tfx_export("replay", path, "--server", server.grpc)
     assert done.stdout == (
-        "3 requests: 2 equal, 0 different, 0 refused, 1 answered, with no logged answer to compare;"
+        "3 requests: 2 equal, 0 different, 0 refused, 1 without a logged response to compare;"
         " largest error: plus//y 0\n"
     )
 
@@ -101,7 +101,7 @@ def test_classify_and_regress_are_compared(server: RunningServer, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"no record", "cut off"), (b"\0" * 40, "damaged"), (b"", "no request in it")],
+    [(b"no record", "cut off"), (b"\0" * 40, "damaged"), (b"", "No requests in")],
 )
 def test_an_unreadable_log_gives_exit_code_2(
     server: RunningServer, tmp_path: Path, content: bytes, message: str

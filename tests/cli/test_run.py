@@ -47,7 +47,7 @@ def test_an_error_of_the_model_is_reported(saved_models: Path) -> None:
         (["--input_exprs", "x=[1.0]"], "has shape [1]"),
         (["--input_exprs", "x=[[1, 2, 3], [4]]"], "takes DT_FLOAT"),
         (["--input_exprs", "x=[['a', 'b', 'c']]"], "takes DT_FLOAT"),
-        (["--input_exprs", "nonsense"], "which input is what"),
+        (["--input_exprs", "nonsense"], "takes NAME=VALUE"),
         (["--input_examples", "x={}"], "list of dictionaries"),
         (["--inputs", "x=absent.npy"], "Cannot read absent.npy"),
         (["--signature_def", "other", "--input_exprs", "x=1"], "Signatures: serving_default"),

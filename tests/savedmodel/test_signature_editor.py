@@ -175,7 +175,7 @@ REFUSED = [
     ("keras3_export", "add other --output y=StatefulPartitionedCall:0", "--like EXISTING"),
     ("tf1_linear", "add other --output y=z:0", "no tensor 'z:0'"),
     ("tf1_linear", "add other --output y=y:1", "has 1 outputs"),
-    ("tf1_linear", "add other --output y", "which tensor"),
+    ("tf1_linear", "add other --output y", "takes KEY=TENSOR"),
     ("tf1_linear", "add other --input x=x:0", "needs at least one output"),
     ("tf1_linear", "add other --output y=y:0 --method classify", "exactly one input"),
     ("keras3_export", "rename-output serve score a", "would swap"),

@@ -1,4 +1,4 @@
-"""The command line. A command is a module of its own, imported when it is typed: `--help` waits for no numpy."""
+"""The command line. Each command is a module that is imported when it runs, so that `--help` does not import numpy."""
 
 import sys
 from importlib import import_module
@@ -9,49 +9,52 @@ import click
 from tfx_export.errors import TfxExportError
 from tfx_export.tensorflow_import import skip_unneeded_packages
 
-# Command -> (module, first line of its help). A test holds the two together.
+# Command -> (module, first line of its help). A test compares the line with the help.
 COMMANDS: dict[str, tuple[str, str]] = {
     "client": (
         "tfx_export.cli.client",
-        "Print a small program that asks the model in the folder MODEL, ready to be copied and run.",
+        "Print a small client program for the model in the folder MODEL, ready to copy and run.",
     ),
     "deploy": (
         "tfx_export.cli.deploy",
-        "Write files that serve the model folder DIR on docker, kubernetes, kserve, knative, ray or systemd.",
+        "Write files to serve the model folder DIR on docker, kubernetes, kserve, knative, ray or systemd.",
     ),
     "serve": ("tfx_export.cli.serve", "Serve a model, or a folder of models, over gRPC and REST."),
     "sig": ("tfx_export.cli.sig", "Add, rename or remove signatures of an existing SavedModel."),
-    "predict": ("tfx_export.cli.predict", "Ask a running server for predictions."),
-    "replay": ("tfx_export.cli.replay", "Send logged requests to a server again and compare the answers."),
-    "status": ("tfx_export.cli.status", "Show the versions of a model on a running server, and their states."),
-    "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel, or the versions of a model."),
-    "run": ("tfx_export.cli.run", "Run a signature of a SavedModel on inputs from files or expressions."),
+    "predict": ("tfx_export.cli.predict", "Send inputs to a running server and print its predictions."),
+    "replay": ("tfx_export.cli.replay", "Send logged requests to a server again and compare the responses."),
+    "status": ("tfx_export.cli.status", "Show the versions of a model on a running server and their states."),
+    "show": ("tfx_export.cli.show", "Show the signatures of a SavedModel or the versions of a model."),
+    "run": (
+        "tfx_export.cli.run",
+        "Run a signature of a SavedModel on inputs from files or expressions, without a server.",
+    ),
     "versions": (
         "tfx_export.cli.versions",
-        "List the versions of a model: number, time, size, signatures, what changed.",
+        "List the versions of a model: number, time, size, signatures and changes.",
     ),
     "rollback": (
         "tfx_export.cli.rollback",
-        "Serve an earlier version again: publish it under a new, highest number.",
+        "Serve an earlier version again by publishing it under a new, highest number.",
     ),
-    "diff": ("tfx_export.cli.diff", "Compare two SavedModels: do the clients of A get along with B?"),
-    "scan": ("tfx_export.cli.scan", "Look for denied ops and for NaN or infinite weights in a SavedModel."),
+    "diff": ("tfx_export.cli.diff", "Compare two SavedModels: can B replace A without breaking clients?"),
+    "scan": ("tfx_export.cli.scan", "Find denied ops and NaN or infinite weights in a SavedModel."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
     "session": ("tfx_export.cli.session", "Export a TF1 checkpoint or frozen graph as a SavedModel."),
-    "savedmodel": ("tfx_export.cli.savedmodel", "Export an existing SavedModel again, with other signatures."),
+    "savedmodel": ("tfx_export.cli.savedmodel", "Export an existing SavedModel again with other signatures."),
     "function": (
         "tfx_export.cli.function",
         "Export a tf.function, a tf.Module or a Python function as a SavedModel.",
     ),
     "bench": ("tfx_export.cli.bench", "Measure how fast a model is served on this machine."),
-    "tune": ("tfx_export.cli.tune", "Find the batching parameters that suit a model on this machine."),
-    "doctor": ("tfx_export.cli.doctor", "Say what is installed, what is missing and what is in the way."),
+    "tune": ("tfx_export.cli.tune", "Find the best batching parameters for a model on this machine."),
+    "doctor": ("tfx_export.cli.doctor", "Check the installation and report what is missing or in the way."),
     "init": ("tfx_export.cli.init", "Print a commented spec file for --signatures, filled in from a model."),
 }
 
 
 class CommandTable(click.Group):
-    """A group that knows its commands by name and imports the one that is used."""
+    """A group that knows the names of its commands and imports only the one that runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -70,7 +73,7 @@ class CommandTable(click.Group):
 
 @click.group(
     cls=CommandTable,
-    # Every option is accepted with dashes and with TensorFlow's underscores.
+    # Options are accepted with dashes and with underscores, as TensorFlow Serving spells them.
     context_settings={
         "help_option_names": ["-h", "--help"],
         "token_normalize_func": lambda name: name.replace("_", "-"),

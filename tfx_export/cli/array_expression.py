@@ -1,4 +1,4 @@
-"""Array expressions: Python literals, numpy's constructors and arithmetic. Read as a syntax tree; nothing is executed.
+"""Array expressions: Python literals, numpy constructors and arithmetic, evaluated without executing code.
 
 `np.ones((2, 3), np.float32) * 0.5`, `[[1, 2], [3, 4]]`, `np.random.rand(1, 224, 224, 3).astype("float32")`.
 """
@@ -48,17 +48,17 @@ _OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
 
 
 def evaluate(text: str) -> Any:
-    """The value of `text`: a Python literal or an array. Raises SpecError for everything that is neither."""
+    """Returns the value of `text`, a Python literal or an array. Raises SpecError if it is neither."""
     try:
         return _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, TypeError, ValueError, ArithmeticError, MemoryError, RecursionError) as error:
-        raise SpecError(f"{text!r} is no array expression: {error}", hint=_HINT) from None
+        raise SpecError(f"{text!r} is not a valid array expression: {error}", hint=_HINT) from None
 
 
 _HINT = (
-    "Allowed are literals, + - * / // %, and of numpy: "
+    "Allowed: literals, + - * / // %, the numpy functions "
     + ", ".join(f"np.{name}" for name in _FUNCTIONS)
-    + f"; of arrays: {', '.join(f'.{name}()' for name in _METHODS)}, .T; dtypes as np.float32 or 'float32'."
+    + f", array methods {', '.join(f'.{name}()' for name in _METHODS)} and .T, dtypes as np.float32 or 'float32'."
 )
 
 
@@ -108,7 +108,7 @@ def _attribute(node: ast.Attribute) -> Any:
 
 
 def _numpy_name(node: ast.expr) -> str | None:
-    """`np.random.rand` -> `random.rand`; None for what does not start at numpy."""
+    """Returns `random.rand` for `np.random.rand`, and None for names outside numpy."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)

@@ -1,4 +1,4 @@
-"""`tfx-export bench`: how fast a model is served on this machine."""
+"""`tfx-export bench`: measures how fast a model is served on this machine."""
 
 from pathlib import Path
 
@@ -9,22 +9,26 @@ from tfx_export.cli.feedback import feedback_options, steps
 
 @click.command("bench")
 @click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--version", "number", type=int, help="Serve this version; the newest one if not given.")
-@click.option("--signature", default="", help="Ask this signature; serving_default if not given.")
+@click.option("--version", "number", type=int, help="Version to serve.  [default: newest]")
+@click.option("--signature", default="", help="Signature to call.  [default: serving_default]")
 @click.option(
     "--engine",
     "engines",
     multiple=True,
     type=click.Choice(["tensorflow", "litert"]),
-    help="Measure this engine only (may be repeated); all that can run the model if not given.",
+    help="Measure this engine only (repeatable).  [default: all that can run the model]",
 )
-@click.option("--clients", type=click.IntRange(1), default=32, show_default=True, help="Requests in flight.")
-@click.option("--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Of one measurement.")
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Measurements; medians count.")
+@click.option("--clients", type=click.IntRange(1), default=32, show_default=True, help="Number of requests in flight.")
+@click.option(
+    "--seconds", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Duration of each measurement."
+)
+@click.option(
+    "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Number of measurements; the median counts."
+)
 @click.option(
     "--probe",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Ask with the first row in this .npz file; made up from the signature if not given.",
+    help="Send the first row of this .npz file.  [default: generated from the signature]",
 )
 @feedback_options
 def command(
@@ -42,8 +46,9 @@ def command(
 ) -> None:
     """Measure how fast a model is served on this machine.
 
-    Starts the real server on DIR (a model, or one version of it) with each engine and each front, and measures it in
-    turn with a server that only echoes and with the plain signature in process: the ratios hold on a busy machine too.
+    Starts the real server on DIR (a model or one of its versions) with each engine and each front. Measures it
+    alternately with a server that only echoes, and with the plain signature in process, so that the ratios are valid on
+    a busy machine too.
     """
     with steps(quiet=quiet or as_json, verbose=verbose) as step:
         from tfx_export.bench.comparison import as_json as comparisons_as_json, print_table

@@ -1,4 +1,4 @@
-"""`tfx-export client`: a small program that asks a model."""
+"""`tfx-export client`: prints a small client program for a model."""
 
 from pathlib import Path
 
@@ -11,13 +11,15 @@ LANGUAGES = sorted(path.stem for path in templates("clients").iterdir())
 
 @click.command()
 @click.argument("directory", metavar="MODEL", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--lang", type=click.Choice(LANGUAGES), default="python", show_default=True, help="What to write it in.")
-@click.option("--signature-def", default="serving_default", show_default=True, help="The signature to ask.")
-@click.option("--model-name", help="Name of the model on the server; by default the name of the folder.")
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), default="python", show_default=True, help="Language of the program."
+)
+@click.option("--signature-def", default="serving_default", show_default=True, help="Signature to call.")
+@click.option("--model-name", help="Name of the model on the server.  [default: name of the folder]")
 @click.option("--rest", default="http://localhost:8501", show_default=True, help="URL of the REST port.")
-@click.option("--grpc", default="localhost:8500", show_default=True, help="Host and port of gRPC.")
+@click.option("--grpc", default="localhost:8500", show_default=True, help="Host and port of the gRPC server.")
 def command(directory: Path, lang: str, signature_def: str, model_name: str | None, rest: str, grpc: str) -> None:
-    """Print a small program that asks the model in the folder MODEL, ready to be copied and run."""
+    """Print a small client program for the model in the folder MODEL, ready to copy and run."""
     from tfx_export import snippets
     from tfx_export.errors import SpecError
     from tfx_export.sample_request import sample_request

@@ -1,4 +1,4 @@
-"""What commands that ask a server share: where it is, TLS, token, and which version of the model is meant."""
+"""Options of commands that call a server: its address, TLS, token, timeout, and the version of the model."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @dataclass(frozen=True)
 class Connection:
-    """How to reach a server."""
+    """How to reach a server: the values of `connection_options`."""
 
     server: str
     ca: Path | None
@@ -30,7 +30,7 @@ class Connection:
     timeout: float
 
     def grpc(self) -> "Client":
-        """A client of its gRPC port."""
+        """Returns a client for its gRPC port."""
         from tfx_export.client import Client
 
         credentials = None
@@ -41,7 +41,7 @@ class Connection:
         return Client(self.server, credentials=credentials, token=self._token, timeout=self.timeout)
 
     def rest(self) -> "RestClient":
-        """A client of its REST port."""
+        """Returns a client for its REST port."""
         from tfx_export.client.rest import RestClient
 
         context = None
@@ -63,20 +63,27 @@ class Connection:
             return None
         lines = self.token_file.read_text(encoding="utf-8").split()
         if not lines:
-            raise SpecError(f"{self.token_file} holds no token.")
+            raise SpecError(f"{self.token_file} is empty: it should hold a token.")
         return lines[0]
 
 
 def connection_options(function: Function) -> Function:
-    """Adds `--server` and its kin to a command; `Connection.of(...)` takes their values."""
+    """Adds `--server`, TLS, token and timeout options to a command. `Connection(**values)` takes their values."""
     for option in (
-        click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds an answer may take."),
+        click.option(
+            "--timeout", type=float, default=60.0, show_default=True, help="Seconds to wait for each response."
+        ),
         click.option("--token-file", type=FILE, help="Send the first word of this file as a bearer token."),
-        click.option("--key", type=FILE, help="This client's private key, as PEM."),
-        click.option("--cert", type=FILE, help="This client's certificate, as PEM, for servers that verify clients."),
-        click.option("--ca", type=FILE, help="Speak TLS and trust this CA, as PEM."),
-        click.option("--tls", is_flag=True, help="Speak TLS and trust the CAs of the system."),
-        click.option("--server", metavar="HOST:PORT", required=True, help="The server's gRPC port; see --rest."),
+        click.option("--key", type=FILE, help="Private key of the client (PEM)."),
+        click.option("--cert", type=FILE, help="Certificate of the client (PEM), for servers that verify clients."),
+        click.option("--ca", type=FILE, help="Use TLS and trust this CA (PEM)."),
+        click.option("--tls", is_flag=True, help="Use TLS and trust the CAs of the system."),
+        click.option(
+            "--server",
+            metavar="HOST:PORT",
+            required=True,
+            help="Address of the gRPC port; with --rest, of the REST port.",
+        ),
     ):
         function = option(function)
     return function
@@ -85,20 +92,20 @@ def connection_options(function: Function) -> Function:
 def model_options(function: Function) -> Function:
     """Adds `--version` and `--label`."""
     for option in (
-        click.option("--label", help="Ask the version with this label."),
-        click.option("--version", type=int, help="Ask this version; the newest one if not given."),
+        click.option("--label", help="Label of the version to call."),
+        click.option("--version", type=int, help="Version to call.  [default: newest]"),
     ):
         function = option(function)
     return function
 
 
 def chosen_model(name: str, version: int | None, label: str | None, signature: str = "") -> "Model":
-    """The model that arguments and options name."""
+    """Returns the model that the arguments and options name."""
     from tfx_export.client import Model
     from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 
     if version is not None and label is not None:
-        raise click.UsageError("A version is chosen by --version or by --label, not by both.")
+        raise click.UsageError("Give either --version or --label, not both.")
     return Model(name, version, label, signature or DEFAULT_SIGNATURE)
 
 

@@ -1,4 +1,4 @@
-"""`tfx-export doctor`: what is installed, what is missing, what is in the way."""
+"""`tfx-export doctor`: checks the installation."""
 
 import json
 import sys
@@ -16,13 +16,13 @@ MARKS = {"ok": ("+", "green"), "note": ("!", "yellow"), "missing": ("-", "bright
 
 @click.command("doctor")
 @click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--deep", is_flag=True, help="Also start TensorFlow and let it compute; takes seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--deep", is_flag=True, help="Also run a computation with TensorFlow, which takes seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(folder: Path, deep: bool, as_json: bool) -> None:
-    """Say what is installed, what is missing and what is in the way.
+    """Check the installation and report what is missing or in the way.
 
-    Looks at versions, the processor, the optional parts, and at DIR (this folder if not given), where models are
-    written and served. `+` is fine, `!` is worth knowing, `-` is an optional part that is not there, `x` will fail.
+    Checks versions, the processor, the optional parts, and DIR (by default the current folder), where models are
+    written and served. `+` is fine, `!` is worth knowing, `-` is an optional part that is not installed, `x` will fail.
 
     Exit code: 0 if nothing will fail, else 1.
     """

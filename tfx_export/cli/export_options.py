@@ -1,4 +1,4 @@
-"""The options that every exporting command has: where to, which version, what to write."""
+"""The options of all export commands: the destination, the version, the signatures, and the files to write."""
 
 import json
 import shlex
@@ -21,42 +21,50 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
 
 _OPTIONS = (
-    click.option("--out", required=True, type=_PATH, help="The model's folder; versions are folders in it."),
-    click.option("--version", default="next", show_default=True, help="A number, 'next' or 'timestamp'."),
-    click.option("--overwrite", is_flag=True, help="Replace the version if it exists."),
+    click.option(
+        "--out", required=True, type=_PATH, help="Folder of the model, which holds a folder for each version."
+    ),
+    click.option("--version", default="next", show_default=True, help="Version number, 'next' or 'timestamp'."),
+    click.option("--overwrite", is_flag=True, help="Replace the version if it already exists."),
     click.option(
         "--keep", type=click.IntRange(1), metavar="K", help="Afterwards remove all but the K newest versions."
     ),
     click.option("--input-name", multiple=True, metavar="OLD=NEW", help="Rename an input (repeatable)."),
     click.option("--output-name", multiple=True, metavar="OLD=NEW", help="Rename an output (repeatable)."),
-    click.option("--signatures", "spec_file", type=_PATH, metavar="SPEC.YAML", help="Signatures from a spec file."),
+    click.option(
+        "--signatures", "spec_file", type=_PATH, metavar="SPEC.YAML", help="Read the signatures from a spec file."
+    ),
     click.option(
         "--signature",
         multiple=True,
         metavar="[NAME=]KIND",
         help="Write a signature: predict, classify, regress or image (repeatable).",
     ),
-    click.option("--default", "default", metavar="NAME", help="The signature that is also 'serving_default'."),
-    click.option("--labels", type=_PATH, help="Text file of class names, a line each, for classify and image."),
-    click.option("--top-k", type=click.IntRange(1), metavar="K", help="Answer the K best classes only."),
-    click.option("--image-scale", metavar="SCALE", help="0-1, -1-1, none or a model of keras.applications: resnet50."),
-    click.option("--image-size", type=int, nargs=2, metavar="H W", help="Size that images are resized to."),
-    click.option("--tags", metavar="TAG,...", help="Tags of the SavedModel.  [default: serve]"),
-    click.option("--assets", multiple=True, type=_PATH, metavar="FILE", help="Put a file into assets/ (repeatable)."),
+    click.option("--default", "default", metavar="NAME", help="Signature that is also named 'serving_default'."),
+    click.option("--labels", type=_PATH, help="Text file with one class name per line, for classify and image."),
+    click.option("--top-k", type=click.IntRange(1), metavar="K", help="Return only the K best classes."),
+    click.option(
+        "--image-scale",
+        metavar="SCALE",
+        help="Range of the pixels: 0-1, -1-1, none, or a model of keras.applications, e.g. resnet50.",
+    ),
+    click.option("--image-size", type=int, nargs=2, metavar="H W", help="Resize images to this height and width."),
+    click.option("--tags", metavar="TAG,...", help="Tags of the SavedModel, separated by commas.  [default: serve]"),
+    click.option("--assets", multiple=True, type=_PATH, metavar="FILE", help="Add a file to assets/ (repeatable)."),
     click.option("--as-text", is_flag=True, help="Write saved_model.pbtxt instead of saved_model.pb."),
     click.option(
-        "--clear-devices/--keep-devices", default=None, help="Whether ops forget their devices.  [default: clear]"
+        "--clear-devices/--keep-devices", default=None, help="Remove or keep the devices of ops.  [default: clear]"
     ),
     click.option(
         "--strip-default-attrs/--keep-default-attrs",
         default=None,
-        help="Whether attributes of default value are left out, for older servers.  [default: strip]",
+        help="Omit or keep attributes with default values; omitting them helps older servers.  [default: strip]",
     ),
 )
 
 
 def export_options(function: Function) -> Function:
-    """Adds the options above, those of `extras_options` and `feedback_options`; give their values to `run_export`."""
+    """Adds the options above, `extras_options` and `feedback_options`. `run_export` takes their values."""
     function = extras_options(feedback_options(function))
     for option in reversed(_OPTIONS):
         function = option(function)
@@ -64,7 +72,7 @@ def export_options(function: Function) -> Function:
 
 
 def run_export(export: Callable[..., Exported], options: dict[str, Any]) -> None:
-    """Calls `export` (a function of the API, its source given already) with what the options say; show what came."""
+    """Calls `export`, a function of the API with its source bound, with the options. Prints the result."""
     spec = _spec(options)
     arguments = {key: options[key] for key in ("out", "version", "overwrite", "keep")}
     arguments["extras"] = extras_from(options)
@@ -111,8 +119,8 @@ def parse_assignments(option: str, texts: Iterable[str], example: str) -> dict[s
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
-            raise SpecError(f"{option} takes NAME=VALUE, and got {text!r}.", hint=f"For example: {option} {example}")
+            raise SpecError(f"{option} takes NAME=VALUE, not {text!r}.", hint=f"For example: {option} {example}")
         if name in values:
-            raise SpecError(f"{option} names {name!r} twice: {values[name]!r} and {value!r}.")
+            raise SpecError(f"{option} gives two values for {name!r}: {values[name]!r} and {value!r}.")
         values[name] = value
     return values

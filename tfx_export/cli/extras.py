@@ -1,4 +1,4 @@
-"""The options that every export command has for what happens around the writing, and what is printed of it."""
+"""The options of all export commands for verification, warmup requests and the LiteRT model, and their output."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -18,35 +18,39 @@ _COLOURS = {"equal": "green", "unproven": "yellow", "differs": "bold red"}
 
 
 def extras_options(function: Function) -> Function:
-    """Adds the options; `extras_from` makes Extras of what click passes."""
+    """Adds the options. `extras_from` turns their values into Extras."""
     for option in (
         click.option(
             "--accelerate",
             is_flag=False,
             flag_value="float32",
             type=click.Choice(PRECISIONS),
-            help="Add a LiteRT model with the same signatures; alone it means float32.",
+            help="Add a LiteRT model with the same signatures; without a value: float32.",
         ),
         click.option(
-            "--warmup-from", type=click.Path(path_type=Path), help="Warmup requests: .npz, .json or .tfrecord."
+            "--warmup-from",
+            type=click.Path(path_type=Path),
+            help="Add warmup requests from a .npz, .json or .tfrecord file.",
         ),
         click.option(
-            "--warmup", type=click.IntRange(1, 1000), metavar="N", help="Generate N warmup requests a signature."
+            "--warmup", type=click.IntRange(1, 1000), metavar="N", help="Generate N warmup requests for each signature."
         ),
-        click.option("--probe", type=click.Path(path_type=Path), help="Verify on the inputs in this .npz file."),
-        click.option("--verify/--no-verify", default=True, help="Compare the export with its source (default)."),
+        click.option("--probe", type=click.Path(path_type=Path), help="Verify with the inputs in this .npz file."),
+        click.option(
+            "--verify/--no-verify", default=True, help="Compare the export with its source.  [default: verify]"
+        ),
     ):
         function = option(function)
     return function
 
 
 def extras_from(options: Mapping[str, Any]) -> Extras:
-    """The Extras that the values of the options above say."""
+    """Returns the values of the options above as Extras."""
     return Extras(**{field.name: options[field.name] for field in fields(Extras)})
 
 
 def checks_table(checks: tuple[Check, ...]) -> Table:
-    """The checks as a table: one row an output."""
+    """Returns a table of the checks, with one row per output."""
     table = Table.grid(padding=(0, 2))
     for check in checks:
         name = f"{check.signature} / {check.output}"

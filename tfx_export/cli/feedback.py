@@ -1,4 +1,4 @@
-"""What commands that take their time share: --quiet, --json, -v, and a line that says how far it is."""
+"""Output of the commands: the options --quiet, --json and --verbose, the progress bar, and error messages."""
 
 import logging
 import os
@@ -32,9 +32,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def feedback_options(function: Function) -> Function:
     """Adds `--quiet`, `--json` (as `as_json`) and `-v/--verbose` to a command."""
     for option in (
-        click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's own messages."),
-        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for machines."),
-        click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's messages."),
+        click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+        click.option("-q", "--quiet", is_flag=True, help="Print only errors."),
     ):
         function = option(function)
     return function
@@ -42,10 +42,11 @@ def feedback_options(function: Function) -> Function:
 
 @contextmanager
 def steps(*, quiet: bool, verbose: bool, total: int | None = None) -> Iterator[Callable[[str], None]]:
-    """What to call with each of `total` steps: a progress bar on a terminal, a line each with `verbose`, else nothing.
+    """Yields a function to call with each of `total` steps.
 
-    Without a total only the time is shown. Keeps TensorFlow and Keras silent unless `verbose`, and turns SIGTERM into
-    an exit that cleans up.
+    It shows a progress bar on a terminal (without `total` only the time), prints lines with `verbose`, and otherwise
+    does nothing. Suppresses the messages of TensorFlow and Keras unless `verbose`, and turns SIGTERM into an exit that
+    cleans up.
     """
     console = Console(stderr=True)
     with warnings.catch_warnings(), _terminable():

@@ -1,4 +1,4 @@
-"""`tfx-export init`: a spec file filled in from a model."""
+"""`tfx-export init`: prints a spec file filled in from a model."""
 
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,9 @@ def command() -> None:
 @command.command("keras")
 @click.argument("model", type=click.Path(path_type=Path))
 @keras_options
-@click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's own messages.")
+@click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's messages.")
 def keras(model: Path, verbose: bool, **options: Any) -> None:
-    """From a Keras model file: tfx-export init keras model.h5 > spec.yaml"""
+    """Print the spec file of a Keras model: tfx-export init keras model.h5 > spec.yaml"""
     with steps(quiet=False, verbose=verbose) as report:
         text = describe_keras(model, options=options_from(options), report=report)
     click.echo(text, nl=False)

@@ -22,7 +22,7 @@ class InputOutputArguments(TypedDict):
 def input_output_options(function: Function) -> Function:
     """Adds --input, --output and --bind; read their values with `take_inputs_and_outputs`."""
     for option in (
-        click.option("--bind", multiple=True, metavar="TENSOR=VALUE", help="Fix a tensor to a value (repeatable)."),
+        click.option("--bind", multiple=True, metavar="TENSOR=VALUE", help="Fix a tensor at a value (repeatable)."),
         click.option(
             "--output", "output_tensors", multiple=True, metavar="NAME=TENSOR", help="An output (repeatable)."
         ),
@@ -33,7 +33,7 @@ def input_output_options(function: Function) -> Function:
 
 
 def take_inputs_and_outputs(options: dict[str, Any]) -> InputOutputArguments:
-    """Removes the options above from `options` and return them as arguments of the API. Raises SpecError."""
+    """Removes the options above from `options` and returns them as arguments of the API. Raises SpecError."""
     return {
         "inputs": parse_assignments("--input", options.pop("input_tensors"), "images=x:0"),
         "outputs": parse_assignments("--output", options.pop("output_tensors"), "scores=softmax:0"),

@@ -1,4 +1,4 @@
-"""`tfx-export keras`: a Keras model file becomes a version of a served model."""
+"""`tfx-export keras`: exports a Keras model file."""
 
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,13 @@ def command(model: Path, **options: Any) -> None:
     """Export a Keras model file as a SavedModel.
 
     MODEL is a .keras or .h5 file, written by Keras 3 or (with the keras2 extra) by Keras 2, a SavedModel folder of
-    Keras 2, or a file of weights with --architecture.
-    The version appears in the folder whole or not at all.
+    Keras 2, or a file of weights with --architecture. The version is published complete or not at all.
 
     \b
-    Exit codes: 2 the file is no model or a name does not fit, 3 the version exists, 4 the folder cannot be written,
-    5 the export does not compute what the model computes (nothing is published).
+    Exit codes:
+    2  MODEL is not a valid model, or a name or option does not fit it
+    3  the version already exists
+    4  the folder is not writable
+    5  the export does not compute what the model computes; nothing is published
     """
     run_export(partial(export_keras, model, options=options_from(options)), options)

@@ -1,4 +1,4 @@
-"""The options that commands have which load a Keras file: what the file does not say by itself."""
+"""The options of commands that load a Keras file, for what the file does not contain."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,24 +15,24 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 def keras_options(function: Function) -> Function:
     """Adds `--architecture`, `--custom-objects`, `--replace-layer` and `--trust-lambda`."""
     for option in (
-        click.option("--trust-lambda", is_flag=True, help="Run Python code that the file holds in Lambda layers."),
+        click.option("--trust-lambda", is_flag=True, help="Run the Python code of Lambda layers in the file."),
         click.option(
             "--replace-layer",
             multiple=True,
             metavar="NAME=MODULE:CLASS",
-            help="Put a layer class or a function of yours in a layer's place (repeatable).",
+            help="Replace a layer with a class or function of yours (repeatable).",
         ),
         click.option(
             "--custom-objects",
             multiple=True,
             metavar="MODULE:ATTR",
-            help="A class, function or dict of them that the file refers to (repeatable).",
+            help="Class, function, or dict of them that the file refers to (repeatable).",
         ),
         click.option(
             "--architecture",
             type=click.Path(path_type=Path),
             metavar="MODEL.JSON",
-            help="The model's JSON, where MODEL holds only weights.",
+            help="JSON of the model, if MODEL holds only weights.",
         ),
     ):
         function = option(function)
@@ -40,7 +40,7 @@ def keras_options(function: Function) -> Function:
 
 
 def options_from(options: dict[str, Any]) -> KerasOptions:
-    """The KerasOptions that the values of the options above say; they are taken out of `options`."""
+    """Removes the options above from `options` and returns them as KerasOptions."""
     return KerasOptions(
         architecture=options.pop("architecture"),
         custom_objects=options.pop("custom_objects"),

@@ -1,4 +1,4 @@
-"""`tfx-export predict`: ask a server, print JSON."""
+"""`tfx-export predict`: sends a request to a server and prints the response as JSON."""
 
 import json
 import sys
@@ -15,16 +15,16 @@ from tfx_export.errors import SpecError
 @click.argument("model")
 @connection_options
 @model_options
-@click.option("--signature", default="", help="The signature to call; serving_default if not given.")
+@click.option("--signature", default="", help="Signature to call.  [default: serving_default]")
 @click.option(
     "--inputs",
     "inputs",
     multiple=True,
     metavar="NAME=FILE",
-    help="An input from a .npy file or FILE.npz[KEY]; repeat.",
+    help="Input from a .npy file or FILE.npz[KEY] (repeatable).",
 )
-@click.option("--instances", metavar="FILE", help="Rows from a JSON file, as REST takes them; - reads stdin.")
-@click.option("--rest", is_flag=True, help="Ask over REST: --server is the REST port.")
+@click.option("--instances", metavar="FILE", help="Rows from a JSON file in the format of REST; - reads stdin.")
+@click.option("--rest", is_flag=True, help="Use REST; --server is the REST port.")
 def command(
     model: str,
     version: int | None,
@@ -35,15 +35,15 @@ def command(
     rest: bool,
     **connection: Any,
 ) -> None:
-    """Ask a running server for predictions.
+    """Send inputs to a running server and print its predictions.
 
     \b
     tfx-export predict mnist --server localhost:8500 --inputs image=digit.npy
     tfx-export predict mnist --server localhost:8500 --instances rows.json
     echo '[[1.0, 2.0]]' | tfx-export predict mnist --server localhost:8501 --rest --instances -
 
-    Prints JSON: {"outputs": {NAME: values}} for --inputs, {"predictions": rows} for --instances. Exit code 6 if the
-    server refuses or does not answer.
+    Prints {"outputs": {NAME: values}} for --inputs, and {"predictions": rows} for --instances. The exit code is 6 if
+    the server refuses the request or does not answer.
     """
     if bool(inputs) == (instances is not None):
         raise click.UsageError("Give either --inputs NAME=FILE or --instances FILE.")
@@ -62,7 +62,7 @@ def command(
 def _pair(text: str) -> tuple[str, str]:
     name, equals, file = text.partition("=")
     if not equals or not name or not file:
-        raise click.UsageError(f"--inputs {text}: expected NAME=FILE, e.g. image=digit.npy")
+        raise click.UsageError(f"--inputs takes NAME=FILE, not {text}. For example: --inputs image=digit.npy")
     return name, file
 
 

@@ -1,4 +1,4 @@
-"""What `tfx-export predict` sends: arrays from files or rows from JSON, over gRPC or REST."""
+"""The requests of `tfx-export predict`: arrays from files or rows from JSON, over gRPC or REST."""
 
 import base64
 import re
@@ -15,23 +15,23 @@ from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 
 def of_arrays(server: Connection, model: Model, files: dict[str, str], rest: bool) -> dict[str, Any]:
-    """`{"outputs": ...}` for inputs from files."""
+    """Sends inputs from files. Returns `{"outputs": ...}`."""
     arrays = {name: _load(file) for name, file in files.items()}
     if rest:
-        return server.rest().predict(model, {"inputs": {name: _plain(array) for name, array in arrays.items()}})
+        return server.rest().predict(model, {"inputs": {name: _to_json(array) for name, array in arrays.items()}})
     with server.grpc() as client:
         outputs = client.predict(model, arrays)
-    return {"outputs": {name: _plain(array) for name, array in outputs.items()}}
+    return {"outputs": {name: _to_json(array) for name, array in outputs.items()}}
 
 
 def of_rows(server: Connection, model: Model, rows: list[Any], rest: bool) -> dict[str, Any]:
-    """`{"predictions": ...}` for rows: values where the signature has one input, else objects by input name."""
+    """Sends rows: values if the signature has one input, else objects by input name. Returns `{"predictions": ...}`."""
     if rest:
         return server.rest().predict(model, {"instances": rows})
     with server.grpc() as client:
         signature = _signature(client, model)
         outputs = client.predict(model, _columns(rows, signature))
-    columns = {name: _plain(array) for name, array in outputs.items()}
+    columns = {name: _to_json(array) for name, array in outputs.items()}
     if len(columns) == 1:
         return {"predictions": next(iter(columns.values()))}
     return {"predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
@@ -50,7 +50,8 @@ def _columns(rows: list[Any], signature: Signature) -> dict[str, np.ndarray]:
     if not all(isinstance(row, dict) and "b64" not in row for row in rows):
         if len(names) != 1:
             raise SpecError(
-                f"Signature {signature.name} has the inputs {', '.join(names)}: each row should be an object with them."
+                f"Signature {signature.name} has the inputs {', '.join(names)}: "
+                "each row should be an object with these keys."
             )
         rows = [{names[0]: row} for row in rows]
     for number, row in enumerate(rows):
@@ -66,11 +67,11 @@ def _array(values: list[Any], name: str, spec: TensorSpec) -> np.ndarray:
     try:
         return np.array(_bytes(values), dtype=numpy_dtype(spec.dtype))
     except (ValueError, TypeError, OverflowError) as error:
-        raise SpecError(f"Input {name} is {spec.dtype}, and the rows do not make such a tensor: {error}") from None
+        raise SpecError(f"Input {name} is {spec.dtype}, and the rows do not fit it: {error}") from None
 
 
 def _bytes(value: Any) -> Any:
-    """REST's `{"b64": ...}` objects and texts as bytes, in lists of any depth."""
+    """Converts strings and REST's `{"b64": ...}` objects to bytes, in lists of any depth."""
     if isinstance(value, list):
         return [_bytes(each) for each in value]
     if isinstance(value, dict) and value.keys() == {"b64"}:
@@ -86,7 +87,7 @@ def _load(file: str) -> np.ndarray:
     except OSError as error:
         raise SpecError(f"{path}: {error.strerror or error}") from None
     except ValueError as error:
-        raise SpecError(f"{path} is no numpy file: {error}") from None
+        raise SpecError(f"{path} is not a valid numpy file: {error}") from None
     if isinstance(loaded, np.ndarray):
         return loaded
     if found is None or found[2] not in loaded:
@@ -95,8 +96,8 @@ def _load(file: str) -> np.ndarray:
     return chosen
 
 
-def _plain(array: np.ndarray) -> Any:
-    """`array` as JSON can hold it: bytes that are no text become REST's `{"b64": ...}`."""
+def _to_json(array: np.ndarray) -> Any:
+    """Converts `array` for JSON. Bytes that are not valid UTF-8 become REST's `{"b64": ...}`."""
     return _text(array.astype(np.float64).tolist() if array.dtype.kind == "V" else array.tolist())
 
 

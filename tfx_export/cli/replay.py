@@ -1,4 +1,4 @@
-"""`tfx-export replay`: do yesterday's requests get yesterday's answers?"""
+"""`tfx-export replay`: compares the responses of a server with logged ones."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tfx_export.client import Model
     from tfx_export.client.replay import ReplayedRequest
 
-# So many differences are printed; all of them are counted.
+# At most this many differences are printed; all are counted.
 SHOWN = 10
 
 
@@ -26,10 +26,10 @@ SHOWN = 10
 @click.argument("logs", metavar="LOG...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @connection_options
 @model_options
-@click.option("--model", help="Ask this model instead of the one in the log.")
-@click.option("--tolerance", type=float, help="Largest relative error of floats; by dtype if not given (float: 1e-4).")
-@click.option("--limit", type=int, help="Stop after so many records.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--model", help="Model to call.  [default: the one in the log]")
+@click.option("--tolerance", type=float, help="Largest relative error of floats.  [default: by dtype, 1e-4 for float]")
+@click.option("--limit", type=int, help="Stop after this number of records.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     logs: tuple[Path, ...],
     version: int | None,
@@ -40,18 +40,18 @@ def command(
     as_json: bool,
     **connection: Any,
 ) -> None:
-    """Send logged requests to a server again and compare the answers.
+    """Send logged requests to a server again and compare the responses.
 
     \b
     tfx-export replay /var/log/serving/mnist-*.tfrecord --server localhost:8500
     tfx-export replay requests.tfrecord --server localhost:8500 --label canary
 
-    LOG is a TFRecord file of PredictionLogs: a request log or a warmup file. The newest version is asked, unless
-    --version or --label names another; not the one that answered then. Records without an answer are sent, not
-    compared.
+    LOG is a TFRecord file of PredictionLogs: a request log or a warmup file. Requests go to the newest version, or to
+    the one that --version or --label names, not to the version in the log. Records without a response are sent, but
+    not compared.
 
-    Exit code 0 if every answer is the logged one, 5 if one differs or was refused, 2 if a log cannot be read, 6 if no
-    server answers.
+    Exit code: 0 if all responses equal the logged ones, 5 if one differs or a request is refused, 2 if a log cannot be
+    read, 6 if the server does not answer.
     """
     from tfx_export.cli.replay_report import Report
     from tfx_export.client.replay import replay
@@ -73,7 +73,7 @@ def command(
     else:
         click.echo(report.summary())
     if report.requests == 0:
-        raise SourceError(f"{', '.join(map(str, logs))}: no request in it.")
+        raise SourceError(f"No requests in {', '.join(map(str, logs))}.")
     if report.problems:
         sys.exit(VerificationError.exit_code)
 
@@ -91,6 +91,6 @@ def _records(logs: tuple[Path, ...]) -> Iterator["wire.PredictionLog"]:
         except OSError as error:
             raise SourceError(f"{path}: {error.strerror}") from None
         except DecodeError:
-            raise SourceError(f"{path} holds records that are no PredictionLog.") from None
+            raise SourceError(f"{path} holds records that are not PredictionLogs.") from None
         except RecordError as error:
             raise SourceError(str(error)) from None

@@ -1,4 +1,4 @@
-"""Report: what a replay has shown so far."""
+"""Report: the results of a replay."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from tfx_export.exporting.verification.compare import compare
 
 
 class Report:
-    """Counts answers: equal to the logged ones, different, refused, or with nothing to compare them with."""
+    """Counts responses: equal to the logged ones, different, refused, or without a logged response."""
 
     def __init__(self, tolerance: float | None) -> None:
         self._tolerance = tolerance
@@ -25,7 +25,7 @@ class Report:
         return self.different + self.refused
 
     def add(self, replayed: ReplayedRequest) -> Iterator[str]:
-        """Counts one request. A line for each thing that is wrong with its answer."""
+        """Counts one request. Returns a line for each problem with its response."""
         found = list(self._compare(replayed))
         if replayed.answer is None:
             self.refused += 1
@@ -39,10 +39,10 @@ class Report:
         return iter([f"record {replayed.index}: {text}" for text in found])
 
     def summary(self) -> str:
-        """One line for people."""
+        """Returns one line that sums up the replay."""
         parts = [f"{self.equal} equal", f"{self.different} different", f"{self.refused} refused"]
         if self.unanswered:
-            parts.append(f"{self.unanswered} answered, with no logged answer to compare")
+            parts.append(f"{self.unanswered} without a logged response to compare")
         worst = ", ".join(f"{output} {error:.2g}" for output, error in sorted(self._worst.items()))
         return f"{self.requests} requests: {', '.join(parts)}" + (f"; largest error: {worst}" if worst else "")
 
@@ -64,7 +64,7 @@ class Report:
         if not replayed.logged:
             return
         if replayed.answer.keys() != replayed.logged.keys():
-            yield f"outputs {sorted(replayed.answer)} where {sorted(replayed.logged)} were logged"
+            yield f"outputs {sorted(replayed.answer)}, logged outputs {sorted(replayed.logged)}"
         for output in sorted(replayed.answer.keys() & replayed.logged.keys()):
             expected, actual = replayed.logged[output], replayed.answer[output]
             if expected.shape == actual.shape and expected.size == 0:

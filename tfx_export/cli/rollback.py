@@ -1,4 +1,4 @@
-"""`tfx-export rollback`: serve an earlier version again."""
+"""`tfx-export rollback`: publishes an earlier version again."""
 
 from pathlib import Path
 
@@ -7,19 +7,24 @@ import click
 
 @click.command("rollback")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--to", type=click.IntRange(min=0), metavar="N", help="The version to go back to.")
+@click.option(
+    "--to",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Version to go back to.  [default: newest one that differs from the served version]",
+)
 def command(model: Path, to: int | None) -> None:
-    """Serve an earlier version again: publish it under a new, highest number.
+    """Serve an earlier version again by publishing it under a new, highest number.
 
     \b
     tfx-export rollback models/mnist           to the version before the newest
     tfx-export rollback models/mnist --to 3
 
-    Servers serve the highest number, and load no number twice. So nothing is removed or renumbered: the earlier
-    version appears once more, in one step, as the newest, and running servers go over to it without a gap. Its files
-    are hard links and take no room. Without --to it is the newest version that differs from what is served now.
+    Servers serve the highest number and never load a number twice, so no version is removed or renumbered. The earlier
+    version is published again in one step as the newest one, and running servers switch to it without interruption.
+    Its files are hard links and need no space.
 
-    To undo it, roll back again.
+    To undo a rollback, roll back again.
     """
     from tfx_export.savedmodel.rollback import rollback
 

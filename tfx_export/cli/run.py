@@ -1,4 +1,4 @@
-"""`tfx-export run`: ask one signature of a SavedModel, without a server."""
+"""`tfx-export run`: runs a signature of a SavedModel without a server."""
 
 import json
 import re
@@ -17,14 +17,23 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @takes_folder
-@click.option("--tag-set", metavar="TAGS", help="One graph by its tags; needed where there are several.")
-@click.option("--signature-def", default="serving_default", show_default=True, metavar="NAME", help="The signature.")
-@click.option("--inputs", multiple=True, metavar="KEY=FILE", help="From .npy, .npz or FILE.npz[NAME]; may be repeated.")
-@click.option("--input-exprs", multiple=True, metavar="KEY=EXPR", help="From a literal or numpy expression.")
-@click.option("--input-examples", multiple=True, metavar="KEY=LIST", help="tf.Examples from a list of dictionaries.")
+@click.option("--tag-set", metavar="TAGS", help="Tags of the graph; required if there are several.")
+@click.option("--signature-def", default="serving_default", show_default=True, metavar="NAME", help="Signature to run.")
+@click.option(
+    "--inputs",
+    multiple=True,
+    metavar="KEY=FILE",
+    help="Input from a .npy file, .npz file or FILE.npz[NAME] (repeatable).",
+)
+@click.option(
+    "--input-exprs", multiple=True, metavar="KEY=EXPR", help="Input from a literal or numpy expression (repeatable)."
+)
+@click.option(
+    "--input-examples", multiple=True, metavar="KEY=LIST", help="tf.Examples from a list of dictionaries (repeatable)."
+)
 @click.option("--outdir", type=click.Path(path_type=Path), help="Write each output to OUTDIR/KEY.npy.")
 @click.option("--npz", type=click.Path(path_type=Path), metavar="FILE", help="Write all outputs to one .npz file.")
-@click.option("--overwrite", is_flag=True, help="Replace output files that exist.")
+@click.option("--overwrite", is_flag=True, help="Replace existing output files.")
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON.")
 def command(
     folder: Path,
@@ -38,16 +47,16 @@ def command(
     overwrite: bool,
     as_json: bool,
 ) -> None:
-    """Run a signature of a SavedModel on inputs from files or expressions.
+    """Run a signature of a SavedModel on inputs from files or expressions, without a server.
 
     \b
     tfx-export run --dir models/m/1 --inputs 'x=data.npz[images]'
     tfx-export run --dir models/m/1 --input_exprs 'x=np.ones((2,3));keep=[1.0]' --json
     tfx-export run --dir models/m/1 --signature_def classify --input_examples 'inputs=[{"age":[22.0]}]'
 
-    Several inputs are separated by semicolons or given by several options; of an input given twice, --input_examples
-    counts before --input_exprs, and that before --inputs. A file that is no array is fed as one string: an image.
-    Expressions are literals and numpy's constructors; nothing is executed and no pickle is read.
+    Separate several inputs with semicolons, or repeat the option. If an input is given twice, --input_examples
+    overrides --input_exprs, which overrides --inputs. Any other file, such as an image, is passed as one string.
+    Expressions are literals and numpy constructors; no code is executed and no pickle is read.
     """
     if not (inputs or input_exprs or input_examples):
         raise SpecError("No inputs.", hint="Give --inputs x=data.npy, or --input_exprs 'x=np.ones((2,3))'.")
@@ -72,7 +81,7 @@ def command(
         for target in targets.values():
             _require_absent(target)
     if as_json:
-        click.echo(json.dumps({key: _plain(value) for key, value in outputs.items()}))
+        click.echo(json.dumps({key: _to_json(value) for key, value in outputs.items()}))
     else:
         for key in sorted(outputs):
             click.echo(f"Result for output key {key}:\n{outputs[key]}")
@@ -85,32 +94,32 @@ def _save(outputs: Mapping[str, "np.ndarray"], targets: Mapping[str, Path], npz:
     try:
         for key, target in targets.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            np.save(target, _unpickled(outputs[key]))
+            np.save(target, _without_objects(outputs[key]))
             click.echo(f"Output {key} is saved to {target}", err=True)
         if npz:
             with npz.open("wb") as file:
-                np.savez(file, allow_pickle=False, **{key: _unpickled(value) for key, value in outputs.items()})
+                np.savez(file, allow_pickle=False, **{key: _without_objects(value) for key, value in outputs.items()})
             click.echo(f"The outputs are saved to {npz}", err=True)
     except OSError as error:
         raise PublishError(f"Cannot write the outputs: {error}.") from None
 
 
-def _unpickled(array: "np.ndarray") -> "np.ndarray":
-    # An array of objects would be written as a pickle.
+def _without_objects(array: "np.ndarray") -> "np.ndarray":
+    # numpy would write an array of objects as a pickle.
     return array.astype("S") if array.dtype.kind == "O" else array
 
 
 def _require_absent(path: Path) -> None:
     if path.exists():
-        raise PublishError(f"{path} exists already.", hint="Replace it with --overwrite.")
+        raise PublishError(f"{path} already exists.", hint="Replace it with --overwrite.")
 
 
 def _file_name(key: str) -> str:
-    # Names of outputs come from the model: none may lead out of the folder.
+    # The names come from the model and must not lead out of the folder.
     return re.sub(r"[^\w-]", "_", key)
 
 
-def _plain(array: "np.ndarray") -> Any:
+def _to_json(array: "np.ndarray") -> Any:
     if array.dtype.kind != "O":
         return array.astype(float).tolist() if array.dtype.kind == "V" else array.tolist()
     import numpy as np

@@ -1,4 +1,4 @@
-"""The inputs of `tfx-export run`, from its three options. No pickle is read and no code executed."""
+"""Reads the inputs of `tfx-export run` from its three options, without reading pickles or executing code."""
 
 import ast
 import re
@@ -16,9 +16,9 @@ from tfx_export.errors import SpecError
 
 
 def from_files(options: Sequence[str]) -> dict[str, Any]:
-    """`x=data.npy`, `x=data.npz[key]`: arrays. `x=cat.jpg`: any other file is a batch of one string."""
+    """Reads `x=data.npy` and `x=data.npz[key]` as arrays, and any other file as a batch of one string."""
     found: dict[str, Any] = {}
-    for key, text in _pairs("--inputs", options, "x=data.npz[key]"):
+    for key, text in _assignments("--inputs", options, "x=data.npz[key]"):
         match = re.fullmatch(r"(.+?)(?:\[([^\[\]]+)\])?", text)
         assert match
         found[key] = _load(Path(match[1]), match[2])
@@ -26,14 +26,14 @@ def from_files(options: Sequence[str]) -> dict[str, Any]:
 
 
 def from_expressions(options: Sequence[str]) -> dict[str, Any]:
-    """`x=np.ones((2, 3))`: what `array_expression` takes."""
-    return {key: evaluate(text) for key, text in _pairs("--input_exprs", options, "x=np.ones((2,3))")}
+    """Evaluates `x=np.ones((2, 3))`; see `array_expression`."""
+    return {key: evaluate(text) for key, text in _assignments("--input_exprs", options, "x=np.ones((2,3))")}
 
 
 def from_examples(options: Sequence[str]) -> dict[str, Any]:
-    """`inputs=[{"age": [22.0], "name": ["Ada"]}]`: dictionaries of features become serialized tf.Examples."""
+    """Serializes tf.Examples from dictionaries: `inputs=[{"age": [22.0], "name": ["Ada"]}]`."""
     found: dict[str, Any] = {}
-    for key, text in _pairs("--input_examples", options, "inputs=[{'age':[22.0]}]"):
+    for key, text in _assignments("--input_examples", options, "inputs=[{'age':[22.0]}]"):
         try:
             examples = ast.literal_eval(text.strip())
         except (SyntaxError, ValueError) as error:
@@ -44,17 +44,17 @@ def from_examples(options: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _pairs(option: str, texts: Sequence[str], example: str) -> Iterator[tuple[str, str]]:
+def _assignments(option: str, texts: Sequence[str], example: str) -> Iterator[tuple[str, str]]:
     for text in texts:
         for part in _split(text):
             key, equals, value = part.partition("=")
             if not (key.strip() and equals and value.strip()):
-                raise SpecError(f"{option} {part!r} does not say which input is what.", hint=f"{option} '{example}'")
+                raise SpecError(f"{option} takes NAME=VALUE, not {part!r}.", hint=f"For example: {option} '{example}'")
             yield key.strip(), value.strip()
 
 
 def _split(text: str) -> list[str]:
-    """Parts between semicolons, those in quotes apart."""
+    """Splits at semicolons outside quotes."""
     parts = re.findall(r"""(?:[^;'"]|'[^']*'|"[^"]*"|['"])+""", text)
     return [part for part in parts if part.strip()]
 
@@ -68,21 +68,21 @@ def _load(path: Path, name: str | None) -> Any:
                 return _array(path, np.load(file, allow_pickle=False), name)
             if name or path.suffix in (".npy", ".npz", ".pkl", ".pickle"):
                 raise SpecError(
-                    f"{path} is neither .npy nor .npz.", hint="Pickles are not read: loading one runs code."
+                    f"{path} is neither .npy nor .npz.", hint="Pickles are not read, because that would run code."
                 )
             return [file.read()]
     except OSError as error:
         raise SpecError(f"Cannot read {path}: {error.strerror or error}.") from None
     except (BadZipFile, zlib.error, EOFError) as error:
-        raise SpecError(f"{path} is damaged, perhaps cut short in a copy: {error}.") from None
+        raise SpecError(f"{path} is damaged, perhaps by an incomplete copy: {error}.") from None
     except ValueError:
         raise SpecError(
-            f"{path} holds no plain arrays.", hint="Pickled objects are not read: that would run code."
+            f"{path} does not hold plain arrays.", hint="Pickled objects are not read, because that would run code."
         ) from None
 
 
 def _array(path: Path, data: Any, name: str | None) -> Any:
-    """The array in `data`, of a .npy file, or the one called `name`, of an .npz file."""
+    """Returns the array of a .npy file, or the array `name` of an .npz file."""
     if isinstance(data, np.ndarray):
         return data
     names = list(data.files)
@@ -101,11 +101,11 @@ def _example(features: dict[Any, Any]) -> bytes:
     for name, values in features.items():
         feature = example.features.feature[name]
         if not isinstance(values, list):
-            raise SpecError(f"The feature {name!r} takes a list: [{values!r}]")
+            raise SpecError(f"The feature {name!r} needs a list: [{values!r}]")
         if all(isinstance(value, (str, bytes)) for value in values):
             feature.bytes_list.value.extend(value.encode() if isinstance(value, str) else value for value in values)
         elif all(isinstance(value, int) for value in values):
-            feature.int64_list.value.extend(map(int, values))  # protobuf takes no bool
+            feature.int64_list.value.extend(map(int, values))  # protobuf does not accept bool
         elif all(isinstance(value, (int, float)) for value in values):
             feature.float_list.value.extend(map(float, values))
         else:

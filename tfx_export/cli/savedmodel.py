@@ -1,4 +1,4 @@
-"""`tfx-export savedmodel`: an existing SavedModel becomes a version of a served model, with other signatures."""
+"""`tfx-export savedmodel`: exports an existing SavedModel with other signatures."""
 
 from functools import partial
 from pathlib import Path
@@ -13,22 +13,22 @@ from tfx_export.exporting.api import export_savedmodel
 
 @click.command("savedmodel")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--signature-def", metavar="NAME", help="Enter and leave the graph where this signature does.")
+@click.option("--signature-def", metavar="NAME", help="Use the inputs and outputs of this signature.")
 @click.option(
     "--source-tags",
     "--tag-set",
     "source_tags",
     default="serve",
     show_default=True,
-    help="Tags of the meta graph to read.",
+    help="Tags of the graph to read, separated by commas.",
 )
 @input_output_options
 @export_options
 def command(folder: Path, signature_def: str | None, source_tags: str, **options: Any) -> None:
-    """Export an existing SavedModel again, with other signatures.
+    """Export an existing SavedModel again with other signatures.
 
-    Variables, tables and assets come along. --input and --output name tensors where no signature of the SavedModel
-    begins or ends there.
+    Variables, tables and assets are exported too. Use --input and --output to name tensors that no signature of the
+    SavedModel uses.
     """
     tags = tuple(filter(None, (tag.strip() for tag in source_tags.split(","))))
     tensors = take_inputs_and_outputs(options)

@@ -1,4 +1,4 @@
-"""`tfx-export scan`: is there anything in a SavedModel that should not be served?"""
+"""`tfx-export scan`: finds content of a SavedModel that should not be served."""
 
 import json
 import sys
@@ -11,16 +11,16 @@ from tfx_export.cli.folder_option import takes_folder
 
 @click.command("scan")
 @takes_folder
-@click.option("--tag-set", metavar="TAGS", help="Only the graph with these tags; without it, all.")
-@click.option("--op-denylist", metavar="OPS", help="Deny these ops, separated by commas, instead of the usual ones.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--tag-set", metavar="TAGS", help="Scan only the graph with these tags.  [default: all]")
+@click.option("--op-denylist", metavar="OPS", help="Ops to deny, separated by commas, instead of the default list.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(folder: Path, tag_set: str | None, op_denylist: str | None, as_json: bool) -> None:
-    """Look for denied ops and for NaN or infinite weights in a SavedModel.
+    """Find denied ops and NaN or infinite weights in a SavedModel.
 
-    Denied are ops that open files (ReadFile, WriteFile, ...), call Python (PyFunc, ...) or other machines. Variables
-    are read from the checkpoint: each must match its checksum and hold finite numbers.
+    Denied ops are those that open files (ReadFile, WriteFile, ...), call Python (PyFunc, ...) or call other machines.
+    Variables are read from the checkpoint: each must match its checksum and hold finite numbers.
 
-    Exit code: 0 nothing found, 1 something found, 2 no SavedModel.
+    Exit code: 0 if nothing is found, 1 if something is found, 2 if the folder is not a valid SavedModel.
     """
     from tfx_export.savedmodel.scan import scan
     from tfx_export.savedmodel.version_history import newest_saved_model

@@ -1,4 +1,4 @@
-"""`tfx-export serve`: become the server. Its flags are its own; all of them are passed through."""
+"""`tfx-export serve`: replaces this process by the server. All flags are passed to it."""
 
 import os
 import subprocess
@@ -19,6 +19,6 @@ def command(arguments: tuple[str, ...]) -> None:
     """Serve a model, or a folder of models, over gRPC and REST."""
     program = [*SERVER_PROGRAM, *arguments]
     if os.name == "posix":
-        # Signals and the exit code are then the server's own.
+        # The server then gets the signals, and its exit code is that of the command.
         os.execv(sys.executable, program)  # noqa: S606
     sys.exit(subprocess.run(program).returncode)

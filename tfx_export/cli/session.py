@@ -1,4 +1,4 @@
-"""`tfx-export session`: a TF1 checkpoint or frozen graph becomes a version of a served model."""
+"""`tfx-export session`: exports a TF1 checkpoint or frozen graph."""
 
 from functools import partial
 from pathlib import Path
@@ -18,8 +18,8 @@ from tfx_export.exporting.api import export_session
 def command(path: Path, **options: Any) -> None:
     """Export a TF1 checkpoint or frozen graph as a SavedModel.
 
-    PATH is a .meta file, a checkpoint's prefix or its folder, or a frozen .pb or .pbtxt.
-    Without --input and --output the likely ones are listed, with a command line to copy.
+    PATH is a .meta file, the prefix or folder of a checkpoint, or a frozen .pb or .pbtxt file. Without --input and
+    --output, the command lists likely ones, with a command line to copy.
 
     \b
     Example: tfx-export session model.ckpt.meta --out models/m --input images=x:0 --output scores=softmax:0

@@ -1,4 +1,4 @@
-"""`tfx-export show`: what is in a SavedModel, or which versions a model has."""
+"""`tfx-export show`: shows the content of a SavedModel or the versions of a model."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -18,11 +18,11 @@ from tfx_export.savedmodel.version_folders import list_versions
 
 @click.command("show")
 @takes_folder
-@click.option("--all", "everything", is_flag=True, help="All tag sets, signatures, ops and TF2 functions.")
-@click.option("--tag-set", metavar="TAGS", help="One graph by its tags, separated by commas.")
-@click.option("--signature-def", metavar="NAME", help="One signature: its inputs, outputs and method.")
-@click.option("--list-ops", is_flag=True, help="The ops that the graph uses.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--all", "everything", is_flag=True, help="Show all tag sets, signatures, ops and TF2 functions.")
+@click.option("--tag-set", metavar="TAGS", help="Show only the graph with these tags, separated by commas.")
+@click.option("--signature-def", metavar="NAME", help="Show the inputs, outputs and method of this signature.")
+@click.option("--list-ops", is_flag=True, help="List the ops that the graph uses.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     folder: Path,
     everything: bool,
@@ -31,7 +31,7 @@ def command(
     list_ops: bool,
     as_json: bool,
 ) -> None:
-    """Show the signatures of a SavedModel, or the versions of a model.
+    """Show the signatures of a SavedModel or the versions of a model.
 
     \b
     tfx-export show models/mnist             the versions, newest first
@@ -39,8 +39,8 @@ def command(
     tfx-export show --dir models/mnist/3 --all
     tfx-export show --dir models/mnist/3 --tag_set serve --signature_def serving_default
 
-    A terminal gets a tree. A pipe or a file gets the text of `saved_model_cli show`, line for line. --tag_set may be
-    left out where there is only one.
+    Prints a tree on a terminal, and the text of `saved_model_cli show`, line for line, into a pipe or file. --tag_set
+    is optional if there is only one.
     """
     one_graph = not everything and (tag_set is not None or signature_def is not None or list_ops)
     versions = {} if is_saved_model(folder) else list_versions(folder)
@@ -77,7 +77,7 @@ def _list_graph(meta_graph: wire.MetaGraphIndex, list_ops: bool, signature_def: 
 
 
 def _details(index: wire.SavedModelIndex) -> Iterator[tuple[tuple[str, ...], dict[str, list[str]]]]:
-    """What costs a look into the graph: ops and functions, by tag set."""
+    """Yields ops and functions by tag set, which need the graph to be parsed."""
     for meta_graph in index.meta_graphs:
         graph = parse_graph(meta_graph)
         functions = root_functions(meta_graph, graph)

@@ -1,4 +1,4 @@
-"""`tfx-export sig`: edit the signatures of an existing SavedModel."""
+"""`tfx-export sig`: edits the signatures of an existing SavedModel."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,8 +21,9 @@ def command() -> None:
     tfx-export sig rename serve serving_default --dir models/m/1 --out models/m/2
     tfx-export sig rename-output serving_default output_0 scores --dir models/m/1 --in-place
 
-    Graph and weights stay as they are. Sessions, servers and tf.saved_model.load all see the change, or it is refused.
-    Warmup requests are translated; model.tflite and fingerprint.pb, made from the old file, are left out.
+    The graph and the weights do not change. A change that sessions, servers and tf.saved_model.load would not all see
+    is refused. Warmup requests are converted. model.tflite and fingerprint.pb are removed, because they were made from
+    the old file.
     """
 
 
@@ -30,16 +31,16 @@ Edit = Callable[..., None]
 
 
 def editing(edit: Edit) -> Edit:
-    """Adds the options that say what is edited and where the result goes; call `edit` with a SignatureEditor."""
+    """Adds the options for the SavedModel to edit and for the result. Calls `edit` with a SignatureEditor."""
 
-    @click.option("--dir", "folder", required=True, type=click.Path(path_type=Path), help="The SavedModel to edit.")
-    @click.option("--out", type=click.Path(path_type=Path), help="Write the edited copy to this new folder.")
-    @click.option("--in-place", is_flag=True, help="Edit --dir itself, in one step.")
-    @click.option("--tag-set", metavar="TAGS", help="One graph by its tags; needed where there are several.")
+    @click.option("--dir", "folder", required=True, type=click.Path(path_type=Path), help="SavedModel to edit.")
+    @click.option("--out", type=click.Path(path_type=Path), help="Write an edited copy to this new folder.")
+    @click.option("--in-place", is_flag=True, help="Replace the signatures of --dir in one step.")
+    @click.option("--tag-set", metavar="TAGS", help="Tags of the graph; required if there are several.")
     @wraps(edit)
     def run(folder: Path, out: Path | None, in_place: bool, tag_set: str | None, **arguments: Any) -> None:
         if (out is None) == (not in_place):
-            raise SpecError("Where should the result go?", hint="Give either --out NEW_FOLDER or --in-place.")
+            raise SpecError("The destination is missing.", hint="Give either --out NEW_FOLDER or --in-place.")
         from tfx_export.savedmodel.signature_editor import SignatureEditor
 
         editor = SignatureEditor(folder, tag_set)
@@ -56,37 +57,42 @@ def editing(edit: Edit) -> Edit:
 
 @command.command("add")
 @click.argument("name")
-@click.option("--like", default="", metavar="NAME", help="The signature whose inputs, outputs and method it gets.")
-@click.option("--input", "inputs", multiple=True, metavar="KEY=TENSOR", help="An input; may be repeated.")
-@click.option("--output", "outputs", multiple=True, metavar="KEY[=TENSOR]", help="An output; may be repeated.")
-@click.option("--method", default="predict", metavar="predict|classify|regress", help="Its method, without --like.")
+@click.option("--like", default="", metavar="NAME", help="Copy inputs, outputs and method from this signature.")
+@click.option("--input", "inputs", multiple=True, metavar="KEY=TENSOR", help="An input (repeatable).")
+@click.option("--output", "outputs", multiple=True, metavar="KEY[=TENSOR]", help="An output (repeatable).")
+@click.option(
+    "--method", default="predict", metavar="predict|classify|regress", help="Method of the signature, without --like."
+)
 @editing
 def add(
     editor: "SignatureEditor", name: str, like: str, inputs: tuple[str, ...], outputs: tuple[str, ...], method: str
 ) -> None:
-    """Add a signature NAME, like an existing one or on tensors.
+    """Add the signature NAME, either like an existing one or from tensors.
 
     \b
     tfx-export sig add predict --like serving_default --dir models/m/1 --in-place
     tfx-export sig add scores --like serving_default --output scores --dir models/m/1 --in-place
     tfx-export sig add embed --input x=x:0 --output vector=pool/Mean:0 --dir models/m/1 --in-place
 
-    A TF2 model takes --like only: tf.saved_model.load calls functions, and there is none on other tensors.
+    TF2 models accept only --like: tf.saved_model.load calls functions, and no function computes other tensors.
     """
     if like:
         if inputs:
-            raise SpecError("--like brings its own inputs.", hint="Give either --like or --input.")
+            raise SpecError("--like copies the inputs.", hint="Give either --like or --input.")
         editor.add(name, like, outputs)
     else:
         editor.define(name, _tensors("--input", inputs), _tensors("--output", outputs), method)
 
 
-def _tensors(option: str, pairs: tuple[str, ...]) -> dict[str, str]:
+def _tensors(option: str, texts: tuple[str, ...]) -> dict[str, str]:
     found = {}
-    for pair in pairs:
-        key, _, tensor = pair.partition("=")
+    for text in texts:
+        key, _, tensor = text.partition("=")
         if not (key and tensor):
-            raise SpecError(f"{option} {pair!r} does not say which tensor.", hint=f"{option} x=x:0, or --like EXISTING")
+            raise SpecError(
+                f"{option} takes KEY=TENSOR, not {text!r}.",
+                hint=f"For example: {option} x=x:0. Or copy a signature: --like EXISTING",
+            )
         found[key] = tensor
     return found
 
@@ -110,10 +116,10 @@ def remove(editor: "SignatureEditor", name: str) -> None:
 
 @command.command("set-default")
 @click.argument("name")
-@click.option("--keep-as", default="", metavar="NAME", help="Keep the serving_default of today under this name.")
+@click.option("--keep-as", default="", metavar="NAME", help="Keep the current serving_default under this name.")
 @editing
 def set_default(editor: "SignatureEditor", name: str, keep_as: str) -> None:
-    """Let serving_default be a second name of the signature NAME."""
+    """Make serving_default a second name of the signature NAME."""
     editor.set_default(name, keep_as)
 
 
@@ -135,7 +141,7 @@ def rename_input(editor: "SignatureEditor", signature: str, old: str, new: str) 
 def rename_output(editor: "SignatureEditor", signature: str, old: str, new: str) -> None:
     """Rename the output OLD of SIGNATURE to NEW.
 
-    A TF2 model hands out its outputs by alphabetical order: a name that changes the order is refused.
+    TF2 models return their outputs in alphabetical order, so a name that changes the order is refused.
     """
     editor.rename_output(signature, old, new)
 
@@ -145,5 +151,5 @@ def rename_output(editor: "SignatureEditor", signature: str, old: str, new: str)
 @click.argument("method", metavar="predict|classify|regress")
 @editing
 def set_method(editor: "SignatureEditor", signature: str, method: str) -> None:
-    """Set the method of SIGNATURE: which call of a server it answers."""
+    """Set the method of SIGNATURE, i.e. the API that it answers."""
     editor.set_method(signature, method)

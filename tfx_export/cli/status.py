@@ -1,4 +1,4 @@
-"""`tfx-export status`: which versions a server has, and what they are doing."""
+"""`tfx-export status`: shows the versions of a model on a server."""
 
 import json
 import sys
@@ -12,16 +12,16 @@ from tfx_export.cli.connection import Connection, chosen_model, connection_optio
 @click.command("status")
 @click.argument("model")
 @connection_options
-@click.option("--rest", is_flag=True, help="--server is the REST port.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--rest", is_flag=True, help="Use REST; --server is the REST port.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(model: str, rest: bool, as_json: bool, **connection: Any) -> None:
-    """Show the versions of a model on a running server, and their states.
+    """Show the versions of a model on a running server and their states.
 
     \b
     tfx-export status mnist --server localhost:8500
     tfx-export status mnist --server localhost:8501 --rest
 
-    Exit code 0 if a version is AVAILABLE, 6 if none is or the server does not answer.
+    Exit code: 0 if a version is AVAILABLE, 6 if no version is, or if the server does not answer.
     """
     versions = _versions(Connection(**connection), model, rest)
     if as_json:

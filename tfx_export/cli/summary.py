@@ -1,4 +1,4 @@
-"""What an export says when it is done."""
+"""The output of an export command."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,7 +16,7 @@ from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 
 def as_dict(exported: Exported) -> dict[str, Any]:
-    """The result for machines. Dimensions of any size are null; a shape of any rank is null."""
+    """Returns the result for JSON. An unknown dimension or an unknown shape is null."""
 
     def tensors(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
         return {name: {"dtype": spec.dtype, "shape": spec.shape} for name, spec in specs.items()}
@@ -43,7 +43,7 @@ def as_dict(exported: Exported) -> dict[str, Any]:
 
 
 def print_summary(exported: Exported, *, next_command: str) -> None:
-    """Prints what was written, and what to type next."""
+    """Prints the written files, the checks, and the next command to type."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(Text.assemble(f"Exported {exported.source} to ", (str(exported.path), "bold green")))
     for signature in exported.signatures:
@@ -52,7 +52,7 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
         console.print(_tensors(signature))
     console.print()
     if exported.record and exported.record.verification:
-        probe = exported.record.verification.probe or "none that fits"
+        probe = exported.record.verification.probe or "none"
         console.print(f"Compared with the source in a fresh process, probe {probe}:")
         console.print(checks_table(exported.record.verification.checks))
     elif exported.record:
@@ -62,7 +62,7 @@ def print_summary(exported: Exported, *, next_command: str) -> None:
     for note in exported.notes:
         console.print(Text(f"Note: {note}", style="yellow"))
     console.print(
-        f"{decimal(exported.bytes)}, of that {decimal(exported.weight_bytes)} weights, in {exported.seconds:.1f} s"
+        f"{decimal(exported.bytes)} ({decimal(exported.weight_bytes)} of weights) in {exported.seconds:.1f} s"
     )
     if exported.pruned:
         numbers = ", ".join(map(str, exported.pruned))

@@ -1,4 +1,4 @@
-"""A SavedModel as a tree, for a terminal."""
+"""Draws a SavedModel as a tree on a terminal."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,11 +15,11 @@ from tfx_export.savedmodel.summary import SavedModelSummary
 def print_tree(
     summary: SavedModelSummary, details: Mapping[tuple[str, ...], Mapping[str, Sequence[str]]] | None = None
 ) -> None:
-    """Draws `summary` on stdout; `details` are further lists (ops, functions) by tag set."""
+    """Draws `summary` on stdout. `details`: lists of ops and functions by tag set."""
     root = Tree(
         Text.assemble(
             (str(summary.folder), "bold"),
-            f"  {summary.file}, {decimal(summary.total_bytes)}, {decimal(summary.variable_bytes)} of it variables",
+            f"  {summary.file}, {decimal(summary.total_bytes)} ({decimal(summary.variable_bytes)} of variables)",
         ),
         guide_style="dim",
     )

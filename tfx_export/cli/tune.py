@@ -1,4 +1,4 @@
-"""`tfx-export tune`: find the batching parameters that suit a model on this machine."""
+"""`tfx-export tune`: finds the best batching parameters for a model on this machine."""
 
 import json
 import shlex
@@ -15,34 +15,36 @@ if TYPE_CHECKING:
 
 @click.command("tune")
 @click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--version", "number", type=int, help="Tune this version; the newest one if not given.")
-@click.option("--signature", default="", help="Ask this signature; serving_default if not given.")
+@click.option("--version", "number", type=int, help="Version to tune.  [default: newest]")
+@click.option("--signature", default="", help="Signature to call.  [default: serving_default]")
 @click.option(
     "--engine",
     "engines",
     multiple=True,
     type=click.Choice(["tensorflow", "litert"]),
-    help="Try this engine only (may be repeated); all that can run the model if not given.",
+    help="Try this engine only (repeatable).  [default: all that can run the model]",
 )
-@click.option("--clients", type=click.IntRange(1), default=32, show_default=True, help="Requests in flight.")
-@click.option("--seconds", type=click.FloatRange(1), default=90.0, show_default=True, help="Time for all of it.")
-@click.option("--max-p99-ms", type=float, help="Answers must come within so many milliseconds, 99 of 100.")
+@click.option("--clients", type=click.IntRange(1), default=32, show_default=True, help="Number of requests in flight.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), default=90.0, show_default=True, help="Duration of the whole search."
+)
+@click.option("--max-p99-ms", type=float, help="Highest accepted 99th percentile of the latency, in milliseconds.")
 @click.option(
     "--probe",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Ask with the rows in this .npz file; made up from the signature if not given.",
+    help="Send the rows of this .npz file.  [default: generated from the signature]",
 )
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the parameters here; batching_params.pbtxt in the version folder if not given.",
+    help="Write the parameters to this file.  [default: batching_params.pbtxt in the version folder]",
 )
 @click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("tune_report.html"),
     show_default=True,
-    help="Write the report with the plot here.",
+    help="Write the report with the plot to this file.",
 )
 @feedback_options
 def command(
@@ -60,11 +62,11 @@ def command(
     as_json: bool,
     verbose: bool,
 ) -> None:
-    """Find the batching parameters that suit a model on this machine.
+    """Find the best batching parameters for a model on this machine.
 
-    Starts the real server on DIR (a model, or one version of it) one way after the other: engines, batch sizes,
-    threads, timeouts; loads each with clients that send one row at a time; writes the best as batching_params.pbtxt,
-    and a report with a plot.
+    Starts the real server on DIR (a model or one of its versions) with one setting after another: engines, batch sizes,
+    threads and timeouts. Puts load on each with clients that send one row at a time. Writes the best setting as
+    batching_params.pbtxt, and a report with a plot.
     """
     with steps(quiet=quiet or as_json, verbose=verbose) as step:
         step("Starting")
@@ -97,7 +99,7 @@ def command(
 
 
 def serve_command(tuning: "Tuning", directory: Path, parameters: Path) -> str:
-    """What to type to serve the model as it was best."""
+    """Returns the command line that serves the model with the best setting."""
     setting = tuning.best.setting
     words = ["tfx-export", "serve", str(directory), f"--engine={setting.engine}"]
     if setting.max_batch_size:
@@ -122,8 +124,8 @@ def _print(tuning: "Tuning", written: str | None, report: Path, serve: str) -> N
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     if not tuning.complete:
-        console.print("\nThe time was up before everything was tried; --seconds gives more.", markup=False)
+        console.print("\nThe time ran out before all settings were tried. Allow more with --seconds.", markup=False)
     console.print(f"\n{verdict(tuning)}", markup=False)
     for path in filter(None, (written, report)):
         console.print(f"Wrote {path}", markup=False)
-    console.print(f"To serve it so:\n  {serve}", markup=False)
+    console.print(f"To serve with this setting:\n  {serve}", markup=False)

@@ -1,4 +1,4 @@
-"""`tfx-export versions`: the versions of a model."""
+"""`tfx-export versions`: lists the versions of a model."""
 
 import json
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from tfx_export.savedmodel.version_history import VersionSummary
 
 @click.command("versions")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(model: Path, as_json: bool) -> None:
-    """List the versions of a model: number, time, size, signatures, what changed.
+    """List the versions of a model: number, time, size, signatures and changes.
 
     \b
     tfx-export versions models/mnist
 
-    MODEL is the folder that holds the version folders. Newest first: servers serve the first line. Below a version
-    stand the changes of its signatures since the one before, those that break clients marked with "!".
+    MODEL is the folder that holds the version folders. The newest version, which servers serve, comes first. Below each
+    version are the changes of its signatures since the previous one; "!" marks those that break clients.
     """
     from tfx_export.savedmodel.version_history import versions
 
@@ -28,7 +28,7 @@ def command(model: Path, as_json: bool) -> None:
 
 
 def print_versions(versions: Sequence[VersionSummary], as_json: bool) -> None:
-    """One line a version, newest first: number, time, size, signatures."""
+    """Prints one line per version, newest first: number, time, size and signatures."""
     if as_json:
         click.echo(json.dumps([version.to_json() for version in versions], indent=2))
         return
