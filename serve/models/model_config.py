@@ -4,7 +4,7 @@ from pathlib import Path
 
 from google.protobuf.text_format import ParseError
 
-from serve.errors import Code, ServeError
+from serve.errors import invalid_argument
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.version_policy import All, Latest, Specific, VersionPolicy
 from tfx_export import wire
@@ -17,9 +17,9 @@ def read_config(file: Path) -> wire.ModelServerConfig:
     try:
         return wire.parse_text(wire.ModelServerConfig, file.read_bytes())
     except OSError as error:
-        raise _invalid(f"Invalid protobuf file: '{file}': {error.strerror}") from None
+        raise invalid_argument(f"Invalid protobuf file: '{file}': {error.strerror}") from None
     except (ParseError, UnicodeDecodeError) as error:
-        raise _invalid(
+        raise invalid_argument(
             f"Error parsing text-format tensorflow.serving.ModelServerConfig: {error}. Invalid protobuf file: '{file}'"
         ) from None
 
@@ -29,11 +29,11 @@ def listed_models(config: wire.ModelServerConfig) -> list[ServedModel]:
     models: dict[str, ServedModel] = {}
     for each in config.model_config_list.config:
         if each.name in models:
-            raise _invalid(f"Illegal to list model {each.name} multiple times in config list")
+            raise invalid_argument(f"Illegal to list model {each.name} multiple times in config list")
         _check_platform(each)
         path = Path(each.base_path)
         if not path.is_absolute():
-            raise _invalid(
+            raise invalid_argument(
                 f"Expected model {each.name} to have an absolute path or URI; got base_path()={each.base_path}"
             )
         models[each.name] = ServedModel(each.name, path, _policy(each), dict(each.version_labels))
@@ -47,7 +47,7 @@ def _policy(config: wire.ModelConfig) -> VersionPolicy:
             return All()
         case "specific":
             if not policy.specific.versions:
-                raise _invalid(f"Specific version policy of model {config.name} names no versions")
+                raise invalid_argument(f"Specific version policy of model {config.name} names no versions")
             return Specific(frozenset(policy.specific.versions))
         case "latest":
             return Latest(policy.latest.num_versions)
@@ -58,20 +58,16 @@ def _policy(config: wire.ModelConfig) -> VersionPolicy:
 def _check_platform(config: wire.ModelConfig) -> None:
     if config.model_type:
         if config.model_platform:
-            raise _invalid(
+            raise invalid_argument(
                 "Illegal setting both ModelServerConfig::model_type (deprecated) and "
                 f"ModelServerConfig::model_platform, model name is {config.name}"
             )
         if config.model_type != 1:
-            raise _invalid(f"ModelServerConfig::model_type choice {config.model_type} not supported.")
+            raise invalid_argument(f"ModelServerConfig::model_type choice {config.model_type} not supported.")
     elif not config.model_platform:
-        raise _invalid(
+        raise invalid_argument(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
             f"ModelServerConfig::model_platform, model name is {config.name}"
         )
     elif config.model_platform not in PLATFORMS:
-        raise _invalid(f"Model {config.name} requests unsupported platform {config.model_platform}")
-
-
-def _invalid(message: str) -> ServeError:
-    return ServeError(Code.INVALID_ARGUMENT, message)
+        raise invalid_argument(f"Model {config.name} requests unsupported platform {config.model_platform}")

@@ -55,7 +55,7 @@ class PredictionService:
             signature = predict_signature(lease, spec.signature_name)
             began = time.time_ns()
             inputs = request.inputs()
-            # Only gRPC uses the defaults of inputs; REST does not, like TensorFlow Serving.
+            # As in TensorFlow Serving, gRPC uses the default values of inputs and REST does not.
             for name, proto in signature.defaults.items():
                 if name not in inputs:
                     inputs[name] = decode(proto)
