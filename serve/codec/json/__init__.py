@@ -18,9 +18,10 @@ response is `{"results": [...]}`:
 
 - `signature_name` may be missing or empty: `serving_default`.
 - A value is a number, a string, true or false, or lists of them nested to any rank. A list must not be ragged.
+- A number for an integer input has neither a fraction nor an exponent.
 - Bytes are written as `{"b64": "..."}`; a plain string is sent to the model as UTF-8.
-- NaN, Infinity, -Infinity, Inf and -Inf are bare words, in requests and, but for the last two, in responses.
-- Of a repeated key the first value counts. Unknown keys, and anything after the document, are ignored.
+- NaN, Infinity and -Infinity are bare words in requests and responses. Requests may also have -NaN, Inf and -Inf.
+- Unknown keys, and anything after the document, are ignored. The meaning of a repeated key is not defined.
 
 A predict request is tried by these readers in this order. Each is faster than the next and reads fewer requests; all
 give the same arrays. A fast reader raises `UnsupportedLayoutError` for a request that the next one should read.
