@@ -1,4 +1,4 @@
-"""One server with everything an operator can ask of it: TLS with client certificates, tokens, limits, JSON logs."""
+"""A server with all access settings: TLS with client certificates, tokens, limits, JSON logs."""
 
 import http.client
 import json
@@ -22,13 +22,13 @@ from tfx_export.client import Client, ServerError, calls
 MAX_BODY = 1 << 20
 MAX_REQUESTS = 2
 MAX_SECONDS = 5.0
-# Long enough that the server does not run the model on its event loop.
-SOON = SECOND // 50
+# Loops of the model: long enough that the server does not run it on its event loop.
+SHORT_RUN = SECOND // 50
 
 
 @dataclass
 class Guarded:
-    """The server and what opens it."""
+    """The server, and the credentials that it accepts."""
 
     server: RunningServer
     ca: trustme.CA
@@ -74,11 +74,11 @@ def guarded(front: str, served_models: Path, tmp_path_factory: pytest.TempPathFa
         yield Guarded(server, ca, client)
 
 
-def run(client: Client, loops: int = SOON) -> dict[str, np.ndarray]:
+def run(client: Client, loops: int = SHORT_RUN) -> dict[str, np.ndarray]:
     return client.predict("slow", {"loops": np.int32(loops)})
 
 
-def code_of(client: Client, loops: int = SOON) -> str:
+def code_of(client: Client, loops: int = SHORT_RUN) -> str:
     with client, pytest.raises(ServerError) as caught:
         run(client, loops)
     return caught.value.code
@@ -89,42 +89,42 @@ def test_a_client_with_certificate_and_token_is_answered(guarded: Guarded) -> No
         assert run(client).keys() == {"total"}
 
 
-def test_a_client_without_a_certificate_is_not(guarded: Guarded) -> None:
+def test_a_client_without_a_certificate_is_rejected(guarded: Guarded) -> None:
     assert code_of(guarded.client(with_certificate=False)) == "UNAVAILABLE"
 
 
-def test_plain_text_is_not_spoken(guarded: Guarded) -> None:
+def test_plain_text_is_rejected(guarded: Guarded) -> None:
     assert code_of(Client(guarded.server.grpc, token="good", timeout=30)) == "UNAVAILABLE"
 
 
 @pytest.mark.parametrize("token", [None, "bad", "good2", ""])
-def test_other_tokens_are_refused(guarded: Guarded, token: str | None) -> None:
+def test_other_tokens_are_rejected(guarded: Guarded, token: str | None) -> None:
     assert code_of(guarded.client(token)) == "UNAUTHENTICATED"
 
 
-def test_a_larger_body_is_refused(guarded: Guarded) -> None:
+def test_a_larger_body_is_rejected(guarded: Guarded) -> None:
     with guarded.client() as client, pytest.raises(ServerError, match="larger than max") as caught:
         client.predict("slow", {"loops": np.zeros(MAX_BODY, np.int32)})
     assert caught.value.code == "RESOURCE_EXHAUSTED"
 
 
-def test_one_request_too_many_is_refused_and_the_others_are_not(guarded: Guarded) -> None:
+def test_a_request_over_the_limit_is_rejected_and_the_others_are_not(guarded: Guarded) -> None:
     call = calls.predict(calls.Model("slow"), {"loops": np.int32(3 * SECOND)})
     with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel, guarded.client() as client:
         send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
-        asked = [
+        futures = [
             send.future(call.request, metadata=[("authorization", "Bearer good")]) for _ in range(MAX_REQUESTS + 1)
         ]
-        codes = [each.code().name for each in asked]
+        codes = [each.code().name for each in futures]
         assert codes.count("RESOURCE_EXHAUSTED") == 1
-        # On a busy machine their time may run out; refused they are not.
+        # On a busy machine their deadline may pass, but they are not rejected.
         assert set(codes) <= {"RESOURCE_EXHAUSTED", "OK", "DEADLINE_EXCEEDED"}
         run(client)
 
 
 @pytest.mark.parametrize(("given", "kept"), [("order-66", True), ("a" * 300, False)])
-def test_the_request_id_comes_back_and_stands_in_the_log(guarded: Guarded, given: str, kept: bool) -> None:
-    call = calls.predict(calls.Model("slow"), {"loops": np.int32(SOON)})
+def test_the_request_id_is_returned_and_logged(guarded: Guarded, given: str, kept: bool) -> None:
+    call = calls.predict(calls.Model("slow"), {"loops": np.int32(SHORT_RUN)})
     with grpc.secure_channel(guarded.server.grpc, guarded.credentials()) as channel:
         send = channel.unary_unary(call.path, wire.PredictRequest.SerializeToString, wire.PredictResponse.FromString)
         _, answered = send.with_call(
@@ -159,7 +159,7 @@ def test_failures_are_logged_with_their_reason(guarded: Guarded) -> None:
 def rest(
     guarded: Guarded, path: str, body: object = None, headers: dict[str, str] | None = None, *, certificate: bool = True
 ) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the answer over HTTPS."""
+    """Returns status, headers and body of the response over HTTPS."""
     context = ssl.create_default_context(cadata=guarded.ca.cert_pem.bytes().decode())
     if certificate:
         guarded.identity.configure_cert(context)
@@ -180,17 +180,17 @@ RUN = {"instances": [1]}
 
 class TestRest:
     def test_a_client_with_certificate_and_token_is_answered(self, guarded: Guarded) -> None:
-        status, headers, body = rest(guarded, "/v1/models/slow:predict", {"inputs": SOON}, GOOD)
+        status, headers, body = rest(guarded, "/v1/models/slow:predict", {"inputs": SHORT_RUN}, GOOD)
         assert (status, json.loads(body).keys()) == (200, {"outputs"})
         assert len(headers["x-request-id"]) == 16
 
-    def test_a_client_without_a_certificate_is_not(self, guarded: Guarded) -> None:
+    def test_a_client_without_a_certificate_is_rejected(self, guarded: Guarded) -> None:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             rest(guarded, "/healthz", certificate=False)
 
     @pytest.mark.parametrize("token", [None, "Bearer bad", "good", "Basic good"])
     @pytest.mark.parametrize("path", ["/v1/models/slow", "/v1/models", "/metrics", "/openapi.json", "/nowhere"])
-    def test_other_tokens_are_refused(self, guarded: Guarded, path: str, token: str | None) -> None:
+    def test_other_tokens_are_rejected(self, guarded: Guarded, path: str, token: str | None) -> None:
         status, headers, body = rest(guarded, path, headers={"authorization": token} if token else {})
         assert status == 401
         assert headers["www-authenticate"] == "Bearer"
@@ -200,12 +200,12 @@ class TestRest:
     def test_probes_need_no_token(self, guarded: Guarded, path: str) -> None:
         assert rest(guarded, path)[0] == 200
 
-    def test_a_larger_body_is_refused(self, guarded: Guarded) -> None:
+    def test_a_larger_body_is_rejected(self, guarded: Guarded) -> None:
         status, _, body = rest(guarded, "/v1/models/slow:predict", b" " * (MAX_BODY + 1), GOOD)
         assert status == 413
         assert "--max_body_bytes" in json.loads(body)["error"]
 
-    def test_the_request_id_comes_back_and_stands_in_the_log(self, guarded: Guarded) -> None:
+    def test_the_request_id_is_returned_and_logged(self, guarded: Guarded) -> None:
         status, headers, _ = rest(guarded, "/v1/models/slow:predict", RUN, {"x-request-id": "rest-66", **GOOD})
         assert (status, headers["x-request-id"]) == (400, "rest-66")
         wait_until(lambda: bool(guarded.logged("rest-66")))
@@ -218,8 +218,8 @@ class TestRest:
         )
 
 
-# Last, for the model goes on running where nobody waits for it any more.
-def test_a_request_may_take_so_long_and_no_longer(guarded: Guarded) -> None:
+# The last test, because the model continues to run after the client has given up.
+def test_a_request_over_the_time_limit_fails(guarded: Guarded) -> None:
     with guarded.client() as client, pytest.raises(ServerError, match="no answer within 5 s") as caught:
         run(client, 100 * SECOND)
     assert caught.value.code == "DEADLINE_EXCEEDED"
@@ -235,7 +235,7 @@ def test_a_request_may_take_so_long_and_no_longer(guarded: Guarded) -> None:
         ("--monitoring_config_file={}", "nonsense", "Error parsing text-format tensorflow.serving.MonitoringConfig"),
     ],
 )
-def test_a_bad_file_or_flag_ends_the_start(tmp_path: Path, flag: str, content: str, message: str) -> None:
+def test_a_bad_file_or_flag_fails_the_start(tmp_path: Path, flag: str, content: str, message: str) -> None:
     (tmp_path / "file").write_text(content)
     with starting(tmp_path, "--model_base_path=/nonexistent", flag.format(tmp_path / "file")) as (process, _, log):
         assert process.wait(PATIENCE) == 1

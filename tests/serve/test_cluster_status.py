@@ -1,4 +1,4 @@
-"""What several processes say of a version, as one."""
+"""The statuses of a version in several processes, merged into one."""
 
 import pytest
 
@@ -26,15 +26,15 @@ BROKEN = VersionStatus(1, END, Code.INTERNAL, "broken")
         ([None, END], END),
     ],
 )
-def test_a_version_is_as_far_as_the_last_of_them(states: list[State | None], together: State) -> None:
+def test_a_version_is_available_once_all_processes_have_it(states: list[State | None], together: State) -> None:
     views = [[VersionStatus(1, state)] if state else [] for state in states]
     assert cluster_status(views) == [VersionStatus(1, together)]
 
 
-def test_an_error_anywhere_is_shown() -> None:
+def test_an_error_in_any_process_is_shown() -> None:
     assert cluster_status([[VersionStatus(1, AVAILABLE)], [BROKEN]]) == [BROKEN]
 
 
-def test_every_version_that_one_knows_is_told_the_largest_first() -> None:
+def test_versions_of_any_process_are_listed_the_largest_first() -> None:
     views = [[VersionStatus(2, AVAILABLE)], [VersionStatus(3, LOADING), VersionStatus(2, AVAILABLE)]]
     assert cluster_status(views) == [VersionStatus(3, LOADING), VersionStatus(2, AVAILABLE)]

@@ -1,4 +1,4 @@
-"""A model with an operator that TensorFlow does not have: refused with the flag to type, served with that flag."""
+"""A model with an operator that TensorFlow does not have: rejected with a hint at the flag, served with that flag."""
 
 import shutil
 from collections.abc import Callable
@@ -15,7 +15,7 @@ X = [[0.5, 2.0]]
 
 @pytest.fixture(scope="session")
 def custom_op(built: Callable[[str], Path]) -> Path:
-    """The folder that tests/support/custom_op.py fills; compiling takes some 20 seconds."""
+    """The folder that tests/support/custom_op.py fills. Compiling takes about 20 seconds."""
     if shutil.which("g++") is None:
         pytest.skip("there is no g++ to compile an op with")
     return built("tests.support.custom_op")
@@ -23,7 +23,7 @@ def custom_op(built: Callable[[str], Path]) -> Path:
 
 @pytest.mark.slow
 @in_memory_only
-def test_without_its_library_the_version_is_refused(
+def test_without_its_library_the_version_is_rejected(
     custom_op: Path, served_models: Path, tmp_path: Path, start_any_server: Callable[..., Server]
 ) -> None:
     shutil.copytree(custom_op / "triple", tmp_path / "triple")
@@ -40,7 +40,7 @@ def test_without_its_library_the_version_is_refused(
 
 
 @pytest.mark.slow
-def test_with_its_library_it_answers(custom_op: Path, start_server: Callable[..., RunningServer]) -> None:
+def test_with_its_library_the_model_is_served(custom_op: Path, start_server: Callable[..., RunningServer]) -> None:
     server = start_server(str(custom_op / "triple"), f"--op_library={custom_op / 'triple.so'}")
     with server.client as client:
         answer = client.predict("triple", {"x": np.array(X[0], np.float32)})
@@ -57,7 +57,9 @@ def test_with_its_library_it_answers(custom_op: Path, start_server: Callable[...
         ("--import=no_such_module", "--import=no_such_module: ModuleNotFoundError: No module named 'no_such_module'"),
     ],
 )
-def test_what_cannot_be_loaded_ends_the_start(served_models: Path, tmp_path: Path, flag: str, text: str) -> None:
+def test_a_library_or_module_that_does_not_load_fails_the_start(
+    served_models: Path, tmp_path: Path, flag: str, text: str
+) -> None:
     with starting(tmp_path, str(served_models / "plus"), flag) as (process, _, log):
         assert process.wait(60) == 1
         assert f": {text}" in log.read_text()

@@ -1,4 +1,4 @@
-"""A model that opens files is not served unless the operator says so; it keeps no other from being served."""
+"""A model that opens files is served only if the operator allows it. Other models are served in any case."""
 
 import shutil
 from collections.abc import Callable
@@ -15,14 +15,14 @@ from tfx_export import wire
 
 @pytest.fixture
 def models(served_models: Path, saved_models: Path, tmp_path: Path) -> Path:
-    """A folder with a harmless model, and one with ReadFile in its graph."""
+    """A folder with a harmless model and a model with ReadFile in its graph."""
     shutil.copytree(served_models / "plus" / "1", tmp_path / "models" / "plus" / "1")
     publish(saved_models / "tf1_unsafe", tmp_path / "models" / "unsafe", 1)
     return tmp_path / "models"
 
 
 @in_memory_only
-def test_it_is_refused(models: Path, start_any_server: Callable[..., Server]) -> None:
+def test_the_model_is_rejected(models: Path, start_any_server: Callable[..., Server]) -> None:
     server = start_any_server(f"--model_base_path={models}")
     with server.client as client:
         assert [version.state for version in client.status("plus")] == ["AVAILABLE"]
@@ -33,7 +33,7 @@ def test_it_is_refused(models: Path, start_any_server: Callable[..., Server]) ->
 
 
 @in_memory_only
-def test_it_is_served_if_the_operator_trusts_it(models: Path, start_any_server: Callable[..., Server]) -> None:
+def test_the_model_is_served_if_the_operator_allows_it(models: Path, start_any_server: Callable[..., Server]) -> None:
     server = start_any_server(f"--model_base_path={models}", "--allow_file_ops")
     assert server.states("unsafe") == {1: "AVAILABLE"}
 
@@ -50,7 +50,7 @@ def test_it_is_served_if_the_operator_trusts_it(models: Path, start_any_server: 
         ("InitializeTableFromTextFileV2", {}, False),
     ],
 )
-def test_ops_hide_in_functions_too(
+def test_ops_in_functions_are_found(
     tmp_path: Path, suffix: str, op: str, attributes: dict[str, bytes], denied: bool
 ) -> None:
     saved_model = wire.SavedModel()
@@ -63,6 +63,6 @@ def test_ops_hide_in_functions_too(
 
 
 @pytest.mark.parametrize("content", [b"", b"no model"])
-def test_what_is_no_model_is_left_to_the_engine(tmp_path: Path, content: bytes) -> None:
+def test_a_folder_without_a_model_passes(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "saved_model.pb").write_bytes(content)
     assert file_ops(tmp_path) == set()

@@ -1,4 +1,4 @@
-"""The command line: every way to write a flag, and what is said about one that cannot be understood."""
+"""The command line: all ways to write a flag, and the messages for invalid ones."""
 
 from dataclasses import fields
 
@@ -8,7 +8,7 @@ from serve.config import ANY_PORT, Config
 from serve.flags import FLAGS, FlagError, parse, usage
 
 
-def test_every_setting_is_a_flag_and_every_flag_a_setting() -> None:
+def test_settings_and_flags_correspond() -> None:
     settings = {field.name for field in fields(Config)}
     effective = {"import_module" if name == "import" else name for name, flag in FLAGS.items() if not flag.inert}
     assert settings == effective
@@ -34,7 +34,7 @@ def test_every_setting_is_a_flag_and_every_flag_a_setting() -> None:
         ("--op_library=a.so --op_library b.so --import=x", {"op_library": ("a.so", "b.so"), "import_module": ("x",)}),
     ],
 )
-def test_flags_are_read(line: str, expected: dict[str, object]) -> None:
+def test_valid_flags(line: str, expected: dict[str, object]) -> None:
     config, notes = parse(line.split())
     assert config == Config(**expected)  # type: ignore[arg-type]
     assert notes == []
@@ -66,20 +66,20 @@ def test_flags_are_read(line: str, expected: dict[str, object]) -> None:
         ),
     ],
 )
-def test_what_cannot_be_understood_is_refused(line: str, message: str) -> None:
+def test_invalid_flags(line: str, message: str) -> None:
     with pytest.raises(FlagError) as caught:
         parse(line.split())
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("line", ["--mixed_precision=bfloat16", "--mixed_precision bfloat16", "--skip_initialize_tpu"])
-def test_a_flag_without_effect_says_why(line: str) -> None:
+def test_a_flag_without_effect_gives_the_reason(line: str) -> None:
     config, notes = parse([*line.split(), "--port=1"])
     assert config == Config(port=1)
     assert [note.startswith(f"{line.split('=')[0].split()[0]} has no effect: ") for note in notes] == [True]
 
 
-def test_unknown_flags_are_tolerated_on_request() -> None:
+def test_unknown_flags_are_ignored_if_tolerant() -> None:
     assert parse(["--new_upstream_flag=1"], tolerant=True) == (
         Config(),
         ["unknown flag --new_upstream_flag is ignored"],

@@ -1,4 +1,4 @@
-"""What probes, load balancers and grpcurl ask."""
+"""Health checks and reflection, as probes, load balancers and grpcurl use them."""
 
 import shutil
 import signal
@@ -27,9 +27,9 @@ def name_of(response: HealthCheckResponse) -> str:
 
 
 def check(channel: grpc.Channel, service: str) -> str:
-    ask = channel.unary_unary("/grpc.health.v1.Health/Check", **CODERS)
+    call = channel.unary_unary("/grpc.health.v1.Health/Check", **CODERS)
     try:
-        return name_of(ask(HealthCheckRequest(service=service), timeout=10))
+        return name_of(call(HealthCheckRequest(service=service), timeout=10))
     except grpc.RpcError as error:
         return str(error.code().name)
 

@@ -1,4 +1,4 @@
-"""Versions come and go under real servers: what clients see meanwhile."""
+"""Versions appear and disappear under a running server: what clients see meanwhile."""
 
 import shutil
 import threading
@@ -15,7 +15,7 @@ from tfx_export.client import Model
 X = {"x": np.array([1.0, 2.0], np.float32)}
 
 
-def test_2000_requests_while_a_version_is_published_and_its_predecessor_goes(
+def test_no_request_of_2000_fails_while_a_version_is_replaced(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     model = tmp_path / "plus"
@@ -25,7 +25,7 @@ def test_2000_requests_while_a_version_is_published_and_its_predecessor_goes(
     errors: list[Exception] = []
     swapped = threading.Event()
 
-    def ask(requests: int) -> None:
+    def send_requests(requests: int) -> None:
         with server.client as client:
             done = 0
             while done < requests or not swapped.is_set():
@@ -36,7 +36,7 @@ def test_2000_requests_while_a_version_is_published_and_its_predecessor_goes(
                     return
                 done += 1
 
-    threads = [threading.Thread(target=ask, args=(500,)) for _ in range(4)]
+    threads = [threading.Thread(target=send_requests, args=(500,)) for _ in range(4)]
     for thread in threads:
         thread.start()
     wait_until(lambda: len(answers) > 200)
@@ -54,7 +54,7 @@ def test_2000_requests_while_a_version_is_published_and_its_predecessor_goes(
 
 
 @memory_and_native
-def test_a_broken_version_leaves_the_older_one_serving_and_shows_its_error(
+def test_a_broken_version_shows_its_error_and_the_older_one_still_serves(
     served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     model = tmp_path / "plus"
@@ -69,7 +69,7 @@ def test_a_broken_version_leaves_the_older_one_serving_and_shows_its_error(
         assert broken.error
         assert (serving.version, serving.state, serving.error) == (1, "AVAILABLE", "")
         assert client.predict("plus", X)["y"].tolist() == [2.0, 3.0]
-        # Mended in place, it is loaded.
+        # Repaired in place, it is loaded.
         shutil.copytree(served_models / "plus" / "2", model / "2", dirs_exist_ok=True)
         wait_until(lambda: server.states("plus") == {2: "AVAILABLE", 1: "END"})
         assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]
@@ -98,9 +98,9 @@ def test_removing_every_version_unloads_the_model_but_losing_the_base_path_does_
     publish(served_models / "plus" / "1", model)
     server = start_server(str(model))
     with server.client as client:
-        client.predict("plus", X)  # LiteRT says a line at its first run
+        client.predict("plus", X)  # LiteRT logs a line at its first run
         model.rename(tmp_path / "elsewhere")
-        for _ in range(3):  # three looks at the disk
+        for _ in range(3):  # three scans of the disk
             seen = server.log.stat().st_size
             client.predict("plus", X)
             assert server.states("plus") == {1: "AVAILABLE"}
@@ -112,7 +112,7 @@ def test_removing_every_version_unloads_the_model_but_losing_the_base_path_does_
     wait_until(lambda: server.states("plus") == {1: "AVAILABLE"})
 
 
-def test_a_version_is_held_until_its_last_request_is_answered(
+def test_a_version_is_unloaded_only_after_its_last_request(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     model = tmp_path / "slow"
@@ -120,13 +120,13 @@ def test_a_version_is_held_until_its_last_request_is_answered(
     server = start_server(str(model))
     answered: list[dict[str, np.ndarray]] = []
 
-    def ask() -> None:
+    def send_request() -> None:
         with server.client as client:
             answered.append(client.predict(Model("slow", version=1), {"loops": np.int32(2 * SECOND)}))
 
     with server.client as client:
         client.predict("slow", {"loops": np.int32(1)})
-    thread = threading.Thread(target=ask)
+    thread = threading.Thread(target=send_request)
     thread.start()
     publish(served_models / "plus" / "1", model, version=2)
     wait_until(lambda: server.states("slow").get(1) in ("UNLOADING", "END"))

@@ -1,4 +1,4 @@
-"""Log lines: readable on a terminal, JSON for machines, the request id in both."""
+"""Log lines as text and as JSON, both with the request id."""
 
 import io
 import json
@@ -13,7 +13,7 @@ from serve.request.call_record import CURRENT, CallRecord
 
 @pytest.fixture
 def root_logger() -> Iterator[None]:
-    """What `logs.setup` changes is put back."""
+    """Restores the loggers that `logs.setup` changes."""
     root, ours = logging.getLogger(), logging.getLogger("serve")
     before = root.handlers[:], root.level, ours.level
     yield
@@ -50,7 +50,7 @@ class TestText:
         line = logged("text", "Model mnist version 3 is available")
         assert line.endswith(" INFO    Model mnist version 3 is available\n")
 
-    def test_request_id_stands_at_the_end(self) -> None:
+    def test_request_id_is_at_the_end(self) -> None:
         assert logged("text", "failed", call=call("abc")).endswith("failed [abc]\n")
 
     def test_a_client_cannot_forge_a_line(self) -> None:
@@ -80,7 +80,7 @@ class TestJson:
 
 
 @pytest.mark.usefixtures("root_logger")
-def test_debug_is_silent_unless_asked_for() -> None:
+def test_debug_lines_need_the_debug_level() -> None:
     stream = io.StringIO()
     logs.setup("text", "info", stream)
     logging.getLogger("serve").debug("detail")
@@ -91,7 +91,7 @@ def test_debug_is_silent_unless_asked_for() -> None:
 
 
 @pytest.mark.parametrize("given", ["", None, "a" * 129, "line\nbreak", "smile ☺", "\x1b[31m"])
-def test_unfit_request_ids_are_replaced(given: str | None) -> None:
+def test_long_or_unprintable_request_ids_are_replaced(given: str | None) -> None:
     replaced = CallRecord("REST", "predict", given, str)
     assert replaced.request_id != given
     assert len(replaced.request_id) == 16

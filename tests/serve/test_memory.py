@@ -1,6 +1,6 @@
-"""A server that swaps versions all day holds no more memory than after the first few, and gives a model's back.
+"""Memory does not grow over many version swaps, and an unloaded model frees its memory.
 
-TFX_EXPORT_SWAP_MB is the size of the model that is swapped: small by default, 100 for the figure that is promised.
+TFX_EXPORT_SWAP_MB is the size of the swapped model in MB: small by default, 100 for the figure in the documentation.
 """
 
 import os
@@ -20,14 +20,14 @@ from tests.support.server import RunningServer, publish, wait_until
 
 MEGABYTES = int(os.environ.get("TFX_EXPORT_SWAP_MB", "4"))
 SWAPS = 100
-# After so many, every pool has grown to its size.
+# After this many swaps, all pools have reached their size.
 SETTLED = 5
-# The median of so many is what it holds then, and at the end.
-LOOKS = 5
+# The memory at a point is the median of this many samples.
+SAMPLES = 5
 
 
 def resident(server: RunningServer) -> int:
-    """Bytes of the server and the processes it started."""
+    """Returns the resident bytes of the server and the processes it started."""
     process = psutil.Process(server.process.pid)
     return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
 
@@ -37,7 +37,7 @@ def weighty(folder: Path, megabytes: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_model_that_is_unloaded_gives_its_memory_back(
+def test_an_unloaded_model_frees_its_memory(
     start_server: Callable[..., RunningServer], served_models: Path, tmp_path: Path
 ) -> None:
     megabyte, models, original = 1 << 20, tmp_path / "models", tmp_path / "original" / "1"
@@ -54,16 +54,14 @@ def test_a_model_that_is_unloaded_gives_its_memory_back(
         assert resident(server) > before + 90 * megabyte
         shutil.rmtree(models / "weighty")
         wait_until(lambda: server.states("weighty") == {1: "END"})
-        # What the model brought in that stays: code of the runtime that had not run before, and its pools. The native
-        # front gives back little by little.
+        # Runtime code that ran for the first time, and its pools, stay in memory. The native front returns memory
+        # gradually.
         wait_until(lambda: resident(server) < before + 15 * megabyte)
         assert client.predict("small", x)["y"].tolist() == [3.0]
 
 
 @pytest.mark.slow
-def test_100_swaps_under_light_load_leave_no_memory_behind(
-    start_server: Callable[..., RunningServer], tmp_path: Path
-) -> None:
+def test_100_swaps_under_light_load_leak_no_memory(start_server: Callable[..., RunningServer], tmp_path: Path) -> None:
     original, model = tmp_path / "original", tmp_path / "weighty"
     weighty(original, MEGABYTES)
 
@@ -77,7 +75,7 @@ def test_100_swaps_under_light_load_leave_no_memory_behind(
     failures: list[Exception] = []
     done = threading.Event()
 
-    def ask() -> None:
+    def send_requests() -> None:
         x = np.array([2.0], np.float32)
         with server.client as client:
             while not done.wait(0.01):
@@ -86,7 +84,7 @@ def test_100_swaps_under_light_load_leave_no_memory_behind(
                 except Exception as error:
                     failures.append(error)
 
-    client = threading.Thread(target=ask)
+    client = threading.Thread(target=send_requests)
     client.start()
     sizes: list[int] = []
     try:
@@ -99,9 +97,9 @@ def test_100_swaps_under_light_load_leave_no_memory_behind(
     finally:
         done.set()
         client.join()
-    # A single look may find memory given back that is taken again the next moment.
-    settled, last = median_low(sizes[SETTLED - 1 :][:LOOKS]), median_low(sizes[-LOOKS:])
-    told = f"{MEGABYTES} MB: {settled >> 20} MB after {SETTLED} swaps, {last >> 20} MB after {SWAPS}\n"
-    sys.stdout.write(told)
+    # A single sample may fall between a release and a new allocation.
+    settled, last = median_low(sizes[SETTLED - 1 :][:SAMPLES]), median_low(sizes[-SAMPLES:])
+    summary = f"{MEGABYTES} MB: {settled >> 20} MB after {SETTLED} swaps, {last >> 20} MB after {SWAPS}\n"
+    sys.stdout.write(summary)
     assert not failures
     assert last <= 1.1 * settled, [size >> 20 for size in sizes]

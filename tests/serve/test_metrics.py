@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serve import metrics
 from serve.metrics.instruments import MAX_CELLS, Counter, Gauge, Histogram, exponential, page
 
-# Name -> labels, as tensorflow_serving and tensorflow/cc/saved_model/loader.cc define them.
+# Names and labels, as tensorflow_serving and tensorflow/cc/saved_model/loader.cc define them.
 UPSTREAM = {
     ":tensorflow:serving:request_count": ("model_name", "status"),
     ":tensorflow:serving:request_latency": ("model_name", "API", "entrypoint"),
@@ -18,7 +18,7 @@ UPSTREAM = {
     ":tensorflow:serving:model_warmup_records_read": ("model_path", "status"),
     ":tensorflow:cc:saved_model:load_attempt_count": ("model_path", "status"),
     ":tensorflow:cc:saved_model:load_latency": ("model_path",),
-    # The text that is its value upstream is a label of ours.
+    # The label mlmd_uuid is ours: it holds the string that is upstream's value.
     ":tensorflow:serving:mlmd_map": ("model_name", "version", "mlmd_uuid"),
     ":tensorflow:serving:batching_session:queuing_latency": ("thread_pool_name",),
     ":tensorflow:serving:batching_session:wrapped_run_count": (),
@@ -34,7 +34,7 @@ def test_upstream_metric_has_upstream_labels(name: str) -> None:
     assert found.labels == UPSTREAM[name]  # type: ignore[attr-defined]
 
 
-def test_buckets_are_printed_as_upstream_prints_them() -> None:
+def test_buckets_are_formatted_as_upstream() -> None:
     latency = Histogram("latency", "", ("API",), exponential(10, 1.8, 33))
     latency.observe("Predict", amount=100)
     lines = page([latency]).splitlines()
@@ -46,7 +46,7 @@ def test_buckets_are_printed_as_upstream_prints_them() -> None:
     assert 'latency_sum{API="Predict"} 100' in lines
 
 
-def test_prometheus_reads_the_page() -> None:
+def test_prometheus_parses_the_page() -> None:
     count = Counter(":a:count", "Requests.", ("model_name",))
     count.add('quote " backslash \\ newline \n', amount=2)
     gauge = Gauge("b", "Bytes.")
@@ -63,7 +63,7 @@ def test_prometheus_reads_the_page() -> None:
     }  # fmt: skip
 
 
-def test_whole_page_is_legal_and_shows_the_process() -> None:
+def test_whole_page_is_valid_and_has_process_metrics() -> None:
     metrics.request_count.add("mnist", "OK")
     families = {family.name: family for family in text_string_to_metric_families(metrics.page().decode())}
     assert families["process_resident_memory_bytes"].samples[0].value > 1e6
@@ -71,7 +71,7 @@ def test_whole_page_is_legal_and_shows_the_process() -> None:
     assert ":tensorflow:serving:request_count" in families
 
 
-def test_names_that_clients_invent_do_not_fill_the_memory() -> None:
+def test_cells_are_limited_because_clients_choose_names() -> None:
     count = Counter("count", "", ("model_name",))
     for number in range(MAX_CELLS + 500):
         count.add(f"model{number}")
@@ -80,7 +80,7 @@ def test_names_that_clients_invent_do_not_fill_the_memory() -> None:
     assert cells[("other",)].value == 500
 
 
-def test_gauge_asks_its_sources_when_the_page_is_made() -> None:
+def test_gauge_calls_its_sources_for_each_page() -> None:
     lengths: dict[tuple[str, ...], float] = {("a",): 1.0}
     gauge = Gauge("queue", "", ("model",))
     gauge.read_from(lambda: lengths)
@@ -89,7 +89,7 @@ def test_gauge_asks_its_sources_when_the_page_is_made() -> None:
     assert 'queue{model="b"} 2' in page([gauge])
 
 
-def test_what_several_processes_measured_is_one_page() -> None:
+def test_snapshots_of_several_processes_make_one_page() -> None:
     metrics.request_count.add("together", "OK", amount=3)
     metrics.request_latency.observe("together", "Predict", "GRPC", amount=100)
     mine = metrics.snapshot()
@@ -100,7 +100,7 @@ def test_what_several_processes_measured_is_one_page() -> None:
     labels = 'model_name="together",API="Predict",entrypoint="GRPC"'
     assert f":tensorflow:serving:request_latency_sum{{{labels}}} 200" in lines
     assert f':tensorflow:serving:request_latency_bucket{{{labels},le="104.976"}} 2' in lines
-    # The least advanced counts.
+    # The lowest state counts.
     assert 'tfx_export_model_state{model_name="m",version="1"} 20' in lines
     assert 'tfx_export_model_state{model_name="n",version="1"} 30' in lines
     families = {family.name: family for family in text_string_to_metric_families("\n".join(lines) + "\n")}

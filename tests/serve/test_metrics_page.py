@@ -1,4 +1,4 @@
-"""The metrics of a real server, asked for as Prometheus does."""
+"""The metrics of a running server, as Prometheus scrapes them."""
 
 import time
 from collections.abc import Callable
@@ -53,7 +53,7 @@ def watched(start_server: Callable[..., RunningServer], served_models: Path, tmp
 
 
 @pytest.mark.slow
-def test_requests_are_counted_as_upstream_counts_them(watched: RunningServer, served_models: Path) -> None:
+def test_requests_are_counted_as_upstream(watched: RunningServer, served_models: Path) -> None:
     good = {"x": np.ones((1, 1), np.float32)}
     with watched.client as client:
         for _ in range(3):
@@ -89,7 +89,7 @@ def test_requests_are_counted_as_upstream_counts_them(watched: RunningServer, se
     assert abs(found[key("process_start_time_seconds")] - time.time()) < 600
 
 
-def test_who_made_a_version_is_shown_while_it_is_served(
+def test_the_mlmd_uuid_is_shown_while_the_version_is_served(
     start_server: Callable[..., RunningServer], served_models: Path, tmp_path: Path
 ) -> None:
     plus = tmp_path / "plus"
@@ -127,7 +127,7 @@ def test_the_wait_for_a_batch_is_measured(start_server: Callable[..., RunningSer
         ('prometheus_config { enable: true path: "/my/metrics" }', ["/metrics", "/my/metrics"], [PATH]),
     ],
 )
-def test_where_the_page_is(
+def test_paths_of_the_page(
     start_server: Callable[..., RunningServer],
     served_models: Path,
     tmp_path: Path,

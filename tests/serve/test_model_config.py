@@ -26,7 +26,7 @@ def config_of(*entries: str) -> str:
 
 
 def reload(server: Server, config: str) -> tuple[str, str]:
-    """Code and message of HandleReloadConfigRequest."""
+    """Calls HandleReloadConfigRequest and returns code and message."""
     request = wire.ReloadConfigRequest(config=wire.parse_text(wire.ModelServerConfig, config))
     try:
         assert server_reload(server, request).status.error_code == 0
@@ -46,9 +46,9 @@ def server_reload(server: Server, request: wire.ReloadConfigRequest) -> wire.Rel
     return response
 
 
-def answers(server: Server, asked: Mapping[str, Model]) -> dict[str, float]:
+def answers(server: Server, models: Mapping[str, Model]) -> dict[str, float]:
     with server.client as client:
-        return {name: float(client.predict(model, X)["y"][0]) for name, model in asked.items()}
+        return {name: float(client.predict(model, X)["y"][0]) for name, model in models.items()}
 
 
 @memory_and_native
@@ -82,14 +82,14 @@ def test_policies_and_labels_of_a_config_file(
     assert server.states("two") == {4: "AVAILABLE", 3: "AVAILABLE"}
     assert server.states("every") == dict.fromkeys((4, 3, 2, 1), "AVAILABLE")
     assert server.states("chosen") == {3: "AVAILABLE", 1: "AVAILABLE"}
-    asked = {
+    models = {
         "newest": Model("newest"),
         "older": Model("two", version=3),
         "first": Model("every", version=1),
         "stable": Model("chosen", label="stable"),
         "canary": Model("chosen", label="canary"),
     }
-    assert answers(server, asked) == {"newest": 5.0, "older": 4.0, "first": 2.0, "stable": 2.0, "canary": 4.0}
+    assert answers(server, models) == {"newest": 5.0, "older": 4.0, "first": 2.0, "stable": 2.0, "canary": 4.0}
     with (
         server.client as client,
         pytest.raises(ServerError, match=r"Unrecognized servable version label: x\. .*canary, stable"),
@@ -98,7 +98,7 @@ def test_policies_and_labels_of_a_config_file(
 
 
 @memory_and_native
-def test_reload_adds_removes_and_relabels_and_refuses_what_is_wrong(
+def test_reload_adds_removes_and_relabels_and_rejects_errors(
     served_models: Path, start_any_server: Callable[..., Server]
 ) -> None:
     plus, half = served_models / "plus", served_models / "half"
@@ -113,21 +113,21 @@ def test_reload_adds_removes_and_relabels_and_refuses_what_is_wrong(
     wait_until(lambda: server.states("half") == {1: "END"})
     assert reload(server, config_of(entry("plus", plus, labelled % 2))) == ("OK", "")
     assert answers(server, {"stable": Model("plus", label="stable")}) == {"stable": 3.0}
-    refusals = {
+    rejections = {
         entry("plus", plus, labelled % 9): "FAILED_PRECONDITION: Request to assign label to version 9 of model plus",
         entry("plus", plus) * 2: "INVALID_ARGUMENT: Illegal to list model plus multiple times in config list",
         entry("plus", Path("plus")): "INVALID_ARGUMENT: Expected model plus to have an absolute path or URI",
         f'config {{ name: "p" base_path: "{plus}" }}': "INVALID_ARGUMENT: Illegal setting neither ModelServerConfig",
         entry("p", plus, "model_type: TENSORFLOW"): "INVALID_ARGUMENT: Illegal setting both ModelServerConfig",
     }
-    for config, expected in refusals.items():
+    for config, expected in rejections.items():
         code, message = reload(server, config_of(config))
         assert f"{code}: {message}".startswith(expected)
         assert answers(server, {"stable": Model("plus", label="stable")}) == {"stable": 3.0}
 
 
 @memory_and_native
-def test_reload_says_when_a_new_model_does_not_load_and_keeps_the_others(
+def test_reload_reports_a_new_model_that_does_not_load_and_keeps_the_others(
     served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
@@ -140,7 +140,7 @@ def test_reload_says_when_a_new_model_does_not_load_and_keeps_the_others(
 
 
 @memory_and_native
-def test_reload_tells_by_how_much_metrics_grew(served_models: Path, start_any_server: Callable[..., Server]) -> None:
+def test_reload_returns_the_growth_of_metrics(served_models: Path, start_any_server: Callable[..., Server]) -> None:
     server = start_any_server(f"--model_base_path={served_models / 'half'}", "--model_name=half")
     names = [":tensorflow:cc:saved_model:load_attempt_count", ":tensorflow:serving:request_latency", "no_such_metric"]
     config = config_of(entry("half", served_models / "half"), entry("plus", served_models / "plus"))
@@ -151,7 +151,7 @@ def test_reload_tells_by_how_much_metrics_grew(served_models: Path, start_any_se
     assert grown["no_such_metric"] == grown[":tensorflow:serving:request_latency"] == 0
 
 
-def test_a_config_file_that_changes_is_followed(
+def test_a_changed_config_file_is_reloaded(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
@@ -168,7 +168,7 @@ def test_a_config_file_that_changes_is_followed(
 @pytest.mark.parametrize(
     "text", ["model_config_list {", "nonsense: 1", 'model_config_list { config { name: "m" x: 1 } }']
 )
-def test_a_bad_config_file_ends_the_start(tmp_path: Path, text: str) -> None:
+def test_a_bad_config_file_fails_the_start(tmp_path: Path, text: str) -> None:
     file = tmp_path / "models.config"
     file.write_text(text)
     with starting(tmp_path, f"--model_config_file={file}") as (process, _, log):

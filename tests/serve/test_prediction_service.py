@@ -69,7 +69,7 @@ def predict(spec: str, inputs: dict[str, str], outputs: str = "") -> Any:
     ("spec", "inputs", "expected"),
     [
         ('name: "half_plus_two" signature_name: "vector"', {"x": VECTOR}, {"y": [2.5, 3.0], "x2": [2.0, 4.0]}),
-        # A declared shape is not enforced where the graph can take another.
+        # A declared shape is not enforced if the graph accepts another.
         ('name: "half_plus_two"', {"x": VECTOR}, {"y": [2.5, 3.0]}),
         ('name: "half_plus_two"', {"x": FLOATS.format(3, "1")}, {"y": [2.5, 2.5, 2.5]}),
         ('name: "half_plus_two"', {"x": FLOATS.format(2, "")}, {"y": [2.0, 2.0]}),
@@ -84,13 +84,13 @@ def test_predict(predictions: Any, spec: str, inputs: dict[str, str], expected: 
     answer = predictions.Predict(predict(spec, inputs))
     assert {name: list(tensor.float_val) for name, tensor in answer.outputs.items()} == expected
     assert all(not tensor.tensor_content for tensor in answer.outputs.values())
-    asked = predict(spec, {}).model_spec
-    assert answer.model_spec.name == asked.name
-    assert answer.model_spec.version.value == (4 if asked.name == "plus" else 1)
-    assert answer.model_spec.signature_name == (asked.signature_name or "serving_default")
+    requested = predict(spec, {}).model_spec
+    assert answer.model_spec.name == requested.name
+    assert answer.model_spec.version.value == (4 if requested.name == "plus" else 1)
+    assert answer.model_spec.signature_name == (requested.signature_name or "serving_default")
 
 
-def test_predict_answers_the_outputs_that_are_asked_for(predictions: Any) -> None:
+def test_predict_returns_the_requested_outputs(predictions: Any) -> None:
     request = predict('name: "half_plus_two" signature_name: "vector"', {"x": VECTOR}, 'output_filter: "x2"')
     assert set(predictions.Predict(request).outputs) == {"x2"}
 
@@ -179,7 +179,7 @@ def test_a_model_that_assigns_keeps_its_state(predictions: Any) -> None:
         ('name: "image"', {"x": VECTOR}, "", "INVALID_ARGUMENT", "rank"),
     ],
 )
-def test_predict_refuses(
+def test_predict_rejects(
     predictions: Any, spec: str, inputs: dict[str, str], outputs: str, code: str, text: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as caught:
@@ -197,7 +197,7 @@ def test_predict_refuses(
         ("Regress", regression_pb2.RegressionRequest),
     ],
 )
-def test_a_request_must_say_which_model(
+def test_a_request_must_name_a_model(
     predictions: Any, method: str, request_class: Any, text: str, message: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as caught:
@@ -206,7 +206,7 @@ def test_a_request_must_say_which_model(
 
 
 @pytest.mark.parametrize("rank", range(9))
-def test_no_rank_of_an_input_ends_the_server(predictions: Any, rank: int) -> None:
+def test_inputs_of_any_rank_leave_the_server_running(predictions: Any, rank: int) -> None:
     sizes = " ".join("dim { size: 3 }" for _ in range(rank))
     request = predict('name: "image"', {"x": f"dtype: DT_FLOAT tensor_shape {{ {sizes} }} float_val: 1"})
     try:
@@ -270,7 +270,7 @@ def test_multi_inference(predictions: Any) -> None:
         ("Regress", 'name: "nope"', "NOT_FOUND", "Servable not found for request: Latest(nope)"),
     ],
 )
-def test_classify_and_regress_refuse(predictions: Any, method: str, text: str, code: str, message: str) -> None:
+def test_classify_and_regress_reject(predictions: Any, method: str, text: str, code: str, message: str) -> None:
     requests = {"Classify": classification_pb2.ClassificationRequest, "Regress": regression_pb2.RegressionRequest}
     request = requests[method]()
     given = "" if message == "Input is empty." else f"input {{ {EXAMPLES} }}"
@@ -299,7 +299,7 @@ def test_classify_and_regress_refuse(predictions: Any, method: str, text: str, c
         (TASK.format("words", "regress", "predict"), "UNIMPLEMENTED", "Unsupported signature method_name: "),
     ],
 )
-def test_multi_inference_refuses(predictions: Any, tasks: str, code: str, message: str) -> None:
+def test_multi_inference_rejects(predictions: Any, tasks: str, code: str, message: str) -> None:
     request = inference_pb2.MultiInferenceRequest()
     text_format.Parse(f"{tasks} input {{ {EXAMPLES} }}", request)
     with pytest.raises(grpc.RpcError) as caught:
@@ -333,7 +333,7 @@ def test_metadata(predictions: Any) -> None:
         ('model_spec { name: "q" } metadata_field: "signature_def"', "NOT_FOUND", "Servable not found for request"),
     ],
 )
-def test_metadata_refuses(predictions: Any, text: str, code: str, message: str) -> None:
+def test_metadata_rejects(predictions: Any, text: str, code: str, message: str) -> None:
     request = get_model_metadata_pb2.GetModelMetadataRequest()
     text_format.Parse(text, request)
     with pytest.raises(grpc.RpcError) as caught:
@@ -358,7 +358,7 @@ def test_status(models: Any, version: str) -> None:
         ('model_spec { name: "plus" version { value: 9 } }', "NOT_FOUND", "Could not find version 9 of model plus"),
     ],
 )
-def test_status_refuses(models: Any, text: str, code: str, message: str) -> None:
+def test_status_rejects(models: Any, text: str, code: str, message: str) -> None:
     request = get_model_status_pb2.GetModelStatusRequest()
     text_format.Parse(text, request)
     with pytest.raises(grpc.RpcError) as caught:
@@ -394,7 +394,7 @@ def test_messages_beyond_4_mb_and_compressed(server: RunningServer) -> None:
     assert set(answer.outputs["y"].float_val) == {4.0}
 
 
-def test_a_long_message_is_cut(predictions: Any) -> None:
+def test_a_long_message_is_truncated(predictions: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         predictions.Predict(predict(f'name: "{"n" * 5000}"', {}))
     assert caught.value.details().endswith("...TRUNCATED")

@@ -1,4 +1,4 @@
-"""The line that a started server gives to try: a request that its model answers, if it fits on a line."""
+"""The example request that a started server prints, if it fits on a line: the model can answer it."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ NOTHING = ("", None)
         ("words", "no such signature", NOTHING),
     ],
 )
-def test_the_request_fits_the_signature(
+def test_the_request_matches_the_signature(
     served_models: Path, model: str, signature: str, wanted: tuple[str, Any]
 ) -> None:
     folder = served_models / model / "1"
@@ -32,7 +32,7 @@ def test_the_request_fits_the_signature(
     assert (verb, json.loads(body or "null")) == wanted
 
 
-def test_without_a_graph_to_look_into_a_string_is_text(served_models: Path, tmp_path: Path) -> None:
+def test_a_string_is_text_if_there_is_no_graph(served_models: Path, tmp_path: Path) -> None:
     found = read_signatures(served_models / "pictures" / "1")["serving_default"]
     assert json.loads(request_example(found, None)[1]) == {"inputs": {"image_bytes": ["text"]}}
     (tmp_path / "saved_model.pb").write_bytes(b"\x12no graph")

@@ -1,4 +1,4 @@
-"""The request log: rules from LoggingConfig, sampling, rotation, and files that warmup and replay can read."""
+"""The request log: rules from LoggingConfig, sampling, rotation, and the files."""
 
 import threading
 from pathlib import Path
@@ -40,7 +40,7 @@ def new_log(*, max_file_bytes: int = 1 << 20, max_files: int = 10) -> RequestLog
     return RequestLog("serve", max_file_bytes=max_file_bytes, max_files=max_files)
 
 
-def test_records_say_what_was_asked_of_which_version(tmp_path: Path) -> None:
+def test_records_have_the_request_and_the_version(tmp_path: Path) -> None:
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "mnist")})
     put(log, 1)
@@ -55,7 +55,7 @@ def test_records_say_what_was_asked_of_which_version(tmp_path: Path) -> None:
     assert first.log_metadata.timestamp_secs > 1_600_000_000
 
 
-def test_the_rate_is_a_share_of_the_requests(tmp_path: Path) -> None:
+def test_the_rate_is_the_share_of_logged_requests(tmp_path: Path) -> None:
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "mnist", rate=0.5)})
     sampled = sum(log.sample("mnist") is not None for _ in range(2000))
@@ -63,7 +63,7 @@ def test_the_rate_is_a_share_of_the_requests(tmp_path: Path) -> None:
     assert log.sample("other") is None
 
 
-def test_full_files_are_followed_by_new_ones_and_the_oldest_go(tmp_path: Path) -> None:
+def test_full_files_are_rotated_and_the_oldest_are_removed(tmp_path: Path) -> None:
     log = new_log(max_file_bytes=1000, max_files=3)
     log.update({"mnist": log_to(tmp_path / "mnist")})
     for number in range(20):
@@ -74,7 +74,7 @@ def test_full_files_are_followed_by_new_ones_and_the_oldest_go(tmp_path: Path) -
     assert records(tmp_path)[-1].predict_log.request.model_spec.name.startswith("request 19")
 
 
-def test_other_files_beside_the_log_are_left_alone(tmp_path: Path) -> None:
+def test_other_files_in_the_folder_are_kept(tmp_path: Path) -> None:
     neighbours = [
         tmp_path / "mnist-notes.tfrecord",
         tmp_path / "mnist",
@@ -91,7 +91,7 @@ def test_other_files_beside_the_log_are_left_alone(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == len(neighbours) + 1
 
 
-def test_a_writer_that_is_behind_costs_records_not_requests(tmp_path: Path) -> None:
+def test_a_slow_writer_drops_records_and_does_not_delay_requests(tmp_path: Path) -> None:
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "mnist")})
     dropped = metrics.request_log_dropped[("mnist",)]
@@ -114,7 +114,7 @@ def test_a_writer_that_is_behind_costs_records_not_requests(tmp_path: Path) -> N
     assert [record.predict_log.request.model_spec.name for record in records(tmp_path)] == ["", "request 1"]
 
 
-def test_a_record_that_cannot_be_made_does_not_end_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_record_that_fails_does_not_end_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = new_log()
     log.update({"mnist": log_to(tmp_path / "mnist")})
 
@@ -130,9 +130,7 @@ def test_a_record_that_cannot_be_made_does_not_end_the_log(tmp_path: Path, caplo
     assert "broken" in caplog.text
 
 
-def test_a_folder_that_cannot_be_written_is_logged_and_counted(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_unwritable_folder_is_logged_and_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("")
     failed = metrics.request_log_count["mnist", "UNAVAILABLE"]
     before = failed.value
@@ -173,7 +171,7 @@ def test_logging_config(text: str, rate: float | None) -> None:
         ('log_collector_config { filename_prefix: "/a" } sampling_config { sampling_rate: nan }', "not between 0 and"),
     ],
 )
-def test_a_logging_config_that_cannot_be_followed_is_refused(text: str, message: str) -> None:
+def test_an_unsupported_logging_config_is_rejected(text: str, message: str) -> None:
     with pytest.raises(ServeError, match=message) as caught:
         logging_rule("mnist", logging_config(text))
     assert caught.value.code is Code.INVALID_ARGUMENT

@@ -1,4 +1,4 @@
-"""`logging_config` in a config file: what a real server writes, and what it is good for."""
+"""`logging_config` in a config file: the files that a running server writes, and their replay."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +79,7 @@ def test_a_reload_changes_what_is_logged(
 
 
 @in_memory_only
-def test_a_config_that_cannot_be_followed_is_refused(
+def test_an_unsupported_config_is_rejected(
     served_models: Path, tmp_path: Path, start_any_server: Callable[..., Server]
 ) -> None:
     file = tmp_path / "models.config"

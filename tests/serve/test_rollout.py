@@ -1,4 +1,4 @@
-"""What happens to a server in production: many models, a config replaced under load, a crash."""
+"""Events of a production server: many models, a config replaced under load, a crash."""
 
 import shutil
 import signal
@@ -20,7 +20,7 @@ MODELS = [f"m{number:02}" for number in range(20)]
 
 
 def specific(model: str, plus: Path) -> str:
-    """The versions 1 to 4 in turn, so that models answer differently."""
+    """Returns an entry with one of the versions 1 to 4 in turn, so that models answer differently."""
     version = int(model[1:]) % 4 + 1
     return entry(model, plus, f"model_version_policy {{ specific {{ versions: {version} }} }}")
 
@@ -29,7 +29,7 @@ def expected(model: str) -> float:
     return 1.0 + int(model[1:]) % 4 + 1
 
 
-def test_20_models_at_once_and_half_of_them_leave_under_load(
+def test_20_models_at_once_and_half_of_them_removed_under_load(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
@@ -38,12 +38,12 @@ def test_20_models_at_once_and_half_of_them_leave_under_load(
     server = start_server(f"--model_config_file={file}", "--num_load_threads=4")
     failures: list[str] = []
     stay, leave = MODELS[:10], MODELS[10:]
-    asked = dict.fromkeys(MODELS, 0)
+    answered = dict.fromkeys(MODELS, 0)
     done = threading.Event()
 
-    def ask(models: list[str]) -> None:
+    def send_requests(models: list[str]) -> None:
         with server.client as client:
-            while not done.is_set() or min(asked[model] for model in models) < 20:
+            while not done.is_set() or min(answered[model] for model in models) < 20:
                 for model in models:
                     try:
                         answer = float(client.predict(model, X)["y"][0])
@@ -52,19 +52,19 @@ def test_20_models_at_once_and_half_of_them_leave_under_load(
                         return
                     if answer != expected(model):
                         failures.append(f"{model}: {answer}")
-                    asked[model] += 1
+                    answered[model] += 1
 
     with server.client as client:
         assert {model: float(client.predict(model, X)["y"][0]) for model in leave} == {
             model: expected(model) for model in leave
         }
-    threads = [threading.Thread(target=ask, args=(stay[start::3],)) for start in range(3)]
+    threads = [threading.Thread(target=send_requests, args=(stay[start::3],)) for start in range(3)]
     for thread in threads:
         thread.start()
     try:
         assert reload(server, config_of(*(specific(model, plus) for model in stay))) == ("OK", "")
         wait_until(lambda: all(set(server.states(model).values()) <= {"END"} for model in leave))
-        # The same again, and a config that cannot be: neither is noticed.
+        # The same config again, and an invalid one: clients notice neither.
         assert reload(server, config_of(*(specific(model, plus) for model in stay))) == ("OK", "")
         assert reload(server, config_of(entry("m00", Path("relative"))))[0] == "INVALID_ARGUMENT"
     finally:
@@ -85,7 +85,7 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def test_killed_and_started_again_it_serves_on_the_same_ports(front: str, served_models: Path, tmp_path: Path) -> None:
+def test_a_killed_server_starts_again_on_the_same_ports(front: str, served_models: Path, tmp_path: Path) -> None:
     grpc_port, rest_port = free_ports(2)
     for name in ("plus", "slow"):
         shutil.copytree(served_models / name, tmp_path / "models" / name)

@@ -1,4 +1,4 @@
-"""The server as a process: when its ports open, how it ends, what it says when it cannot start."""
+"""The server as a process: when its ports open, how it ends, and its messages when it cannot start."""
 
 import signal
 import socket
@@ -19,7 +19,7 @@ SLOW = {"loops": np.int32(SECOND)}
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_lets_the_request_in_flight_finish_and_exits_0(
+def test_after_a_signal_the_request_in_flight_finishes_and_the_exit_code_is_0(
     served_models: Path, start_server: Callable[..., RunningServer], number: int
 ) -> None:
     server = start_server(str(served_models / "slow"))
@@ -35,7 +35,7 @@ def test_a_signal_lets_the_request_in_flight_finish_and_exits_0(
     assert "Traceback" not in server.log.read_text()
 
 
-def test_drain_ends_at_its_limit(served_models: Path, start_server: Callable[..., RunningServer]) -> None:
+def test_drain_ends_at_its_time_limit(served_models: Path, start_server: Callable[..., RunningServer]) -> None:
     server = start_server(str(served_models / "slow"), "--drain_seconds=0.1")
     with server.client as client:
         client.predict("slow", {"loops": np.int32(1)})
@@ -60,14 +60,14 @@ def test_a_second_signal_ends_at_once(served_models: Path, start_server: Callabl
         thread.join()
 
 
-def test_a_missing_base_path_is_waited_for(served_models: Path, tmp_path: Path, front: str) -> None:
+def test_the_server_waits_for_a_missing_base_path(served_models: Path, tmp_path: Path, front: str) -> None:
     with starting(tmp_path, f"--front={front}", str(tmp_path / "later" / "plus")) as (process, ready, _):
         publish(served_models / "plus" / "1", tmp_path / "later" / "plus")
         wait_until(lambda: ready.exists() or process.poll() is not None)
         assert ready.exists()
 
 
-def test_waiting_for_a_model_ends_with_a_signal(tmp_path: Path, front: str) -> None:
+def test_a_signal_ends_the_wait_for_a_model(tmp_path: Path, front: str) -> None:
     with starting(tmp_path, f"--front={front}", str(tmp_path / "never")) as (process, ready, log):
         wait_until(lambda: "Waiting for" in log.read_text())
         process.send_signal(signal.SIGTERM)
@@ -75,7 +75,7 @@ def test_waiting_for_a_model_ends_with_a_signal(tmp_path: Path, front: str) -> N
         assert not ready.exists()
 
 
-def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path, front: str) -> None:
+def test_a_model_whose_only_version_does_not_load_fails_the_start(tmp_path: Path, front: str) -> None:
     (tmp_path / "m" / "1").mkdir(parents=True)
     with starting(tmp_path, f"--front={front}", str(tmp_path / "m")) as (process, _, log):
         assert process.wait(PATIENCE) == 1
@@ -86,7 +86,7 @@ def test_a_model_whose_only_version_does_not_load_ends_the_start(tmp_path: Path,
         assert "Traceback" not in text
 
 
-def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path, front: str) -> None:
+def test_a_port_in_use_fails_the_start(served_models: Path, tmp_path: Path, front: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with starting(tmp_path, f"--front={front}", str(served_models / "plus"), f"--port={port}") as (process, _, log):
@@ -104,14 +104,14 @@ def test_a_port_that_is_taken_ends_the_start(served_models: Path, tmp_path: Path
         (["models", "--port=0", "--rest_api_port=0"], 1, "Nowhere to listen"),
     ],
 )
-def test_the_command_answers_without_starting(arguments: list[str], code: int, text: str) -> None:
+def test_help_and_version_start_no_server(arguments: list[str], code: int, text: str) -> None:
     done = subprocess.run([sys.executable, "-m", "tfx_export", "serve", *arguments], capture_output=True, text=True)
     assert done.returncode == code
     assert text in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_a_serve_module_beside_the_user_is_not_taken_for_the_server(tmp_path: Path) -> None:
+def test_a_serve_module_in_the_working_folder_is_not_imported(tmp_path: Path) -> None:
     (tmp_path / "serve.py").write_text("raise SystemExit(77)")
     done = subprocess.run(
         [sys.executable, "-P", "-m", "tfx_export", "serve", "--version"], cwd=tmp_path, capture_output=True, text=True
@@ -127,7 +127,7 @@ def expect_no_answer(client: Client) -> None:
 def test_a_unix_socket_in_place_of_ports(
     served_models: Path, front: str, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
-    """A later server takes the socket over, as upstream's tests expect."""
+    """A later server takes over the socket, as upstream's tests expect."""
     flags = f"--grpc_socket_path={tmp_path / 's'}", "--port=0", "--model_name=m"
     x = {"x": np.array([1.0], np.float32)}
     first = start_server(
@@ -139,12 +139,12 @@ def test_a_unix_socket_in_place_of_ports(
     with Client(f"unix:{tmp_path / 's'}") as client:
         assert client.predict("m", x)["y"].tolist() == [2.5]
     assert first.stop() == 0
-    if front == "native":  # at its end gRPC removes the socket, whoever's it is, here and upstream
+    if front == "native":  # on exit gRPC removes the socket, even if another server has it by now, here and upstream
         with Client(f"unix:{tmp_path / 's'}") as client:
             assert client.predict("m", x)["y"].tolist() == [2.5]
 
 
-def test_channel_arguments_are_followed_or_a_line_says_that_they_are_not(
+def test_channel_arguments_have_an_effect_or_a_warning(
     served_models: Path, front: str, start_server: Callable[..., RunningServer]
 ) -> None:
     server = start_server(
@@ -160,9 +160,7 @@ def test_channel_arguments_are_followed_or_a_line_says_that_they_are_not(
             assert caught.value.code == "RESOURCE_EXHAUSTED"
 
 
-def test_an_operator_that_is_not_registered_is_named_with_the_flag_that_loads_it(
-    served_models: Path, tmp_path: Path
-) -> None:
+def test_an_unregistered_operator_is_named_with_the_flag_that_loads_it(served_models: Path, tmp_path: Path) -> None:
     publish(served_models / "words" / "1", tmp_path / "words")
     file = tmp_path / "words" / "1" / "saved_model.pbtxt"
     file.write_text(file.read_text().replace('op: "LookupTableFindV2"', 'op: "NoSuchOp"'))

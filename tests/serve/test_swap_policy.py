@@ -1,4 +1,4 @@
-"""Which versions are aspired, and in which order they come and go: tables for the two pure functions."""
+"""Which versions are aspired, and the order of loads and unloads: tables for the two pure functions."""
 
 import pytest
 
@@ -43,16 +43,16 @@ def unload(version: int) -> Action:
         ({}, {}, None),
         ({2: START}, {}, load(2)),
         ({1: START, 3: START, 2: START}, {}, load(3)),
-        # The old version serves until the new one does.
+        # The old version serves until the new one is available.
         ({2: START}, {1: AVAILABLE}, load(2)),
         ({2: LOADING}, {1: AVAILABLE}, None),
         ({2: AVAILABLE}, {1: AVAILABLE}, unload(1)),
         ({2: END}, {1: AVAILABLE}, None),
-        # Several old ones: one is enough, the newest of them stays.
+        # Of several old versions only the newest stays.
         ({3: LOADING}, {1: AVAILABLE, 2: AVAILABLE}, unload(1)),
-        # Nothing aspired: the model goes.
+        # If none is aspired, the model is unloaded.
         ({}, {2: AVAILABLE}, unload(2)),
-        # A version is unloaded first, then loaded, when both are due.
+        # If both are due, the unload is first.
         ({3: AVAILABLE, 4: START}, {1: AVAILABLE}, unload(1)),
         ({3: AVAILABLE}, {1: UNLOADING, 2: END}, None),
     ],

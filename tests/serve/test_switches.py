@@ -1,4 +1,4 @@
-"""Switches that change what every request of a server gets: one server a front, with all of them turned."""
+"""Flags that change all responses of a server: one server per front, with all of them set."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ X = np.array([1.0, 2.0], np.float32)
 
 @pytest.fixture(scope="module")
 def odd_method(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model whose signature names a method that no API has."""
+    """A model whose signature has a method name that no API uses."""
     folder = tmp_path_factory.mktemp("odd_method") / "odd"
     shutil.copytree(served_models / "words", folder)
     file = folder / "1" / "saved_model.pbtxt"
@@ -71,7 +71,7 @@ def send(server: Server, method: str, request: Message, response: type[M]) -> M:
     return answer
 
 
-def test_answers_come_as_tensor_content(switched: RunningServer) -> None:
+def test_responses_use_tensor_content(switched: RunningServer) -> None:
     y = predict(switched, "half_plus_two", x=X).outputs["y"]
     assert (y.tensor_content, list(y.float_val)) == (np.array([2.5, 3.0], np.float32).tobytes(), [])
 
@@ -101,7 +101,7 @@ WORDS = {"word": np.array([b"banana"], np.object_)}
 JSON_WORDS = {"instances": ["banana"]}
 
 
-def test_predict_does_not_run_a_method_that_no_api_has(switched: RunningServer) -> None:
+def test_predict_rejects_an_unknown_method_name(switched: RunningServer) -> None:
     text = (
         "Expected prediction signature method_name to be one of {tensorflow/serving/predict, "
         "tensorflow/serving/classify, tensorflow/serving/regress}. Was: my/method"
@@ -114,14 +114,14 @@ def test_predict_does_not_run_a_method_that_no_api_has(switched: RunningServer) 
 
 
 @in_memory_only
-def test_without_the_switch_predict_runs_any_method(odd_method: Path, start_any_server: Callable[..., Server]) -> None:
+def test_without_the_flag_predict_runs_any_method(odd_method: Path, start_any_server: Callable[..., Server]) -> None:
     server = start_any_server(str(odd_method))
     assert list(predict(server, "odd", **WORDS).outputs["price"].float_val) == [2.0]
     assert server.post("/v1/models/odd:predict", JSON_WORDS).json["predictions"][0]["price"] == 2.0
 
 
 @pytest.mark.parametrize("path", ["/grpc.health.v1.Health/Check", "/tensorflow.ProfilerService/Profile"])
-def test_services_that_are_off_are_not_there(switched: RunningServer, path: str) -> None:
+def test_disabled_services_do_not_exist(switched: RunningServer, path: str) -> None:
     with grpc.insecure_channel(switched.grpc) as channel, pytest.raises(grpc.RpcError) as caught:
         channel.unary_unary(path)(b"", timeout=30)
     assert caught.value.code().name == "UNIMPLEMENTED"

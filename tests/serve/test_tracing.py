@@ -1,4 +1,4 @@
-"""Spans of a real server, as a collector receives them."""
+"""Spans of a running server, as a collector receives them."""
 
 import gzip
 import io
@@ -26,7 +26,7 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[Span]]]:
-    """A collector's endpoint, and the spans it has received."""
+    """The endpoint of a collector, and the spans that it has received."""
     spans: list[Span] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -94,7 +94,7 @@ def test_a_request_is_a_trace(
 
 @pytest.mark.slow
 @one_front
-def test_every_way_to_ask_has_its_parts(
+def test_every_api_has_spans_of_its_parts(
     collector: tuple[str, list[Span]], served_models: Path, tmp_path: Path, start_server: Callable[..., RunningServer]
 ) -> None:
     endpoint, spans = collector

@@ -1,4 +1,4 @@
-"""Warmup requests: replayed before a version serves; what is wrong with them keeps it from serving."""
+"""Warmup requests run before a version becomes available; if one is wrong, the version is not served."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def logs(*texts: str) -> list[bytes]:
 
 @one_front
 @pytest.mark.parametrize(("name", "texts"), [("plus/1", [PREDICT, PREDICT]), ("words/1", WORDS)])
-def test_warmup_is_replayed(
+def test_warmup_requests_are_run(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path, name: str, texts: list[str]
 ) -> None:
     model = with_warmup(served_models / name, tmp_path / name.split("/")[0], logs(*texts))
@@ -59,7 +59,7 @@ BAD = {
 
 
 @in_memory_only
-def test_a_bad_warmup_keeps_the_version_from_serving(
+def test_a_version_with_bad_warmup_requests_is_not_served(
     served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     for name, (records, _) in BAD.items():

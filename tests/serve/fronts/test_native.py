@@ -1,4 +1,4 @@
-"""What only the native front has: a worker in a process of its own, and both protocols behind every port."""
+"""Behaviour of the native front only: a worker in its own process, and both protocols on every port."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def plus(served_models: Path) -> str:
 
 @pytest.fixture(scope="module")
 def server(plus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """Plain ports and a Unix socket, under the name that stands for every loopback address."""
+    """Ports without TLS and a Unix socket, on localhost, which means all loopback addresses."""
     folder = tmp_path_factory.mktemp("native")
     flags = f"--grpc_socket_path={folder}/grpc.sock", "--host=localhost", "--model_name=plus"
     with running(folder, "--front=native", *flags, plus) as started:
@@ -51,7 +51,7 @@ def worker(server: RunningServer) -> int:
     return int(child)
 
 
-def ask(address: str) -> list[float]:
+def predict(address: str) -> list[float]:
     with Client(address) as client:
         answer: list[float] = client.predict("plus", X)["y"].tolist()
         return answer
@@ -59,13 +59,13 @@ def ask(address: str) -> list[float]:
 
 def answers(server: RunningServer) -> bool:
     try:
-        return ask(server.grpc) == [5.0]
+        return predict(server.grpc) == [5.0]
     except ServerError:
         return False
 
 
 def answers_rest(address: str) -> bool:
-    """Whether HTTP gets there an answer of the REST API, whatever it says."""
+    """Whether the REST API answers HTTP there, with any status."""
     request = urllib.request.Request(f"{address}/v1/models/plus")
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
@@ -75,7 +75,7 @@ def answers_rest(address: str) -> bool:
     return bool(headers["content-type"] == "application/json")
 
 
-def test_a_worker_that_dies_is_replaced_and_one_whose_server_is_killed_ends(plus: str, tmp_path: Path) -> None:
+def test_a_worker_that_dies_is_replaced_and_ends_with_its_server(plus: str, tmp_path: Path) -> None:
     with running(tmp_path, "--front=native", "--engine=tensorflow", "--model_name=plus", plus) as server:
         first = worker(server)
         os.kill(first, signal.SIGKILL)
@@ -92,7 +92,7 @@ def test_a_worker_that_dies_is_replaced_and_one_whose_server_is_killed_ends(plus
 def test_both_protocols_are_answered_on_every_port(server: RunningServer) -> None:
     rest = server.rest.removeprefix("http://")
     for address in (server.grpc, rest, f"unix:{server.ready['addresses']['grpc_socket']}"):
-        assert ask(address) == [5.0]
+        assert predict(address) == [5.0]
     for address in (server.grpc, rest):
         assert answers_rest(f"http://{address}")
 
@@ -109,14 +109,14 @@ def test_a_second_server_on_the_same_ports_does_not_start(server: RunningServer,
     assert answers(server)
 
 
-def test_one_port_answers_rest_as_well(plus: str, tmp_path: Path) -> None:
+def test_one_port_also_answers_rest(plus: str, tmp_path: Path) -> None:
     with running(tmp_path, "--front=native", "--one_port", "--model_name=plus", plus) as server:
         assert server.rest == f"http://{server.grpc}"
-        assert ask(server.grpc) == [5.0]
+        assert predict(server.grpc) == [5.0]
         assert answers_rest(server.rest)
 
 
-def test_a_port_with_another_tls_setting_lets_no_grpc_around_it(plus: str, tmp_path: Path) -> None:
+def test_the_rest_port_rejects_grpc_if_its_tls_setting_differs(plus: str, tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1", "localhost")
     config = tmp_path / "ssl.txt"
@@ -127,14 +127,14 @@ def test_a_port_with_another_tls_setting_lets_no_grpc_around_it(plus: str, tmp_p
         credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes(), key, chain)
         with Client(server.grpc, credentials=credentials) as client:
             assert client.predict("plus", X)["y"].tolist() == [5.0]
-        assert ask(f"unix:{tmp_path}/grpc.sock") == [5.0]
+        assert predict(f"unix:{tmp_path}/grpc.sock") == [5.0]
         assert answers_rest(server.rest)
         with pytest.raises(ServerError):
-            ask(server.rest.removeprefix("http://"))
+            predict(server.rest.removeprefix("http://"))
         assert server.stop() == 0
 
 
-def test_a_users_modules_and_relative_paths_mean_what_they_mean_elsewhere(plus: str, tmp_path: Path) -> None:
+def test_the_working_folder_is_kept_and_its_modules_are_not_imported(plus: str, tmp_path: Path) -> None:
     (tmp_path / "serve.py").write_text("raise SystemExit(77)")
     (tmp_path / "model").symlink_to(plus)
     command = [sys.executable, "-P", "-m", "serve", "model", "--front=native", "--port=auto", "--rest_api_port=auto"]
@@ -145,37 +145,37 @@ def test_a_users_modules_and_relative_paths_mean_what_they_mean_elsewhere(plus: 
 
 
 @pytest.mark.skipif(not_movable(), reason="threads cannot be moved between processors")
-def test_the_thread_that_hands_requests_over_follows_the_event_loop(server: RunningServer) -> None:
+def test_the_dispatcher_thread_follows_the_event_loop(server: RunningServer) -> None:
     threads = {int(path.name) for path in Path(f"/proc/{worker(server)}/task").iterdir()}
 
     def bound() -> set[int]:
         return {thread for thread in threads if len(os.sched_getaffinity(thread)) == 1}
 
-    def ask_enough() -> None:
+    def send_enough() -> None:
         with Client(server.grpc) as client:
             for _ in range(REQUESTS_PER_CHECK):
                 client.predict("plus", X)
 
-    ask_enough()
-    (courier,) = bound()
+    send_enough()
+    (dispatcher,) = bound()
     everywhere = os.sched_getaffinity(0)
     try:
         for processor in [*everywhere, *everywhere]:
-            for thread in threads - {courier}:
+            for thread in threads - {dispatcher}:
                 os.sched_setaffinity(thread, {processor})
-            ask_enough()
-            assert os.sched_getaffinity(courier) == {processor}
+            send_enough()
+            assert os.sched_getaffinity(dispatcher) == {processor}
     finally:
-        for thread in threads - {courier}:
+        for thread in threads - {dispatcher}:
             os.sched_setaffinity(thread, everywhere)
 
 
 def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:
-    """Clients ask on without a pause while the server ends: whatever fails was never taken."""
+    """Clients keep sending requests while the server stops. A request fails only if the server never accepted it."""
     failures: list[str] = []
     answered = threading.Semaphore(0)
 
-    def ask_on(address: str) -> None:
+    def keep_calling(address: str) -> None:
         try:
             with Client(address) as client:
                 while True:
@@ -185,7 +185,7 @@ def test_drain_loses_no_request(plus: str, tmp_path: Path) -> None:
             failures.append(str(error))
 
     with running(tmp_path, "--front=native", "--engine=tensorflow", "--model_name=plus", plus) as server:
-        threads = [threading.Thread(target=ask_on, args=(server.grpc,)) for _ in range(8)]
+        threads = [threading.Thread(target=keep_calling, args=(server.grpc,)) for _ in range(8)]
         for thread in threads:
             thread.start()
         for _ in range(100):

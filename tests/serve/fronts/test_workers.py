@@ -1,4 +1,4 @@
-"""`--workers`: several processes on the same ports, which together behave as one server."""
+"""`--workers`: several processes on the same ports that behave as one server."""
 
 import os
 import sys
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(
     embedded_python.why_unavailable() is not None, reason=str(embedded_python.why_unavailable())
 )
 
-# Connections: the kernel gives each to one of the workers, so that it is certain enough that both get some.
-MANY = 40
+# Enough connections that each worker gets some: the kernel assigns each one to a worker.
+CONNECTIONS = 40
 
 
 @pytest.fixture
@@ -48,15 +48,15 @@ def listens(worker: psutil.Process, address: str) -> bool:
 
 
 def answers(server: RunningServer, model: str = "plus") -> set[float]:
-    """What predict says to many, each on a connection of its own."""
-    replies = [server.post(f"/v1/models/{model}:predict", {"instances": [1.0]}) for _ in range(MANY)]
+    """Returns the results of predict over many connections."""
+    replies = [server.post(f"/v1/models/{model}:predict", {"instances": [1.0]}) for _ in range(CONNECTIONS)]
     assert {reply.status for reply in replies} == {200}
     return {reply.json["predictions"][0] for reply in replies}
 
 
 def statuses(server: RunningServer, model: str) -> set[int]:
-    """The HTTP statuses that many get who ask for the model's signatures."""
-    return {server.request("GET", f"/v1/models/{model}/metadata").status for _ in range(MANY)}
+    """Returns the HTTP statuses of requests for the metadata, over many connections."""
+    return {server.request("GET", f"/v1/models/{model}/metadata").status for _ in range(CONNECTIONS)}
 
 
 def requests_counted(server: RunningServer) -> float:
@@ -65,14 +65,14 @@ def requests_counted(server: RunningServer) -> float:
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
-def test_all_listen_and_all_count_for_one(server: RunningServer) -> None:
+def test_all_workers_listen_and_their_metrics_are_combined(server: RunningServer) -> None:
     both = workers(server)
     assert [listens(worker, address) for worker in both for address in (server.grpc, server.rest)] == [True] * 4
     before = [cpu_ticks(worker.pid) for worker in both]
     counted = requests_counted(server)
     for _ in range(5):
         assert answers(server) == {2.0}
-    assert requests_counted(server) == counted + 5 * MANY
+    assert requests_counted(server) == counted + 5 * CONNECTIONS
     assert all(cpu_ticks(worker.pid) > ticks for worker, ticks in zip(both, before, strict=True))
 
 
@@ -80,7 +80,7 @@ def test_all_listen_and_all_count_for_one(server: RunningServer) -> None:
 @pytest.mark.parametrize(
     ("flags", "processors"), [((), {(0,), (1,)}), (("--tensorflow_intra_op_parallelism=2",), {(0, 1)})]
 )
-def test_workers_that_have_a_processor_each_keep_to_it(
+def test_each_worker_is_pinned_to_a_processor_if_there_are_enough(
     base: Path, flags: tuple[str, ...], processors: set[tuple[int, ...]]
 ) -> None:
     usable = sorted(os.sched_getaffinity(0))
@@ -88,7 +88,7 @@ def test_workers_that_have_a_processor_each_keep_to_it(
     with running(base.parent, "--front=native", "--workers=2", f"--model_base_path={base}", *flags) as server:
         assert {tuple(worker.cpu_affinity()) for worker in workers(server)} == expected
         for worker in workers(server):
-            # The threads of the network and of the event loop, and who brings it the requests.
+            # The threads of the network, the event loop and the dispatcher.
             bound = [
                 thread for thread in worker.threads() if os.sched_getaffinity(thread.id) == set(worker.cpu_affinity())
             ]
@@ -97,13 +97,15 @@ def test_workers_that_have_a_processor_each_keep_to_it(
             assert os.sched_getscheduler(worker.pid) == policy
 
 
-def test_a_version_is_available_once_all_have_it(server: RunningServer, served_models: Path, base: Path) -> None:
+def test_a_version_is_available_once_all_workers_have_it(
+    server: RunningServer, served_models: Path, base: Path
+) -> None:
     publish(served_models / "plus" / "4", base)
     wait_until(lambda: server.states("plus").get(4) == "AVAILABLE")
     assert answers(server) == {5.0}
 
 
-def test_a_reload_reaches_all_and_one_who_comes_later(server: RunningServer, served_models: Path) -> None:
+def test_a_reload_reaches_all_workers_and_later_ones(server: RunningServer, served_models: Path) -> None:
     plus, two = entry("plus", served_models / "plus"), entry("two", served_models / "half_plus_two")
     assert reload(server, config_of(plus, two)) == ("OK", "")
     assert statuses(server, "two") == {200}
@@ -122,11 +124,11 @@ def test_a_reload_reaches_all_and_one_who_comes_later(server: RunningServer, ser
     assert answers(server) == {5.0}
 
 
-def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
+def test_a_drain_loses_no_request_and_ends_all_workers_workers(server: RunningServer) -> None:
     lost: list[str] = []
     answered = threading.Semaphore(0)
 
-    def ask_on() -> None:
+    def keep_calling() -> None:
         try:
             while server.post("/v1/models/plus:predict", {"instances": [1.0]}).status == 200:
                 answered.release()
@@ -136,21 +138,21 @@ def test_a_drain_loses_no_request_and_ends_all(server: RunningServer) -> None:
         except OSError as error:
             lost.append(repr(error))
 
-    threads = [threading.Thread(target=ask_on) for _ in range(4)]
+    threads = [threading.Thread(target=keep_calling) for _ in range(4)]
     both = workers(server)
     for thread in threads:
         thread.start()
-    for _ in range(MANY):
+    for _ in range(CONNECTIONS):
         assert answered.acquire(timeout=PATIENCE)
     assert server.stop() == 0
     for thread in threads:
         thread.join()
-    # A connection that was made while its listener closed may be reset before it has asked anything.
+    # A connection made while its listener closes may be reset before it sends a request.
     assert [each for each in lost if "reset" not in each.lower()] == []
     assert not any(worker.is_running() for worker in both)
 
 
-def test_the_python_front_says_that_it_is_one_process(served_models: Path, tmp_path: Path) -> None:
+def test_the_python_front_rejects_several_workers(served_models: Path, tmp_path: Path) -> None:
     flags = "--front=python", "--workers=2", str(served_models / "plus")
     with starting(tmp_path, *flags) as (process, _, log):
         assert process.wait(PATIENCE) == 1

@@ -19,20 +19,20 @@ from tests.support.server import PATIENCE, RunningServer, publish, running
 
 @dataclass(frozen=True)
 class Cluster:
-    """`grpc` is the second node's, as `host:port`; on real machines it would have the ports of the first."""
+    """`grpc` is the address of the second node's proxy. On separate machines, both nodes would use the same ports."""
 
     address: str
     grpc: str
     pid: int
 
     def replicas(self) -> list[psutil.Process]:
-        """The processes that hold replicas, on both nodes."""
+        """Returns the processes of replicas on both nodes."""
         nodes = psutil.Process(self.pid).children(recursive=True)
         return [process for process in nodes if "ServeReplica" in _title(process)]
 
 
 class Application:
-    """The server on `cluster`: shared by the tests, started again for the one that finds it ended."""
+    """The server on `cluster`, shared by the tests. It is started again if a test has ended it."""
 
     def __init__(self, cluster: Cluster, model: Path, folders: pytest.TempPathFactory) -> None:
         self._flags = (
@@ -53,7 +53,7 @@ class Application:
         return self._server
 
     def end(self) -> None:
-        """By a signal, so that nothing of it stays on the cluster."""
+        """Ends the server with a signal, so that it removes the application from the cluster."""
         if self._server is not None and self._server.process.poll() is None:
             self._server.stop()
         self._stack.close()
@@ -65,14 +65,14 @@ def cluster() -> Iterator[Cluster]:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed (pip install 'tfx-export[ray]')")
     grpc, rest = free_ports()
-    # Ray's sockets lie in this folder, and their paths must be short.
+    # Ray creates its sockets in this folder, and their paths must be short.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         environment = {
             **os.environ,
             "RAY_TMPDIR": folder,
             "RAY_SERVE_WORKER_PROXY_GRPC_PORT": str(grpc),
             "RAY_SERVE_WORKER_PROXY_HTTP_PORT": str(rest),
-            # Ray replaces a proxy that is not ready within 5 s: on a busy machine none is, and nothing ever serves.
+            # By default Ray replaces a proxy that is not ready within 5 s. On a busy machine none would ever be ready.
             "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": str(PATIENCE),
             "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": str(PATIENCE),
         }
@@ -99,7 +99,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="package")
 def model(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder `plus` with version 1; a test may add others."""
+    """A folder `plus` with version 1. Tests may add others."""
     folder = tmp_path_factory.mktemp("models") / "plus"
     publish(served_models / "plus" / "1", folder)
     return folder
@@ -107,7 +107,7 @@ def model(served_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="package")
 def application(cluster: Cluster, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """Two replicas, one a node."""
+    """Two replicas, one per node."""
     shared = Application(cluster, model, tmp_path_factory)
     yield shared
     shared.end()
@@ -120,7 +120,7 @@ def server(application: Application) -> RunningServer:
 
 @pytest.fixture
 def idle(application: Application, cluster: Cluster) -> Cluster:
-    """The cluster with nothing on it."""
+    """The cluster without an application."""
     application.end()
     return cluster
 

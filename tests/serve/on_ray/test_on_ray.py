@@ -1,4 +1,4 @@
-"""The server on a Ray cluster of two nodes, asked as any other server is."""
+"""The server on a Ray cluster of two nodes, used like any other server."""
 
 import contextlib
 import http.client
@@ -54,7 +54,7 @@ def test_every_node_has_a_replica_and_a_proxy(server: RunningServer, cluster: Cl
         np.testing.assert_array_equal(client.predict("plus", X)["y"], [2.0, 3.0])
 
 
-def test_stock_stubs_ask_for_metadata_status_and_health(server: RunningServer) -> None:
+def test_stock_stubs_get_metadata_status_and_health(server: RunningServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
 
         def call(service: str, method: str, request: Message) -> Any:
@@ -83,7 +83,7 @@ def test_reflection_knows_the_services(server: RunningServer) -> None:
         ("plus", {"z": X["x"]}, "INVALID_ARGUMENT", "input tensor alias not found in signature: z"),
     ],
 )
-def test_failures_have_the_codes_and_texts_of_the_server(
+def test_failures_have_the_usual_codes_and_texts(
     server: RunningServer, name: str, inputs: dict[str, np.ndarray], code: str, message: str
 ) -> None:
     with server.client as client, pytest.raises(ServerError, match=message) as raised:
@@ -92,7 +92,7 @@ def test_failures_have_the_codes_and_texts_of_the_server(
     assert "Traceback" not in server.log.read_text()
 
 
-def test_a_reload_that_would_reach_one_replica_is_refused(server: RunningServer) -> None:
+def test_a_reload_is_rejected_because_it_would_reach_one_replica_only(server: RunningServer) -> None:
     with grpc.insecure_channel(server.grpc) as channel:
         path = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
         with pytest.raises(grpc.RpcError) as raised:
@@ -101,27 +101,27 @@ def test_a_reload_that_would_reach_one_replica_is_refused(server: RunningServer)
     assert "model_config_file_poll_wait_seconds" in raised.value.details()
 
 
-def test_rest_refuses_as_the_server_does(server: RunningServer) -> None:
+def test_rest_errors_are_the_usual_ones(server: RunningServer) -> None:
     reply = server.request("POST", "/v1/models/plus:predict", "{")
     assert reply.status == 400
     assert "JSON Parse error" in reply.error
 
 
 class Load:
-    """Both nodes asked without a pause until the `with` ends; what fails is tried again, three times at most.
+    """Sends requests to both nodes until the `with` ends. A failed request is repeated at most three times.
 
-    A proxy prefers the replica of its own node: each replica gets its share.
+    Both replicas get requests, because a proxy prefers the replica of its own node.
     """
 
     def __init__(self, server: RunningServer, cluster: Cluster) -> None:
-        ways = {
+        clients = {
             "gRPC, first node": partial(grpc_answer, server.grpc),
             "gRPC, second node": partial(grpc_answer, cluster.grpc),
             "REST, first node": partial(rest_answer, server.rest),
         }
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=way) for way in ways.items()]
-        self.answers: dict[str, list[float]] = {way: [] for way in ways}
+        self._threads = [threading.Thread(target=self._run, args=client) for client in clients.items()]
+        self.answers: dict[str, list[float]] = {name: [] for name in clients}
         self.failures: list[Exception] = []
 
     def __enter__(self) -> "Load":
@@ -135,19 +135,19 @@ class Load:
             thread.join()
 
     def wait_for_more(self) -> None:
-        """Until ten more answers came over each way."""
-        before = {way: len(answers) for way, answers in self.answers.items()}
-        self.wait_until(lambda: all(len(self.answers[way]) > count + 10 for way, count in before.items()))
+        """Waits for ten more responses from each client."""
+        before = {name: len(answers) for name, answers in self.answers.items()}
+        self.wait_until(lambda: all(len(self.answers[name]) > count + 10 for name, count in before.items()))
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         wait_until(lambda: bool(self.failures) or condition())
         assert self.failures == []
 
-    def _run(self, way: str, answer: Callable[[], float]) -> None:
+    def _run(self, name: str, answer: Callable[[], float]) -> None:
         while not self._stop.is_set():
             for attempt in range(4):
                 try:
-                    self.answers[way].append(answer())
+                    self.answers[name].append(answer())
                     break
                 except (AssertionError, OSError, http.client.HTTPException, ServerError) as error:
                     if attempt == 3:
@@ -182,7 +182,7 @@ def test_a_killed_replica_is_replaced_and_no_request_fails_after_a_retry(
     assert {answer for answers in load.answers.values() for answer in answers} == {2.0}
 
 
-def test_a_version_comes_and_goes_in_every_replica_without_a_failed_request(
+def test_a_version_is_added_and_removed_without_a_failed_request(
     server: RunningServer, cluster: Cluster, model: Path, served_models: Path
 ) -> None:
     with Load(server, cluster) as load:
@@ -199,13 +199,13 @@ def test_a_version_comes_and_goes_in_every_replica_without_a_failed_request(
     assert {answer for answers in load.answers.values() for answer in answers} == {2.0, 3.0}
 
 
-def test_a_signal_takes_the_application_away(server: RunningServer, cluster: Cluster) -> None:
+def test_a_signal_removes_the_application(server: RunningServer, cluster: Cluster) -> None:
     assert server.stop() == 0
     assert cluster.replicas() == []
 
 
 def test_the_written_config_serves_and_scales_with_the_load(idle: Cluster, served_models: Path, tmp_path: Path) -> None:
-    """What `tfx-export deploy ray` writes, started by Ray's own `serve run`."""
+    """Starts the config that `tfx-export deploy ray` writes with Ray's own `serve run`."""
     slow = served_models / "slow"
     assert CliRunner().invoke(cli, ["deploy", "ray", str(slow), "--out", str(tmp_path / "out")]).exit_code == 0
     written = tmp_path / "out" / "serve_config.yaml"
@@ -241,7 +241,7 @@ def answers(client: Client, loops: int) -> bool:
 
 @contextlib.contextmanager
 def kept_busy(client: Client) -> Iterator[None]:
-    """Six requests at a time until the `with` ends; one that fails is followed by another all the same."""
+    """Keeps six requests in flight until the `with` ends, and ignores failures."""
     stop = threading.Event()
 
     def predict_repeatedly() -> None:

@@ -1,4 +1,4 @@
-"""TLS configurations and token files, good and bad."""
+"""Valid and invalid TLS configurations and token files."""
 
 import os
 import ssl
@@ -24,7 +24,7 @@ def written(tmp_path: Path, text: str) -> str:
 
 
 class TestTls:
-    def test_pems_stand_in_the_file(self, tmp_path: Path, ca: trustme.CA) -> None:
+    def test_the_file_contains_the_pems(self, tmp_path: Path, ca: trustme.CA) -> None:
         tls = Tls.read(written(tmp_path, ssl_config(ca.issue_cert("localhost"))))
         assert tls.context().verify_mode is ssl.CERT_NONE
 
@@ -43,7 +43,7 @@ class TestTls:
             ("server_key: '/etc/key.pem' server_cert: '/etc/cert.pem'", "is not valid PEM"),
         ],
     )
-    def test_what_cannot_be_used_ends_the_start(self, tmp_path: Path, text: str, message: str) -> None:
+    def test_an_invalid_file_fails_the_start(self, tmp_path: Path, text: str, message: str) -> None:
         with pytest.raises(ServeError, match=message) as caught:
             Tls.read(written(tmp_path, text))
         assert caught.value.code is Code.INVALID_ARGUMENT
@@ -61,7 +61,7 @@ class TestTls:
         with pytest.raises(ServeError, match="do not fit together"):
             Tls.read(written(tmp_path, text))
 
-    def test_nothing_of_the_key_stays_on_disk(
+    def test_the_key_does_not_stay_on_disk(
         self, tmp_path: Path, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         folder = tmp_path / "temporary"
@@ -79,7 +79,7 @@ class TestTokens:
         return path
 
     @pytest.mark.parametrize("header", ["Bearer first-token", "bearer second-token", "BEARER  first-token "])
-    def test_good(self, path: Path, header: str) -> None:
+    def test_valid_token(self, path: Path, header: str) -> None:
         Tokens(str(path)).check(header)
 
     @pytest.mark.parametrize(
@@ -87,13 +87,13 @@ class TestTokens:
         [None, "", "first-token", "Basic first-token", "Bearer", "Bearer ", "Bearer first", "Bearer # of the batch job",
          "Bearer first-token\u20ac"],
     )  # fmt: skip
-    def test_bad(self, path: Path, header: str | None) -> None:
+    def test_invalid_token(self, path: Path, header: str | None) -> None:
         with pytest.raises(ServeError) as caught:
             Tokens(str(path)).check(header)
         assert caught.value.code is Code.UNAUTHENTICATED
         assert "first-token" not in caught.value.message
 
-    def test_a_changed_file_counts_at_once(self, path: Path) -> None:
+    def test_a_changed_file_applies_at_once(self, path: Path) -> None:
         tokens = Tokens(str(path))
         path.write_text("third\n")
         os.utime(path, (1, 1))
@@ -101,17 +101,17 @@ class TestTokens:
         with pytest.raises(ServeError):
             tokens.check("Bearer first-token")
 
-    def test_a_vanished_file_keeps_its_tokens(self, path: Path) -> None:
+    def test_tokens_of_a_removed_file_stay_valid(self, path: Path) -> None:
         tokens = Tokens(str(path))
         path.unlink()
         tokens.check("Bearer first-token")
 
     @pytest.mark.parametrize("text", ["", "\n\n", "# nothing but a comment\n"])
-    def test_a_file_without_tokens_ends_the_start(self, path: Path, text: str) -> None:
+    def test_a_file_without_tokens_fails_the_start(self, path: Path, text: str) -> None:
         path.write_text(text)
         with pytest.raises(ServeError, match="holds no token"):
             Tokens(str(path))
 
-    def test_a_missing_file_ends_the_start(self, tmp_path: Path) -> None:
+    def test_a_missing_file_fails_the_start(self, tmp_path: Path) -> None:
         with pytest.raises(ServeError, match="No such file"):
             Tokens(str(tmp_path / "none"))

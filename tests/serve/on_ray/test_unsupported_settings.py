@@ -1,4 +1,4 @@
-"""What cannot be had on Ray is said before a cluster is asked for anything."""
+"""Settings that Ray does not support are rejected before the cluster is contacted."""
 
 import importlib.util
 import subprocess
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
         ("--ray_address=127.0.0.1:1", "There is no Ray cluster at 127.0.0.1:1"),
     ],
 )
-def test_refused(flag: str, message: str) -> None:
+def test_unsupported_settings(flag: str, message: str) -> None:
     if importlib.util.find_spec("ray") is None:
         pytest.skip("Ray is not installed (pip install 'tfx-export[ray]')")
     ended = subprocess.run(
