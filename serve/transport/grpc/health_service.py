@@ -9,9 +9,6 @@ from tfx_export import wire
 
 SERVICE = "grpc.health.v1.Health"
 
-_ENUM = wire.HealthCheckResponse.DESCRIPTOR.enum_types_by_name["ServingStatus"].values_by_name
-SERVING, NOT_SERVING, SERVICE_UNKNOWN = (_ENUM[name].number for name in ("SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"))
-
 
 def handlers(health: Health) -> dict[str, Handler]:
     async def check(request: wire.HealthCheckRequest, context: CallContext) -> wire.HealthCheckResponse:
@@ -32,5 +29,5 @@ def stream_handlers(health: Health) -> dict[str, StreamHandler]:
 
 
 def _response(healthy: bool | None) -> wire.HealthCheckResponse:
-    status = SERVICE_UNKNOWN if healthy is None else SERVING if healthy else NOT_SERVING
+    status = "SERVICE_UNKNOWN" if healthy is None else "SERVING" if healthy else "NOT_SERVING"
     return wire.HealthCheckResponse(status=status)
