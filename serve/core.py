@@ -11,6 +11,7 @@ from serve.config import Config
 from serve.errors import ServeError
 from serve.execution.runner import DirectRunner, Runner
 from serve.lifecycle.manager import Manager
+from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import ModelRef, State, VersionStatus
 from serve.loaded_model import LoadedModel
 from serve.logged_api import LoggedApi
@@ -89,25 +90,27 @@ class Core:
 
     def served_versions(self) -> tuple[ServedVersion, ...]:
         """Returns the versions that are available now."""
-        found = []
+        found: list[ServedVersion] = []
         for model in self.manager.models():
             try:
                 statuses = self.manager.status(ModelRef(model.name))
             except ServeError:
                 continue
-            for status in statuses:
-                if status.state is State.AVAILABLE:
-                    with self.manager.lease(ModelRef(model.name, status.version)) as lease:
-                        signatures = {
-                            name: {alias: _spec_text(spec) for alias, spec in signature.inputs.items()}
-                            for name, signature in lease.model.signatures.items()
-                            if signature.inputs
-                        }
-                        default = lease.model.signatures.get(DEFAULT_SIGNATURE)
-                        verb, example = request_example(default, string_inputs(model, status.version, self.config))
-                        engine = lease.model.engine
-                        found.append(ServedVersion(model.name, status.version, engine, signatures, verb, example))
+            found += [
+                self._served_version(model, status.version) for status in statuses if status.state is State.AVAILABLE
+            ]
         return tuple(found)
+
+    def _served_version(self, model: ServedModel, version: int) -> ServedVersion:
+        with self.manager.lease(ModelRef(model.name, version)) as lease:
+            signatures = {
+                name: {alias: _spec_text(spec) for alias, spec in signature.inputs.items()}
+                for name, signature in lease.model.signatures.items()
+                if signature.inputs
+            }
+            default = lease.model.signatures.get(DEFAULT_SIGNATURE)
+            verb, example = request_example(default, string_inputs(model, version, self.config))
+            return ServedVersion(model.name, version, lease.model.engine, signatures, verb, example)
 
     def _load(self, path: Path) -> LoadedModel:
         return load_measured(self._load_checked, path)

@@ -18,14 +18,15 @@ _BUFFER_BYTES = 16 << 20
 # An idle connection is closed after this many times --max_idle_seconds, the limit for a request that stalls.
 _IDLE_FACTOR = 10
 _HEX = "[0-9A-Fa-f]"
-_CONTINUATION = "%[89ABab]" + _HEX
+# A continuation byte, UTF8-tail in RFC 3629.
+_TAIL = "%[89ABab]" + _HEX
 # Matches a path whose percent-encoded bytes are UTF-8.
 _UTF8_PATH = "|".join(
     (
         f"([!-$&-~]|%[0-7]{_HEX}",
-        f"%[Cc][2-9A-Fa-f]{_CONTINUATION}|%[Dd]{_HEX}{_CONTINUATION}",
-        f"%[Ee]0%[ABab]{_HEX}{_CONTINUATION}|%[Ee][1-9A-Ca-cEeFf]{_CONTINUATION}{_CONTINUATION}|%[Ee][Dd]%[89]{_HEX}{_CONTINUATION}",
-        f"%[Ff]0%[9ABab]{_HEX}{_CONTINUATION}{_CONTINUATION}|%[Ff][1-3]{_CONTINUATION}{_CONTINUATION}{_CONTINUATION}|%[Ff]4%8{_HEX}{_CONTINUATION}{_CONTINUATION})*",
+        f"%[Cc][2-9A-Fa-f]{_TAIL}|%[Dd]{_HEX}{_TAIL}",
+        f"%[Ee]0%[ABab]{_HEX}{_TAIL}|%[Ee][1-9A-Ca-cEeFf]{_TAIL}{_TAIL}|%[Ee][Dd]%[89]{_HEX}{_TAIL}",
+        f"%[Ff]0%[9ABab]{_HEX}{_TAIL}{_TAIL}|%[Ff][1-3]{_TAIL}{_TAIL}{_TAIL}|%[Ff]4%8{_HEX}{_TAIL}{_TAIL})*",
     )
 )
 # Envoy's own error responses get the form of the REST API's. Its 403 for a path that is not UTF-8 becomes a 400.
