@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from tfx_export.cli.extras import extras_from, extras_options
+from tfx_export.cli.export_summary import as_dict, print_summary
+from tfx_export.cli.extras_options import extras_from, extras_options
 from tfx_export.cli.feedback import feedback_options, steps
-from tfx_export.cli.summary import as_dict, print_summary
 from tfx_export.errors import SpecError
 from tfx_export.exporting.job import Exported
 from tfx_export.exporting.spec.from_flags import SignatureFlags

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 
-def takes_folder(command: Callable[..., Any]) -> Callable[..., Any]:
+def folder_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the argument and the option. `command` gets the one that was given, as `folder`."""
 
     @click.argument("argument", metavar="[DIR]", required=False, type=click.Path(path_type=Path))

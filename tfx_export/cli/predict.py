@@ -47,15 +47,15 @@ def command(
     """
     if bool(inputs) == (instances is not None):
         raise click.UsageError("Give either --inputs NAME=FILE or --instances FILE.")
-    from tfx_export.cli import prediction
+    from tfx_export.cli.predict_requests import predict_arrays, predict_rows
 
     chosen = chosen_model(model, version, label, signature)
     server = Connection(**connection)
     if inputs:
-        answer = prediction.of_arrays(server, chosen, dict(_pair(each) for each in inputs), rest)
+        answer = predict_arrays(server, chosen, dict(_pair(each) for each in inputs), rest)
     else:
         assert instances is not None
-        answer = prediction.of_rows(server, chosen, _rows(instances), rest)
+        answer = predict_rows(server, chosen, _rows(instances), rest)
     click.echo(json.dumps(answer))
 
 

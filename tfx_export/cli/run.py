@@ -4,11 +4,11 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from tfx_export.cli.folder_option import takes_folder
+from tfx_export.cli.folder_option import folder_option
 from tfx_export.errors import PublishError, SpecError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@takes_folder
+@folder_option
 @click.option("--tag-set", metavar="TAGS", help="Tags of the graph; required if there are several.")
 @click.option("--signature-def", default="serving_default", show_default=True, metavar="NAME", help="Signature to run.")
 @click.option(
@@ -61,6 +61,7 @@ def command(
     if not (inputs or input_exprs or input_examples):
         raise SpecError("No inputs.", hint="Give --inputs x=data.npy, or --input_exprs 'x=np.ones((2,3))'.")
     from tfx_export.cli import run_inputs
+    from tfx_export.cli.array_json import array_to_json
     from tfx_export.cli.feedback import steps
     from tfx_export.exporting.verification.run_signature import run
     from tfx_export.savedmodel.version_history import newest_saved_model
@@ -81,7 +82,7 @@ def command(
         for target in targets.values():
             _require_absent(target)
     if as_json:
-        click.echo(json.dumps({key: _to_json(value) for key, value in outputs.items()}))
+        click.echo(json.dumps({key: array_to_json(value) for key, value in outputs.items()}))
     else:
         for key in sorted(outputs):
             click.echo(f"Result for output key {key}:\n{outputs[key]}")
@@ -117,20 +118,3 @@ def _require_absent(path: Path) -> None:
 def _file_name(key: str) -> str:
     # The names come from the model and must not lead out of the folder.
     return re.sub(r"[^\w-]", "_", key)
-
-
-def _to_json(array: "np.ndarray") -> Any:
-    if array.dtype.kind != "O":
-        return array.astype(float).tolist() if array.dtype.kind == "V" else array.tolist()
-    import numpy as np
-
-    return np.vectorize(_text, otypes=[object])(array).tolist()
-
-
-def _text(value: bytes) -> Any:
-    import base64
-
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        return {"b64": base64.b64encode(value).decode()}

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from tfx_export.cli.folder_option import takes_folder
+from tfx_export.cli.folder_option import folder_option
 
 
 @click.command("scan")
-@takes_folder
+@folder_option
 @click.option("--tag-set", metavar="TAGS", help="Scan only the graph with these tags.  [default: all]")
 @click.option("--op-denylist", metavar="OPS", help="Ops to deny, separated by commas, instead of the default list.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from tfx_export import wire
-from tfx_export.cli.folder_option import takes_folder
+from tfx_export.cli.folder_option import folder_option
 from tfx_export.savedmodel import saved_model_cli_text
 from tfx_export.savedmodel.functions import root_functions
 from tfx_export.savedmodel.graph import ops_used, parse_graph
@@ -17,7 +17,7 @@ from tfx_export.savedmodel.version_folders import list_versions
 
 
 @click.command("show")
-@takes_folder
+@folder_option
 @click.option("--all", "everything", is_flag=True, help="Show all tag sets, signatures, ops and TF2 functions.")
 @click.option("--tag-set", metavar="TAGS", help="Show only the graph with these tags, separated by commas.")
 @click.option("--signature-def", metavar="NAME", help="Show the inputs, outputs and method of this signature.")
@@ -56,7 +56,7 @@ def command(
     if as_json:
         _print_json(folder, index, details=everything or list_ops)
     elif sys.stdout.isatty():
-        from tfx_export.cli.tree import print_tree
+        from tfx_export.cli.savedmodel_tree import print_tree
 
         print_tree(summarize(folder, index), dict(_details(index)) if everything or list_ops else {})
     elif everything:

@@ -9,7 +9,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from tfx_export.cli.extras import checks_table
+from tfx_export.cli.extras_options import checks_table
 from tfx_export.exporting.job import Exported
 from tfx_export.savedmodel.export_record import Accelerated
 from tfx_export.savedmodel.signature import Signature, TensorSpec

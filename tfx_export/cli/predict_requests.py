@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tfx_export.cli.array_json import array_to_json
 from tfx_export.cli.connection import Connection
 from tfx_export.client import Client, Model
 from tfx_export.errors import SpecError
@@ -14,24 +15,24 @@ from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 
-def of_arrays(server: Connection, model: Model, files: dict[str, str], rest: bool) -> dict[str, Any]:
+def predict_arrays(server: Connection, model: Model, files: dict[str, str], rest: bool) -> dict[str, Any]:
     """Sends inputs from files. Returns `{"outputs": ...}`."""
     arrays = {name: _load(file) for name, file in files.items()}
     if rest:
-        return server.rest().predict(model, {"inputs": {name: _to_json(array) for name, array in arrays.items()}})
+        return server.rest().predict(model, {"inputs": {name: array_to_json(array) for name, array in arrays.items()}})
     with server.grpc() as client:
         outputs = client.predict(model, arrays)
-    return {"outputs": {name: _to_json(array) for name, array in outputs.items()}}
+    return {"outputs": {name: array_to_json(array) for name, array in outputs.items()}}
 
 
-def of_rows(server: Connection, model: Model, rows: list[Any], rest: bool) -> dict[str, Any]:
+def predict_rows(server: Connection, model: Model, rows: list[Any], rest: bool) -> dict[str, Any]:
     """Sends rows: values if the signature has one input, else objects by input name. Returns `{"predictions": ...}`."""
     if rest:
         return server.rest().predict(model, {"instances": rows})
     with server.grpc() as client:
         signature = _signature(client, model)
         outputs = client.predict(model, _columns(rows, signature))
-    columns = {name: _to_json(array) for name, array in outputs.items()}
+    columns = {name: array_to_json(array) for name, array in outputs.items()}
     if len(columns) == 1:
         return {"predictions": next(iter(columns.values()))}
     return {"predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]}
@@ -94,19 +95,3 @@ def _load(file: str) -> np.ndarray:
         raise SpecError(f"{path} holds several arrays.", hint=f"Choose one: {path}[{next(iter(loaded), 'KEY')}]")
     chosen: np.ndarray = loaded[found[2]]
     return chosen
-
-
-def _to_json(array: np.ndarray) -> Any:
-    """Converts `array` for JSON. Bytes that are not valid UTF-8 become REST's `{"b64": ...}`."""
-    return _text(array.astype(np.float64).tolist() if array.dtype.kind == "V" else array.tolist())
-
-
-def _text(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_text(each) for each in value]
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            return {"b64": base64.b64encode(value).decode("ascii")}
-    return value
