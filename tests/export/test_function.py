@@ -36,7 +36,7 @@ def sum_and_product(a: Any, b: Any) -> Any:
 
 
 def test_a_module_with_a_variable_and_a_table_is_exported(tmp_path: Path) -> None:
-    exported = export_function(Scaler(), tmp_path)
+    exported = export_function(Scaler(), tmp_path, extras=UNVERIFIED)
     for run in (run_in_session, run_loaded):
         answer = run(exported.path, {"x": X})
         np.testing.assert_array_equal(answer["scaled"], X * [2, 3])
@@ -67,7 +67,7 @@ def nest(pair: Any, scale: Any) -> Any:
 def test_nested_inputs_and_outputs_are_named_by_their_path(tmp_path: Path) -> None:
     number = tf.TensorSpec([None], tf.float32)
     inputs = {"pair": {"a": number, "b": number}, "scale": tf.TensorSpec([], tf.float32)}
-    exported = export_function(nest, tmp_path, inputs=inputs)
+    exported = export_function(nest, tmp_path, inputs=inputs, extras=UNVERIFIED)
     given = {
         "pair_a": np.array([1, 2], np.float32),
         "pair_b": np.array([3, 4], np.float32),
