@@ -1,5 +1,6 @@
 """Behaviour of the native front only: a worker in its own process, and both protocols on every port."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -87,6 +88,13 @@ def test_a_worker_that_dies_is_replaced_and_ends_with_its_server(plus: str, tmp_
         assert runtime.is_dir()
         server.process.kill()
         wait_until(lambda: not Path(f"/proc/{second}").exists() and not runtime.exists())
+
+
+def test_importing_the_worker_has_no_side_effects() -> None:
+    module = importlib.import_module("serve.fronts.native.worker")
+    before = Path.cwd(), list(sys.path), dict(os.environ)
+    importlib.reload(module)
+    assert (Path.cwd(), list(sys.path), dict(os.environ)) == before
 
 
 def test_both_protocols_are_answered_on_every_port(server: RunningServer) -> None:
