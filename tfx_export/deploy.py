@@ -88,7 +88,7 @@ def _name(model: Path, name: str | None) -> str:
     allowed = name.replace("-", "").replace("_", "")
     if not (allowed.isascii() and allowed.isalnum()):
         raise SpecError(
-            f"{name} is not a valid service name.", hint="Choose one of letters, digits, - and _ with --model-name."
+            f"{name!r} is not a valid service name.", hint="Choose one of letters, digits, - and _ with --model-name."
         )
     return name
 

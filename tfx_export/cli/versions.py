@@ -47,6 +47,6 @@ def _signatures(entry: VersionSummary) -> str:
     assert entry.summary is not None
     return "; ".join(
         f"{','.join(meta.tags)}: "
-        + ", ".join(f"{name} ({signed.method.rpartition('/')[2]})" for name, signed in meta.signatures.items())
+        + ", ".join(f"{name} ({signature.method.rpartition('/')[2]})" for name, signature in meta.signatures.items())
         for meta in entry.summary.meta_graphs
     )
