@@ -45,7 +45,7 @@ def test_the_export_gives_the_outputs_of_the_model(tmp_path: Path, kind: str, li
 
     model = keras_models.library(library).models.load_model(file, compile=False)
     inputs = keras_models.inputs_for(signature)
-    truth = expected.ask(model, inputs)
+    truth = expected.outputs_of(model, inputs)
     for run in (run_in_session, run_loaded):
         answers = run(exported.path, inputs)
         for name, value in truth.items():

@@ -107,7 +107,7 @@ def answers(edited: dict[str, Path], saved_models: Path) -> dict[str, Any]:
     """The outputs of the edited models and their sources, by folder, loader and signature."""
     folders = [*edited.values(), *sorted({saved_models / edit.model for edit in EDITS.values()})]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.support.ask_signatures", *map(str, folders)],
+        [sys.executable, "-m", "tests.support.call_signatures", *map(str, folders)],
         stdout=subprocess.PIPE,
         check=True,
         text=True,

@@ -1,6 +1,6 @@
-"""Write SavedModels of many kinds, one folder each, below argv[1]: what `show`, `diff`, `scan`, `sig` are tested on.
+"""Writes SavedModels of many kinds below argv[1], one folder each, for the tests of `show`, `diff`, `scan` and `sig`.
 
-Run as a program, so that no test process needs TensorFlow for it.
+A program of its own, because it imports TensorFlow.
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.
@@ -22,7 +22,7 @@ BUILDERS: list[Callable[[str], None]] = []
 
 
 def model(build: Callable[[str], None]) -> Callable[[str], None]:
-    """Register a builder; the folder gets the function's name."""
+    """Registers a builder; the folder gets the function's name."""
     BUILDERS.append(build)
     return build
 
@@ -130,7 +130,7 @@ def tf1_text(folder: str) -> None:
 
 @model
 def tf1_partitioned(folder: str) -> None:
-    """A variable in two parts, and one of each odd dtype."""
+    """A variable in two partitions, and one variable of each rare dtype."""
     with tf1.Graph().as_default(), tf1.Session() as session:
         x = tf1.placeholder(tf.float32, [None, 4], name="x")
         partitioner = tf1.fixed_size_partitioner(2)
@@ -232,7 +232,7 @@ def tf2_polymorphic(folder: str) -> None:
 
 @model
 def tf2_unsigned(folder: str) -> None:
-    """No signatures of the user's: only __saved_model_init_op."""
+    """No signature of the user, only __saved_model_init_op."""
     tf.saved_model.save(Polymorphic(), folder)
 
 
@@ -271,7 +271,7 @@ def two_inputs(keras: Any) -> Any:
 
 @model
 def keras3_export(folder: str) -> None:
-    """What Keras 3 writes: `model.export`."""
+    """A SavedModel from `model.export` of Keras 3."""
     import keras
 
     two_inputs(keras).export(folder, verbose=False)
@@ -279,7 +279,7 @@ def keras3_export(folder: str) -> None:
 
 @model
 def keras3_sequential(folder: str) -> None:
-    """A Sequential convolution network with a free height and width."""
+    """A Sequential convolution network with unknown height and width."""
     import keras
 
     keras.Sequential(
@@ -289,7 +289,7 @@ def keras3_sequential(folder: str) -> None:
 
 @model
 def keras2_saved(folder: str) -> None:
-    """What tf_keras writes: a SavedModel with the whole Keras object in it."""
+    """A SavedModel from tf_keras, with the whole Keras object in it."""
     import tf_keras
 
     saved = two_inputs(tf_keras)

@@ -1,4 +1,4 @@
-"""The `tfx-export` command as a user starts it: a process with pipes."""
+"""Runs the `tfx-export` command as a user does: a process with pipes."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def tfx_export(*arguments: str | Path, code: int = 0, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run it, check the exit code, and that no error shows a traceback. `folder`: where it runs."""
+    """Runs the command in `folder`. Raises AssertionError for another exit code than `code`, or for a traceback."""
     done = subprocess.run(
         [sys.executable, "-m", "tfx_export", *map(str, arguments)],
         capture_output=True,

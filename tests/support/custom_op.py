@@ -1,4 +1,4 @@
-"""Compile triple_op.cc to argv[1]/triple.so and write a model that uses it, argv[1]/triple/1. Run as a program."""
+"""A program: compiles triple_op.cc to argv[1]/triple.so and writes a model that uses it, argv[1]/triple/1."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ SOURCE = Path(__file__).with_name("triple_op.cc")
 
 def main(folder: Path) -> None:
     library = folder / "triple.so"
-    # TensorFlow's headers warn about themselves.
+    # TensorFlow's headers cause warnings.
     quick = ["g++", "-shared", "-fPIC", "-O0", "-w"]
     flags = tf.sysconfig.get_compile_flags(), tf.sysconfig.get_link_flags()
     subprocess.run([*quick, *flags[0], str(SOURCE), "-o", str(library), *flags[1]], check=True)

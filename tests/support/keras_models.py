@@ -1,4 +1,4 @@
-"""Keras models with random weights as files, and their own answers."""
+"""Keras models with random weights, as files, and the outputs that Keras computes."""
 
 import warnings
 from collections.abc import Callable
@@ -57,15 +57,15 @@ def recurrent(keras: Any) -> Any:
 
 @dataclass(frozen=True)
 class Kind:
-    """How a model is built, and the names that its export should give it, inputs in the order of the model."""
+    """A function that builds a model, and the names that its export should have. Inputs are in the model's order."""
 
     build: Callable[[Any], Any]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     by_key: bool = False
 
-    def ask(self, model: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The model's own answer, by the names above."""
+    def outputs_of(self, model: Any, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the outputs that Keras computes, by the names above."""
         fed: Any = inputs if self.by_key else [inputs[name] for name in self.inputs]
         answer = model(fed[0] if isinstance(fed, list) and len(fed) == 1 else fed, training=False)
         if self.by_key:
@@ -84,7 +84,7 @@ KINDS = {
 
 
 def library(name: str) -> Any:
-    """`keras` or `tf_keras`, imported quietly."""
+    """Returns the module `keras` or `tf_keras`, imported without log messages."""
     import_tensorflow()
     import logging
 
@@ -99,7 +99,7 @@ def library(name: str) -> Any:
 
 
 def save(kind: str, keras_name: str, path: Path) -> Path:
-    """Build the model `kind` with `keras` or `tf_keras` and save it as `path`."""
+    """Builds the model `kind` with `keras` or `tf_keras` and saves it as `path`."""
     keras = library(keras_name)
     keras.utils.set_random_seed(7)
     model = KINDS[kind].build(keras)
@@ -111,13 +111,13 @@ def save(kind: str, keras_name: str, path: Path) -> Path:
 
 
 def randomize(model: Any) -> None:
-    """Give every weight a random value, so that an answer shows whether each was kept."""
+    """Sets every weight to a random value, so that outputs differ if an export loses one."""
     rng = np.random.default_rng(11)
     model.set_weights([rng.uniform(0.1, 0.9, weight.shape).astype(weight.dtype) for weight in model.get_weights()])
 
 
 def inputs_for(signature: Any, rows: int = 3) -> dict[str, np.ndarray]:
-    """Random inputs by name for a signature of floats; free dimensions get the size 6."""
+    """Returns random inputs by name for a signature of floats; unknown dimensions get the size 6."""
     rng = np.random.default_rng(5)
     return {
         name: rng.normal(size=[rows, *(size or 6 for size in spec.shape[1:])]).astype(np.float32)

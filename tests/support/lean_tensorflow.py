@@ -1,6 +1,6 @@
-"""TensorFlow for programs that build models or ask them: silent, on the CPU, without Keras unless they import it.
+"""TensorFlow for programs that build or run models: without log messages, on the CPU, without Keras.
 
-`from tests.support.lean_tensorflow import tf, tf1`, before anything else imports it.
+Import it as `from tests.support.lean_tensorflow import tf, tf1`, before any other import of TensorFlow.
 """
 
 import logging

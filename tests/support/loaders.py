@@ -1,4 +1,4 @@
-"""The two ways to load and ask a SavedModel: as TensorFlow Serving does, and as TF2 code does."""
+"""Loads and runs a SavedModel in two ways: in a session as TensorFlow Serving does, and as TF2 code does."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -21,7 +21,7 @@ FEATURES = {
 
 
 def answers(serialized: Any) -> dict[str, dict[str, Any]]:
-    """The outputs of every signature."""
+    """Returns the outputs of each signature."""
     features = tf1.io.parse_example(serialized, FEATURES)
     total = tf.reduce_sum(features["a"], axis=1)
     rated = {"outputs": total * tf.cast(features["k"], tf.float32)}

@@ -1,6 +1,6 @@
-"""A Ray cluster of two nodes, one CPU each, on this machine: prints its address, ends when its stdin does.
+"""Runs a Ray cluster of two nodes with one CPU each on this machine. Prints its address; ends with its standard input.
 
-Run as a program: Ray starts threads and daemons that no test process should hold.
+A program of its own, because Ray starts threads and daemons.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""Run TensorFlow's own saved_model_cli for many command lines in one process: argv[1] is a JSON list of argument lists.
+"""Runs TensorFlow's own saved_model_cli for the command lines in argv[1], a JSON list of argument lists.
 
-Prints a JSON list of the standard outputs. TensorFlow is imported once; every command runs in a fork, so that each
-sees the counters of a fresh process.
+Prints a JSON list of the standard outputs. TensorFlow is imported once; each command runs in a fork, so that its
+counters are those of a fresh process.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""The command line on a terminal, as a person sees it."""
+"""Runs the `tfx-export` command on a terminal."""
 
 import os
 import pty
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def on_a_terminal(*args: Any) -> str:
-    """All that `tfx-export` draws on a terminal of 120 columns, without its colours. It must succeed."""
+    """Returns everything that `tfx-export` draws on a terminal of 120 columns, without colours. It must succeed."""
     master, terminal = pty.openpty()
     command = [sys.executable, "-m", "tfx_export", *map(str, args)]
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
@@ -26,5 +26,5 @@ def on_a_terminal(*args: Any) -> str:
 def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65536)
-    except OSError:  # the other end is closed
+    except OSError:  # the process has closed the terminal
         return b""

@@ -1,4 +1,4 @@
-"""TF1 training graphs as people have them: placeholders, a switch for dropout, a loss, an optimizer, a saver."""
+"""Typical TF1 training graphs: placeholders, a keep probability for dropout, a loss, an optimizer, a saver."""
 
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -20,9 +20,9 @@ def session() -> Any:
 
 
 def classifier(*, use_resource: bool, vocabulary: Path | None = None) -> Any:
-    """Dropout, a dense layer, softmax; with `vocabulary` a label for the best class. Returns the op that trains it.
+    """Builds dropout, a dense layer, softmax, and with `vocabulary` a label for the best class. Returns the train op.
 
-    Inputs x:0 [?, 4], labels:0, keep_prob:0; outputs softmax:0 and, by the table, label/LookupTableFindV2:0.
+    Inputs x:0 [?, 4], labels:0, keep_prob:0; outputs softmax:0 and label/LookupTableFindV2:0, from the table.
     """
     x = v1.placeholder(tf.float32, [None, 4], "x")
     y = v1.placeholder(tf.int64, [None], "labels")
@@ -46,7 +46,7 @@ def classifier(*, use_resource: bool, vocabulary: Path | None = None) -> Any:
 
 
 def segmenter() -> None:
-    """Three inputs images [?, ?, ?, 3] (uint8), height [], width [], one output segmentation_map: a class a pixel."""
+    """Three inputs images [?, ?, ?, 3] (uint8), height [], width [], one output segmentation_map: one class per pixel."""
     images = v1.placeholder(tf.uint8, [None, None, None, 3], "images")
     height, width = v1.placeholder(tf.int32, [], "height"), v1.placeholder(tf.int32, [], "width")
     kernel = v1.get_variable("kernel", [3, 3, 3, 4], initializer=v1.random_normal_initializer(seed=3))
@@ -56,9 +56,9 @@ def segmenter() -> None:
 
 
 def save_labels(folder: Path, vocabulary: Path, *, init: str) -> Path:
-    """A SavedModel that answers x [?] (int64) with a label from `vocabulary`, or "?".
+    """Saves a SavedModel that returns a label from `vocabulary`, or "?", for each x [?] (int64).
 
-    `init` is what fills its table when it is loaded: `main_op`, `legacy_init_op`, or what `tf2` writes.
+    `init`: the op that fills its table when it is loaded: `main_op`, `legacy_init_op`, or that of `tf2`.
     """
 
     def labels() -> Any:
@@ -94,7 +94,7 @@ def initialise(opened: Any) -> None:
 
 
 def save_checkpoint(folder: Path, build: Callable[[], Any]) -> Path:
-    """The .meta file of a checkpoint of the graph that `build` makes, with initial values."""
+    """Saves a checkpoint of the graph that `build` makes, with initial values, and returns its .meta file."""
     folder.mkdir(parents=True, exist_ok=True)
     with session() as opened:
         build()
@@ -104,7 +104,7 @@ def save_checkpoint(folder: Path, build: Callable[[], Any]) -> Path:
 
 
 def save_frozen(file: Path, build: Callable[[], Any], outputs: list[str]) -> Path:
-    """The graph that `build` makes, its variables turned into constants; text if the name of `file` says so."""
+    """Saves the graph that `build` makes with its variables as constants; as text if `file` ends with .pbtxt."""
     with session() as opened:
         build()
         initialise(opened)
@@ -114,7 +114,7 @@ def save_frozen(file: Path, build: Callable[[], Any], outputs: list[str]) -> Pat
 
 
 def answers(build: Callable[[], Any], outputs: dict[str, str], feeds: dict[str, Any]) -> dict[str, np.ndarray]:
-    """What the freshly initialised graph itself answers; its initial values are seeded."""
+    """Returns the outputs of the initialised graph; its initial values have a fixed seed."""
     with session() as opened:
         build()
         initialise(opened)

@@ -1,4 +1,4 @@
-"""A linear softmax classifier as a SavedModel with three signatures over one weight matrix, and the same in numpy."""
+"""A linear softmax classifier: as a SavedModel with three signatures over one weight matrix, and in numpy."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ def weights() -> np.ndarray:
 
 
 def write(folder: Path, matrix: np.ndarray) -> None:
-    """Write the SavedModel with `matrix` (12, 3): `serving_default` x -> y, `classify`, `image` image_bytes -> y."""
+    """Writes the SavedModel with `matrix` [12, 3]: `serving_default` x -> y, `classify`, `image` image_bytes -> y."""
     import tensorflow as tf
 
     v1 = tf.compat.v1
@@ -63,7 +63,7 @@ def _decode(item: Any) -> Any:
 
 
 def answer(matrix: np.ndarray, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the model with `matrix` answers, without TensorFlow."""
+    """Returns the outputs of the model with `matrix`, computed without TensorFlow except for the decoding of images."""
     from tfx_export import wire
 
     if signature == "classify":
@@ -84,7 +84,7 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def write_unconvertible(folder: Path) -> None:
-    """Write a SavedModel whose only signature (`serving_default` x -> y) needs an operator that LiteRT lacks."""
+    """Writes a SavedModel whose only signature (`serving_default` x -> y) needs an operator that LiteRT lacks."""
     import tensorflow as tf
 
     def call(x: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""SSLConfig files from certificates made for a test."""
+"""SSLConfig files from the certificates of a test."""
 
 import trustme
 from google.protobuf import text_format
@@ -7,7 +7,7 @@ from tfx_export import wire
 
 
 def ssl_config(certificate: trustme.LeafCert, client_ca: trustme.CA | None = None) -> str:
-    """The text of an SSLConfig; with `client_ca`, clients must show a certificate of it."""
+    """Returns the text of an SSLConfig. With `client_ca`, clients must present a certificate of that authority."""
     config = wire.SSLConfig(
         server_key=certificate.private_key_pem.bytes().decode(),
         server_cert="".join(pem.bytes().decode() for pem in certificate.cert_chain_pems),

@@ -1,4 +1,4 @@
-"""Write one version of `weighty`: y = x times ones out of argv[2] megabytes of them, in argv[1]."""
+"""A program: writes one version of the model `weighty` to argv[1], with argv[2] megabytes of weights: y = x."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ def main(folder: Path, megabytes: int) -> None:
         rows = megabytes * (1 << 20) // (4 * COLUMNS)
         weights = tf.compat.v1.get_variable("weights", [rows, COLUMNS], initializer=tf.ones_initializer())
         x = tf.compat.v1.placeholder(tf.float32, [None], "x")
-        # What depends on the request cannot be folded away.
+        # The index comes from the request, so that TensorFlow cannot fold the weights into a constant.
         y = x * tf.reduce_mean(tf.gather(weights, tf.cast(x, tf.int32)), axis=1)
         session_model(folder, {"x": x}, {"y": y})
 

@@ -1,7 +1,7 @@
-"""Ask every signature of the SavedModels argv[1:], by a session and by tf.saved_model.load; the answers as JSON.
+"""Calls every signature of the SavedModels argv[1:] in a session and with tf.saved_model.load; prints JSON.
 
-{folder: {"session": {signature: {output: values}}, "load": {...}}}. An input is filled with a number that depends on
-its shape and dtype alone, so that answers can be compared whatever the inputs are called.
+{folder: {"session": {signature: {output: values}}, "load": {...}}}. An input is filled with a number that depends only
+on its shape and dtype, so that outputs can be compared when inputs have other names.
 """
 
 import json
