@@ -17,12 +17,12 @@ CACHE = ROOT / "build" / "test-models"
 SOURCES = ("tests/support", "tfx_export/exporting", "tfx_export/savedmodel", "tfx_export/wire")
 LIBRARIES = ("tensorflow", "keras", "tf_keras", "ai-edge-litert", "protobuf", "numpy")
 # Caches of earlier sources that stay, for switching between branches.
-KEPT = 3
+KEPT = 6
 
 
 def build(module: str) -> Path:
     """Returns the folder that `python -m MODULE FOLDER` fills; runs it only if that was not done before. Read only."""
-    place = CACHE / _key() / module
+    place = CACHE / _key(module) / module
     place.mkdir(parents=True, exist_ok=True)
     folder, unfinished = place / "models", place / "unfinished"
     # The workers of xdist wait for each other.
@@ -37,9 +37,12 @@ def build(module: str) -> Path:
 
 
 @cache
-def _key() -> str:
+def _key(module: str) -> str:
+    """Returns a digest of everything on which the output of `module` depends."""
+    program = ROOT / f"{module.replace('.', '/')}.py"
+    sources = {path for source in SOURCES for path in (ROOT / source).rglob("*") if path.suffix in (".py", ".cc")}
     digest = hashlib.sha256()
-    for file in sorted(path for source in SOURCES for path in (ROOT / source).rglob("*.py")):
+    for file in sorted(sources | {program}):
         digest.update(str(file.relative_to(ROOT)).encode() + file.read_bytes())
     for library in LIBRARIES:
         digest.update(_version(library).encode())

@@ -46,7 +46,7 @@ def classifier(*, use_resource: bool, vocabulary: Path | None = None) -> Any:
 
 
 def segmenter() -> None:
-    """Three inputs images [?, ?, ?, 3] (uint8), height [], width [], one output segmentation_map: one class per pixel."""
+    """Inputs images [?, ?, ?, 3] (uint8), height [], width []; output segmentation_map, one class per pixel."""
     images = v1.placeholder(tf.uint8, [None, None, None, 3], "images")
     height, width = v1.placeholder(tf.int32, [], "height"), v1.placeholder(tf.int32, [], "width")
     kernel = v1.get_variable("kernel", [3, 3, 3, 4], initializer=v1.random_normal_initializer(seed=3))
