@@ -1,6 +1,6 @@
 """uvicorn's HTTP protocol with limits on the size of the headers and on the time until they are complete.
 
-The guard of the application limits the body, but uvicorn calls the application only once the headers are complete.
+RestMiddleware limits the body, but uvicorn calls the application only once the headers are complete.
 """
 
 import asyncio
