@@ -27,7 +27,7 @@ check: $(STAMP)  ## lint, types, import directions
 docs: $(STAMP)  ## the documentation's site, into build/docs; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet -f docs/site/mkdocs.yml
 
-bench: $(STAMP) $(PEERS)/installed  ## the promised speeds, and other servers for comparison: a table, and build/bench.json
+bench: $(STAMP) $(PEERS)/installed  ## the performance targets, and other servers for comparison: a table, and build/bench.json
 	$(BIN)/python -m tests.benchmark $(BENCH)
 
 fix: $(STAMP)  ## format, and fix what ruff can fix

@@ -44,10 +44,10 @@ def test_a_command_that_ends_in_a_load_error_exits_with_its_code_and_message(
     served_models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def measure_model(*_: object, **__: object) -> NoReturn:
-        raise LoadError("No load on 127.0.0.1:8500: no request was answered")
+        raise LoadError("The load test of 127.0.0.1:8500 failed: no request was answered")
 
     monkeypatch.setattr("tfx_export.bench.measure_model.measure_model", measure_model)
     with pytest.raises(SystemExit) as ended:
         main(["bench", str(served_models / "half_plus_two")])
     assert ended.value.code == LoadError.exit_code == 6
-    assert "Error: No load on 127.0.0.1:8500" in capsys.readouterr().err
+    assert "Error: The load test of 127.0.0.1:8500" in capsys.readouterr().err

@@ -32,7 +32,7 @@ class PrivateApi:
 
 
 def members(module: str, path: str, *names: str) -> Callable[[], object]:
-    """Check that the object at `path` (`Class`, or empty for the module itself) has the attributes `names`."""
+    """Returns a check that the object at `path` (`Class`; empty: the module itself) has the attributes `names`."""
 
     def check() -> None:
         found: Any = importlib.import_module(module)
@@ -45,7 +45,10 @@ def members(module: str, path: str, *names: str) -> Callable[[], object]:
 
 
 def source_contains(module: str, path: str, text: str) -> Callable[[], object]:
-    """Check that the source of the object at `path` contains `text`: instance attributes exist on instances only."""
+    """Returns a check that the source of the object at `path` contains `text`.
+
+    For instance attributes, which the class itself does not have.
+    """
 
     def check() -> None:
         found: Any = importlib.import_module(module)

@@ -51,8 +51,8 @@ class SampleRequest:
 def sample_request(signature: Signature, strings: StringInputs | None) -> SampleRequest:
     """Returns a request for `signature` in which unknown dimensions have the size 1.
 
-    `strings`: what the model uses its string inputs for; None takes all of them for text. Raises SavedModelError if the
-    graph, which tells the use of a string input, cannot be read.
+    `strings`: how the model uses its string inputs; None: all of them are text. Raises SavedModelError if the graph,
+    which shows how they are used, cannot be read.
     """
     uses = string_uses(signature, strings)
     verb = best_verb(signature)

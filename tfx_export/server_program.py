@@ -15,7 +15,7 @@ from tfx_export.errors import SavedModelError
 def safe_python(program: str) -> tuple[str, ...]:
     """Returns a command that runs `program`, Python source, without the working directory on the import path.
 
-    Otherwise a `serve.py` beside the user's script would be imported as the server.
+    Otherwise a `serve.py` next to the user's script would be imported as the server.
     """
     if sys.version_info >= (3, 11):
         return sys.executable, "-P", "-c", program

@@ -1,4 +1,4 @@
-"""Import TensorFlow with its logging suppressed, and without packages that the program does not need."""
+"""Imports TensorFlow with its logging suppressed, and without packages that the program does not need."""
 
 import gc
 import logging
@@ -18,8 +18,8 @@ def skip_unneeded_packages(*, keras: bool = True) -> None:
     For the programs of this project only: as a library, it must not change what the user's program imports.
     """
     global _unneeded
-    # Keras wraps scikit-learn, whose import takes half as long as that of TensorFlow. For Keras a subpackage is named,
-    # because TensorFlow may still look whether the package itself is installed.
+    # Keras wraps scikit-learn, whose import takes half as long as that of TensorFlow. For Keras only a subpackage is
+    # blocked, because TensorFlow may still check whether the package itself is installed.
     _unneeded = ("sklearn",) if keras else ("sklearn", "keras.src", "tf_keras.src")
 
 
@@ -36,7 +36,7 @@ def _import_with_logging_suppressed() -> None:
         import_module("tensorflow")
         return
     logging.getLogger("absl").setLevel(logging.ERROR)
-    # Its native code writes to the file descriptor before logging is set up, at any level.
+    # TensorFlow's native code writes to the file descriptor before logging is set up, at any level.
     sys.stderr.flush()
     stderr = os.dup(2)
     null_device = os.open(os.devnull, os.O_WRONLY)
@@ -62,7 +62,7 @@ def _import_blocked(names: Sequence[str]) -> Iterator[None]:
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Pauses garbage collection: the objects of an import stay, and to search them takes a sixth of the time."""
+    """Pauses garbage collection: imported objects stay alive, and searching them takes a sixth of the time."""
     enabled = gc.isenabled()
     gc.disable()
     try:

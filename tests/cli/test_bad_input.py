@@ -18,7 +18,7 @@ TAKES_RANK_2 = "signatures: {raw: {inputs: {pixels: {source: pixels, shape: [nul
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A valid model of each kind, and invalid files beside them."""
+    """A valid model of each kind, and invalid files next to them."""
     folder = tmp_path_factory.mktemp("given")
     keras_models.save("dense", "keras", folder / "digits.keras")
     tf1_models.save_checkpoint(folder / "training", tf1_models.segmenter)

@@ -16,8 +16,8 @@ def completed(shell: str, *words: str) -> str:
     """Returns the completions of the last of `words`, as the program prints them for `shell`."""
     line = " ".join(("tfx-export", *words))
     # fish sends the last word separately; the other shells send its position.
-    asked = {"COMP_WORDS": line, "COMP_CWORD": words[-1] if shell == "fish" else str(len(words))}
-    environment = os.environ | asked | {"_TFX_EXPORT_COMPLETE": f"{shell}_complete"}
+    request = {"COMP_WORDS": line, "COMP_CWORD": words[-1] if shell == "fish" else str(len(words))}
+    environment = os.environ | request | {"_TFX_EXPORT_COMPLETE": f"{shell}_complete"}
     return subprocess.run([PROGRAM], env=environment, capture_output=True, text=True, check=True).stdout
 
 

@@ -22,7 +22,7 @@ PROGRAMS = {
 }
 
 # model, signature, a part of the expected response
-ASKED = [
+REQUESTS = [
     ("half_plus_two", "serving_default", "2.25"),
     ("words", "serving_default", "echo_bytes"),
     ("words", "classify", "cheap"),
@@ -35,9 +35,9 @@ ASKED = [
 
 
 @pytest.mark.slow
-@one_front  # what answers does not matter here
+@one_front  # the responses do not depend on the front
 @pytest.mark.parametrize("language", PROGRAMS)
-@pytest.mark.parametrize(("model", "signature", "says"), ASKED, ids=[f"{model}-{name}" for model, name, _ in ASKED])
+@pytest.mark.parametrize(("model", "signature", "says"), REQUESTS, ids=[f"{each[0]}-{each[1]}" for each in REQUESTS])
 def test_a_printed_program_runs_without_changes(
     server: RunningServer, served_models: Path, tmp_path: Path, language: str, model: str, signature: str, says: str
 ) -> None:
@@ -60,7 +60,7 @@ def test_names_of_a_model_are_never_executed_as_code(language: str) -> None:
         )
     plain, evil = (program.split("\n") for program in programs)
     assert len(evil) == len(plain)
-    assert len(evil[0].splitlines()) == 1, "the comment at the top has ended"
+    assert len(evil[0].splitlines()) == 1, "the name ended the comment at the top"
 
 
 def test_the_error_for_an_unknown_signature_lists_the_existing_ones(served_models: Path) -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-# `text` after a block is its output, elsewhere a listing; `bash` is shown but not run; the others are not commands.
+# A `text` fence right after a block shows the output of the block. `bash` is shown but not run.
 RUN = {"sh", "python"}
 SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish", "mermaid"}
-# The beginnings of lines in `bash` blocks: they need the network, or minutes. Other tests run bench, tune and Ray.
+# Lines in `bash` blocks may begin with these: they need the network or take minutes. Other tests run bench, tune, Ray.
 NOT_RUN = (
     *("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/"),
     *("tfx-export bench ", "tfx-export tune ", "tfx-export serve models/digits --on ray", "serve run "),

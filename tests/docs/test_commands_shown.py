@@ -27,7 +27,7 @@ tfx-export() {{
         exec tfx-export serve --port=$GRPC --rest_api_port=$REST --ready_file=ready.json "${{@:2}}"
     fi
     if [ "$1" = keras ]; then
-        # The first export of a page is compared with its source, as it is for users; to compare all takes too long.
+        # The first export of a page is compared with its source, as it is for users; comparing all takes too long.
         set -- "$@" $unverified
         [ "$VERIFY" = all ] || unverified=--no-verify
     fi

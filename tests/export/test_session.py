@@ -75,7 +75,7 @@ def test_a_frozen_graph_is_exported(tmp_path: Path, suffix: str) -> None:
     np.testing.assert_array_equal(run_in_session(exported.path, {"x": FEATURES})["scores"], want)
 
 
-def test_a_session_is_exported_with_its_present_values_and_not_changed(tmp_path: Path) -> None:
+def test_a_live_session_is_exported_with_its_current_values_and_not_changed(tmp_path: Path) -> None:
     with tf1_models.session() as session:
         tf1_models.classifier(use_resource=False)
         tf1_models.initialise(session)
@@ -260,7 +260,7 @@ def _written(name: str, content: bytes) -> Any:
     [
         (lambda folder: folder / "missing.meta", "does not exist"),
         (lambda folder: folder, "no file named checkpoint"),
-        (_written("model.pb", b"hello, I am no graph"), "is not a frozen graph"),
+        (_written("model.pb", b"hello, I am not a graph"), "is not a frozen graph"),
         (_written("model.pbtxt", b"neither am I"), "is not a frozen graph"),
         (_written("saved_model.pb", b""), "is a SavedModel"),
         (_written("model.ckpt.meta", b"version https://git-lfs.github.com/spec/v1\n"), "Git LFS pointer"),

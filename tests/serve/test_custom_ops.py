@@ -17,7 +17,7 @@ X = [[0.5, 2.0]]
 def custom_op(built: Callable[[str], Path]) -> Path:
     """The folder that tests/support/custom_op.py fills. Compiling takes about 20 seconds."""
     if shutil.which("g++") is None:
-        pytest.skip("there is no g++ to compile an op with")
+        pytest.skip("g++, which compiles the op, is not installed")
     return built("tests.support.custom_op")
 
 

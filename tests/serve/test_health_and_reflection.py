@@ -54,7 +54,7 @@ def test_check(server: RunningServer, service: str, status: str) -> None:
         assert check(channel, service) == status
 
 
-def test_health_follows_the_model_and_flips_while_draining(
+def test_health_follows_the_model_and_fails_while_draining(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     publish(served_models / "plus" / "1", tmp_path / "models" / "plus")

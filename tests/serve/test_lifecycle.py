@@ -99,13 +99,13 @@ def test_removing_every_version_unloads_the_model_but_losing_the_base_path_does_
     server = start_server(str(model))
     with server.client as client:
         client.predict("plus", X)  # LiteRT logs a line at its first run
-        model.rename(tmp_path / "elsewhere")
+        model.rename(tmp_path / "moved")
         for _ in range(3):  # three scans of the disk
             seen = server.log.stat().st_size
             client.predict("plus", X)
             assert server.states("plus") == {1: "AVAILABLE"}
             assert server.log.stat().st_size == seen
-    (tmp_path / "elsewhere").rename(model)
+    (tmp_path / "moved").rename(model)
     shutil.rmtree(model / "1")
     wait_until(lambda: server.states("plus") == {1: "END"})
     publish(served_models / "plus" / "1", model)

@@ -66,9 +66,9 @@ def test_100_swaps_under_light_load_leak_no_memory(start_server: Callable[..., R
     weighty(original, MEGABYTES)
 
     def swap_in(version: int) -> None:
-        beside = model / f".{version}"
-        shutil.copytree(original, beside, copy_function=os.link)
-        beside.rename(model / str(version))
+        staged = model / f".{version}"
+        shutil.copytree(original, staged, copy_function=os.link)
+        staged.rename(model / str(version))
 
     swap_in(1)
     server = start_server(str(model), "--file_system_poll_wait_seconds=0.05")

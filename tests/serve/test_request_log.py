@@ -151,7 +151,7 @@ def test_an_unwritable_folder_is_logged_and_counted(tmp_path: Path, caplog: pyte
         ('log_collector_config { type: "tfrecord" filename_prefix: "/a" } sampling_config { sampling_rate: 1 }', 1.0),
         (
             'log_collector_config { filename_prefix: "/a" } sampling_config { sampling_rate: 1'
-            ' per_task_sampling_configs { dc: "elsewhere" sampling_rate: 0.1 }'
+            ' per_task_sampling_configs { dc: "other" sampling_rate: 0.1 }'
             " per_task_sampling_configs { task_index: 0 sampling_rate: 0.5 } }",
             0.5,
         ),

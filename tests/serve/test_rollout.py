@@ -104,7 +104,7 @@ def test_a_killed_server_starts_again_on_the_same_ports(front: str, served_model
                     assert client.predict(Model("plus"), X)["y"].tolist() == [5.0]
             if kill:
                 with server.client as client:
-                    cut = threading.Thread(target=_ignoring_its_end, args=(client,))
+                    cut = threading.Thread(target=_run_until_killed, args=(client,))
                     cut.start()
                     wait_for_cpu(server.process.pid)
                     assert server.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -113,6 +113,6 @@ def test_a_killed_server_starts_again_on_the_same_ports(front: str, served_model
                 assert server.stop() == 0
 
 
-def _ignoring_its_end(client: Client) -> None:
+def _run_until_killed(client: Client) -> None:
     with pytest.raises(ServerError):
         client.predict("slow", {"loops": np.array(60 * SECOND, np.int32)})

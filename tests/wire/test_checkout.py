@@ -1,4 +1,4 @@
-"""The package can be imported from a checkout without generated files, which is what Python does when started there."""
+"""The package can be imported from a checkout without generated files: Python started there imports the checkout."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""TensorFlow reads the TFRecord files that we write, and we read those of TensorFlow. Errors locate a damage."""
+"""TensorFlow reads our TFRecord files, and we read those of TensorFlow. Errors say where a file is damaged."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`tfx-export deploy`: writes files that run the server elsewhere."""
+"""`tfx-export deploy`: writes files that run the server on a deployment platform."""
 
 from pathlib import Path
 

@@ -57,7 +57,7 @@ def findings() -> Iterator[Finding]:
                 VERSIONS,
                 name,
                 "problem",
-                f"{found} is installed beside tensorflow, and each overwrites files of the other",
+                f"{found} is installed in addition to tensorflow; each overwrites files of the other",
                 f"pip uninstall -y {name} tensorflow && pip install tensorflow",
             )
 

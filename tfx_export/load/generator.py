@@ -66,7 +66,7 @@ def measure(load: Load) -> Measurement:
     )
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().splitlines()[-1]
-        raise LoadError(f"No load on {load.address}: {reason}")
+        raise LoadError(f"The load test of {load.address} failed: {reason}")
     return Measurement(**json.loads(done.stdout))
 
 

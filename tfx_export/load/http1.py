@@ -20,7 +20,7 @@ class Http1Connection(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     def stop(self) -> None:
-        """Sends no more requests, and close the connection."""
+        """Sends no more requests and closes the connection."""
         self._stopping = True
         self._transport.close()
 

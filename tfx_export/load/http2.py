@@ -72,7 +72,7 @@ class Http2Connection(asyncio.Protocol):
         self.closed = asyncio.get_running_loop().create_future()
 
     def stop(self) -> None:
-        """Begins no more calls, and close the connection."""
+        """Starts no more calls and closes the connection."""
         self._stopping = True
         self._transport.close()
 

@@ -58,7 +58,7 @@ def signature_verdict(checks: Iterable[Check], signature: str) -> Verdict:
 
 
 def describe(check: Check) -> str:
-    """Returns the result of a check in words: `relative error 0.31, tolerance 0.0001`."""
+    """Returns the result of a check as text: `relative error 0.31, tolerance 0.0001`."""
     if check.error is None:
         return check.note
     kind = "relative error" if check.tolerance else "share of differing values"
@@ -87,7 +87,7 @@ class Verification:
 
 @dataclass(frozen=True)
 class Accelerated:
-    """A converted model beside saved_model.pb, and the checks that prove that it computes the same as the SavedModel.
+    """A converted model next to saved_model.pb, and the checks that prove that it computes the same as the SavedModel.
 
     `sha256` is the hash of the converted file; `of` maps the files of the SavedModel to their hashes. `left_out` maps
     the signatures that were not converted to the reasons.
@@ -144,7 +144,7 @@ def read(folder: Path) -> ExportRecord | None:
 
 
 def proven_signatures(folder: Path) -> tuple[str, ...]:
-    """Returns the signatures for which `model.tflite` in `folder` was proven equal to the SavedModel beside it.
+    """Returns the signatures for which `model.tflite` in `folder` was proven equal to the SavedModel next to it.
 
     Empty if there is no record of such a proof, or if one of the files has changed since.
     """

@@ -10,7 +10,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _open(folder: Path) -> int:
-        # Windows cannot open folders, so the lock is on a file beside the folder.
+        # Windows cannot open folders, so the lock is on a file next to the folder.
         return os.open(folder.with_name(f"{folder.name}.lock"), os.O_RDWR | os.O_CREAT)
 
     def _lock(handle: int, wait: bool) -> None:

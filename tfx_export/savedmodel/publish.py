@@ -1,6 +1,6 @@
 """Publishes a version by rename: the version folder appears complete or not at all.
 
-A SavedModel is written to a staging folder beside the versions, flushed to disk, and renamed. The staging folder is on
+A SavedModel is written to a staging folder next to the versions, flushed to disk, and renamed. The staging folder is on
 the same file system, and servers ignore it, because its name is not a number. It is locked while the export runs, so
 the next export can tell the remains of a killed export, which it removes, from a folder that is still being written.
 """
@@ -23,7 +23,7 @@ NOTHING_PUBLISHED = "Nothing was published. Choose another --out, or free some s
 
 @contextmanager
 def staging(model: Path) -> Iterator[Path]:
-    """Creates an empty staging folder beside the versions of `model`, and removes it afterwards unless published.
+    """Creates an empty staging folder next to the versions of `model`, and removes it afterwards unless published.
 
     Creates `model` and its parents if needed, and removes them again if nothing is published.
     Raises PublishError if the file system refuses.

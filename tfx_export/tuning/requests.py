@@ -67,7 +67,7 @@ def _candidates(signature: Signature, version: Path, probe: Path | None) -> Iter
 
 
 def _single_rows(inputs: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-    """Splits `inputs` into single rows. Return them unchanged if they have no common batch dimension."""
+    """Splits `inputs` into single rows. Returns them unchanged if they have no common batch dimension."""
     sizes = {array.shape[:1] for array in inputs.values()}
     if len(sizes) != 1 or sizes == {()}:
         return [dict(inputs)]

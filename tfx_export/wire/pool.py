@@ -1,7 +1,7 @@
 """The private descriptor pool.
 
 `tensorflow-serving-api` and TensorFlow register the same symbols in protobuf's default pool; a second file with those
-names raises TypeError there. A private pool keeps the real names and lives beside theirs in one process.
+names raises TypeError there. A private pool keeps the real names, and both can be used in one process.
 """
 
 from pathlib import Path
@@ -23,7 +23,7 @@ def _load() -> descriptor_pool.DescriptorPool:
 def _descriptor_set() -> bytes:
     """Reads protocol.binpb, which the build generates.
 
-    Python started in a checkout imports the checkout's sources even if the package is installed elsewhere; the
+    Python started in a checkout imports the checkout's sources even if the package is installed; the
     installed file is then read. Raises ImportError if there is none.
     """
     generated = Path(__file__).with_name("protocol.binpb")

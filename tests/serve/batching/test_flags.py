@@ -52,7 +52,7 @@ def test_parameters_file_is_for_all_models_and_rest_requests_time_out_in_the_que
         ([], "", "batching_parameters_file is set without setting server_options.enable_batching to true"),
     ],
 )
-def test_invalid_flags_end_the_start(
+def test_invalid_flags_fail_the_start(
     batched_model: Path, tmp_path: Path, flags: list[str], text: str | None, message: str
 ) -> None:
     file = tmp_path / "batching.txt"

@@ -47,13 +47,13 @@ def test_outputs_and_signatures_equal_those_of_the_saved_model(accelerated: Path
 def test_each_thread_gets_its_own_outputs(accelerated: Path, pools: int) -> None:
     model = load(accelerated, num_tflite_pools=pools)
 
-    def ask(seed: int) -> float:
+    def error(seed: int) -> float:
         x = np.random.default_rng(seed).standard_normal((seed % 5 + 1, 12)).astype(np.float32)
         expected = three_signatures.answer(three_signatures.weights(), "serving_default", {"x": x})["y"]
         return float(np.abs(model.run("serving_default", {"x": x}, ["y"])["y"] - expected).max())
 
     with ThreadPoolExecutor(8) as threads:
-        assert max(threads.map(ask, range(400))) < 1e-5
+        assert max(threads.map(error, range(400))) < 1e-5
     model.close()
 
 
@@ -172,9 +172,9 @@ def test_signatures_in_the_metadata_are_served(bare_files: Path, tmp_path: Path,
     model = load(tmp_path)
     assert {name: signature.method for name, signature in model.signatures.items()} == {"halved": REGRESS}
     assert model.run("halved", {"x": np.array([2.0], np.float32)}, ["outputs"])["outputs"].tolist() == [[3.0]]
-    unknown = replace(told, inputs={"x": replace(given, tensor="elsewhere:0")})
+    unknown = replace(told, inputs={"x": replace(given, tensor="missing:0")})
     (tmp_path / TFLITE).write_bytes(_with_metadata(content, unknown, numbered))
-    with pytest.raises(ServeError, match="x of its signature references an unknown tensor 'elsewhere'"):
+    with pytest.raises(ServeError, match="x of its signature references an unknown tensor 'missing'"):
         load(tmp_path)
 
 

@@ -22,7 +22,7 @@ SIGNATURE: Any = SimpleNamespace(name="serving_default")
 
 
 class Model:
-    """A lease and its model, as far as the runner uses them; each run calls `work`."""
+    """A lease and its model, with the members that the runner uses; each run calls `work`."""
 
     def __init__(self, work: Callable[[], object]) -> None:
         self._work = work
@@ -40,7 +40,7 @@ class Model:
         self._work()
 
     def ran_on_this_thread(self) -> list[bool]:
-        """For each run, whether it was on the calling thread."""
+        """Whether each run was on the calling thread."""
         return [thread == threading.get_ident() for thread in self.threads]
 
 
@@ -52,7 +52,7 @@ def runner() -> Iterator[DirectRunner]:
 
 
 def run(runner: DirectRunner, model: Any, times: int, elements: int = 10) -> list[bool]:
-    """Run the model `times` times; return for each run whether it was on the event loop."""
+    """Runs the model `times` times. Returns whether each run was on the event loop."""
 
     async def call() -> None:
         for _ in range(times):
@@ -85,7 +85,7 @@ def test_a_quick_model_moves_to_the_loop_after_some_quick_runs(runner: DirectRun
     assert ran == [False] * QUICK_RUNS_BEFORE_LOOP + [True] * 3
 
 
-def test_larger_inputs_have_to_be_quick_by_themselves(runner: DirectRunner) -> None:
+def test_larger_inputs_move_to_the_loop_after_a_quick_run_of_their_size(runner: DirectRunner) -> None:
     model = Model(lambda: None)
     run(runner, model, QUICK_RUNS_BEFORE_LOOP)
     assert run(runner, model, 2, elements=1000) == [False, True]

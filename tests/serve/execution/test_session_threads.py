@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.server import RunningServer, starting
 
-# More than two servers differ by otherwise: gRPC starts a varying number of threads.
+# Servers with equal flags differ by up to TOLERANCE threads, because gRPC starts a varying number of them.
 MORE, TOLERANCE = 60, 8
 
 # TensorFlow is the same behind both fronts, so the native front is tested once.
@@ -23,7 +23,7 @@ FLAGS = [
 
 
 def thread_count(server: RunningServer) -> int:
-    """The threads of the server and its child processes after a first answer."""
+    """Returns the number of threads of the server and its child processes after a first request."""
     with server.client as client:
         client.predict("half_plus_two", {"x": np.ones((1, 1), np.float32)})
     process = psutil.Process(server.process.pid)
@@ -32,7 +32,7 @@ def thread_count(server: RunningServer) -> int:
 
 @pytest.fixture(scope="module")
 def few() -> dict[str, int]:
-    """By front: the threads of a server with two threads in each pool."""
+    """Front -> the number of threads of a server with two threads in each pool. Filled when first needed."""
     return {}
 
 
@@ -60,7 +60,7 @@ def test_the_operator_sets_the_number_of_threads(
 @pytest.mark.parametrize(
     ("content", "text"), [("nonsense: 1", '1:1 : Message type "tensorflow.ConfigProto" has no'), (None, "No such file")]
 )
-def test_a_bad_session_config_file_ends_the_start(
+def test_a_bad_session_config_file_fails_the_start(
     served_models: Path, tmp_path: Path, front: str, content: str | None, text: str
 ) -> None:
     file = tmp_path / "session.txt"

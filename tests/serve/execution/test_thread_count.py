@@ -56,7 +56,7 @@ def run(
     one_thread_seconds: float,
     all_threads_seconds: float = 0.0,
 ) -> bool:
-    """Run signature `a` once; return whether it used one thread."""
+    """Runs signature `a` once. Returns whether it used one thread."""
     single_threaded = policy.uses_one_thread("a", elements)
     seconds = one_thread_seconds if single_threaded else all_threads_seconds
     policy.run("a", elements, clock.take, seconds, single_threaded=single_threaded)

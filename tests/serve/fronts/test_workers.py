@@ -124,7 +124,7 @@ def test_a_reload_reaches_all_workers_and_later_ones(server: RunningServer, serv
     assert answers(server) == {5.0}
 
 
-def test_a_drain_loses_no_request_and_ends_all_workers_workers(server: RunningServer) -> None:
+def test_a_drain_loses_no_request_and_ends_all_workers(server: RunningServer) -> None:
     lost: list[str] = []
     answered = threading.Semaphore(0)
 

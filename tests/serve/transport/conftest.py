@@ -72,7 +72,7 @@ def echo_listeners(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterat
                 "tcp": lambda: grpc.insecure_channel(f"127.0.0.1:{tcp[0][1]}", OPTIONS),
                 "unix": lambda: grpc.insecure_channel(f"unix:{sockets[0]}", OPTIONS),
                 "tls": lambda: grpc.secure_channel(f"127.0.0.1:{secured[0][1]}", credentials, OPTIONS),
-                "unix beside tls": lambda: grpc.insecure_channel(f"unix:{sockets[1]}", OPTIONS),
+                "unix next to tls": lambda: grpc.insecure_channel(f"unix:{sockets[1]}", OPTIONS),
                 "tls without certificate": lambda: grpc.secure_channel(
                     f"127.0.0.1:{secured[0][1]}",
                     grpc.ssl_channel_credentials(tls.custom_ca),
@@ -85,7 +85,7 @@ def echo_listeners(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterat
             ports.close()
 
 
-@pytest.fixture(params=["tcp", "unix", "tls", "unix beside tls"])
+@pytest.fixture(params=["tcp", "unix", "tls", "unix next to tls"])
 def channel(request: pytest.FixtureRequest, echo_listeners: dict[str, Connect]) -> Iterator[grpc.Channel]:
     """A client's channel to each kind of listener."""
     with echo_listeners[request.param]() as channel:

@@ -1,4 +1,4 @@
-"""A model with an image input, a server of it, and its page in headless Chromium."""
+"""Models, a server for them, and its web page in headless Chromium."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,19 +15,19 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 @pytest.fixture(scope="session")
 def front() -> str:
-    """The front of the default, because the page is the same over both."""
+    """The default front. The page is the same over both."""
     return "python" if embedded_python.why_unavailable() else "native"
 
 
 @pytest.fixture(scope="session")
 def page_models(built: Callable[[str], Path]) -> Path:
-    """The versions of `quarters` and `pair` below a folder; read only."""
+    """A folder with the models `quarters` and `pair`; read only."""
     return built("tests.support.page_models")
 
 
 @pytest.fixture(scope="module")
 def page_folder(page_models: Path, served_models: Path, front: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models of the page's server; tests may add versions."""
+    """The folder with the models that the server serves; tests may add versions."""
     folder = tmp_path_factory.mktemp(f"page_{front}") / "models"
     for source in (page_models / "quarters", page_models / "pair", served_models / "words", served_models / "pictures"):
         publish(source / "1", folder / source.name)
@@ -40,17 +40,17 @@ def page_server(page_folder: Path, front: str) -> Iterator[RunningServer]:
         yield server
 
 
-# Not for the session: while playwright is open, an event loop runs in this thread, and asyncio.run raises an error.
+# Not of session scope: while Playwright is open, an event loop runs in this thread, and asyncio.run raises an error.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
-        pytest.skip("Chromium is not installed, which the tests of the page need")
+        pytest.skip("the tests of the web page need Chromium")
     from playwright.sync_api import sync_playwright
 
-    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"]
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=[*quiet, "--disable-component-update", "--disable-sync"]
+            executable_path=CHROMIUM, args=[*flags, "--disable-component-update", "--disable-sync"]
         )
         yield started
         started.close()
@@ -58,7 +58,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def page(browser: Any, page_server: RunningServer) -> Iterator[Any]:
-    """The page, loaded, with a model chosen; it must not have logged an error."""
+    """The loaded page with the first model selected. It must not have logged an error at the end."""
     opened = browser.new_page()
     opened.set_default_timeout(1000 * PATIENCE)
     errors: list[str] = []

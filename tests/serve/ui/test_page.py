@@ -1,4 +1,4 @@
-"""The page on the REST port, used as a person would: models, forms, answers, versions that come and go."""
+"""The web page on the REST port, used as a person uses it: models, forms, responses, new versions."""
 
 import json
 import urllib.error
@@ -36,7 +36,7 @@ def test_models_signatures_and_health_are_shown(page: Any) -> None:
     assert page.get_attribute("[data-model=quarters]", "aria-current") == "true"
 
 
-def test_a_stroke_with_the_pointer_is_answered_with_bars(page: Any) -> None:
+def test_a_drawing_with_the_pointer_gets_scores_as_bars(page: Any) -> None:
     choose(page, "quarters")
     box = page.locator("canvas.pad").bounding_box()
     x, top, bottom = box["x"] + box["width"] * 7 / 8, box["y"] + 10, box["y"] + box["height"] - 10
@@ -50,7 +50,7 @@ def test_a_stroke_with_the_pointer_is_answered_with_bars(page: Any) -> None:
     assert page.locator(".bars .bar").count() == 4
 
 
-def test_the_pad_is_drawn_on_with_the_keyboard(page: Any) -> None:
+def test_the_keyboard_can_draw_on_the_pad(page: Any) -> None:
     choose(page, "quarters")
     page.focus("canvas.pad")
     for key in (*["ArrowLeft"] * 4, "Space"):
@@ -75,12 +75,12 @@ def test_numbers_and_json_are_sent_as_typed(page: Any) -> None:
     page.wait_for_function("() => document.querySelector('#answer pre').textContent.includes('20.5')")
 
 
-def test_a_classification_is_asked_by_its_features(page: Any) -> None:
+def test_classify_gets_the_features_in_the_form(page: Any) -> None:
     choose(page, "words")
     page.select_option("#signature-name", "classify")
     page.wait_for_selector("[aria-label=times]")
     page.fill("[aria-label=word]", "banana")
-    page.fill("[aria-label=times]", "2")  # sent as 2.0: an integer would be another feature
+    page.fill("[aria-label=times]", "2")  # sent as 2.0: an integer would be a feature of another type
     page.click("#send")
     page.wait_for_selector("#answer pre")
     assert page.text_content("#send") == "Classify"
@@ -89,13 +89,13 @@ def test_a_classification_is_asked_by_its_features(page: Any) -> None:
     assert ":classify" in page.text_content("#snippet")
 
 
-def test_a_picture_is_dropped(page: Any) -> None:
+def test_an_image_can_be_dropped_on_the_form(page: Any) -> None:
     choose(page, "pictures")
     page.evaluate(
         """bytes => {
-            const carried = new DataTransfer();
-            carried.items.add(new File([new Uint8Array(bytes)], 'black.png', { type: 'image/png' }));
-            const drop = new DragEvent('drop', { dataTransfer: carried, bubbles: true, cancelable: true });
+            const data = new DataTransfer();
+            data.items.add(new File([new Uint8Array(bytes)], 'black.png', { type: 'image/png' }));
+            const drop = new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
             document.querySelector('.drop-zone').dispatchEvent(drop);
         }""",
         list(BLACK_IMAGE),
@@ -104,7 +104,7 @@ def test_a_picture_is_dropped(page: Any) -> None:
     assert answer(page) == [0.0]
 
 
-def test_an_encoded_picture_is_chosen_as_a_file(page: Any, tmp_path: Path) -> None:
+def test_an_image_can_be_chosen_as_a_file(page: Any, tmp_path: Path) -> None:
     choose(page, "pictures")
     assert not page.is_visible(".drop-zone img")
     page.click("#send")
@@ -122,7 +122,7 @@ def test_the_page_fits_a_narrow_screen(page: Any) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_everything_that_can_be_operated_has_a_name(page: Any) -> None:
+def test_every_control_has_an_accessible_name(page: Any) -> None:
     for model in ("quarters", "pair", "words", "pictures"):
         choose(page, model)
         nameless = page.evaluate(
@@ -135,7 +135,7 @@ def test_everything_that_can_be_operated_has_a_name(page: Any) -> None:
         assert nameless == []
 
 
-def test_the_servers_error_is_shown(page: Any) -> None:
+def test_an_error_of_the_server_is_shown(page: Any) -> None:
     choose(page, "pair")
     page.click("[role=tab]:has-text('JSON')")
     page.fill("textarea", '{"x": 0.5}')
@@ -144,7 +144,7 @@ def test_the_servers_error_is_shown(page: Any) -> None:
     assert "n" in page.text_content("#answer [role=alert]")
 
 
-def test_a_new_version_takes_over_while_the_page_is_open(page: Any, page_models: Path, page_folder: Path) -> None:
+def test_an_open_page_switches_to_a_new_version(page: Any, page_models: Path, page_folder: Path) -> None:
     choose(page, "quarters")
     page.focus("canvas.pad")
     page.keyboard.press("Space")
@@ -155,7 +155,7 @@ def test_a_new_version_takes_over_while_the_page_is_open(page: Any, page_models:
     left = f"version {newest}END"
     page.wait_for_function("text => document.getElementById('models').textContent.includes(text)", arg=left)
     page.evaluate("document.getElementById('answer').replaceChildren()")
-    assert answer(page) == drawn, "the drawing is lost"
+    assert answer(page) == drawn, "the drawing was lost"
 
 
 def test_tabs_follow_the_arrow_keys(page: Any) -> None:
@@ -167,7 +167,7 @@ def test_tabs_follow_the_arrow_keys(page: Any) -> None:
     assert page.evaluate("document.activeElement.getAttribute('aria-selected')") == "true"
 
 
-def test_programs_know_a_port_that_was_found_by_itself(page: Any, page_server: RunningServer) -> None:
+def test_client_programs_contain_the_port_that_the_server_chose(page: Any, page_server: RunningServer) -> None:
     page.click("#languages [role=tab]:has-text('python-grpc')")
     assert f'Client("{page_server.grpc}")' in page.text_content("#snippet")
 
@@ -188,7 +188,7 @@ def test_text_has_enough_contrast(page: Any, scheme: str) -> None:
 
 
 def contrast(one: str, other: str) -> float:
-    """The contrast ratio of two `rgb(r, g, b)`, as WCAG 2 defines it."""
+    """Returns the contrast ratio of two colors `rgb(r, g, b)`, as WCAG 2 defines it."""
     lights = sorted(luminance(colour) for colour in (one, other))
     return (lights[1] + 0.05) / (lights[0] + 0.05)
 
@@ -199,7 +199,7 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_no_ui_switches_the_page_off(page_models: Path, start_server: Callable[..., RunningServer]) -> None:
+def test_no_ui_disables_the_page(page_models: Path, start_server: Callable[..., RunningServer]) -> None:
     server = start_server(f"--model_base_path={page_models / 'pair'}", "--model_name=pair", "--no_ui")
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(f"{server.rest}/")
