@@ -15,12 +15,12 @@ class LoadedModel(Protocol):
     signatures: Mapping[str, Signature]
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
-        """Run `signature` on all of its `inputs`, by the names that clients use, and return `outputs`.
+        """Runs `signature` on all of its `inputs`, by the names that clients use, and returns `outputs`.
 
         Blocks; may be called from several threads. Raises ServeError for inputs that do not fit the graph.
         """
         ...
 
     def close(self) -> None:
-        """Free the memory. `run` must not be called during or after this."""
+        """Frees the memory. `run` must not be called during or after this."""
         ...

@@ -1,4 +1,4 @@
-"""Log formats: a readable line or a JSON object per event, with the request id inside a request."""
+"""Log formats: one readable line or one JSON object per event; events inside a request have its id."""
 
 import logging
 import os

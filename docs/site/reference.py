@@ -18,7 +18,7 @@ from tfx_export import errors
 from tfx_export.cli import COMMANDS, cli
 
 MARK = re.compile(r"<!-- generated: ([a-z-]+) -->")
-# The options of these commands are the server's flags, which have a page of their own.
+# The options of these commands are the server's flags, which have their own page.
 PASSED_THROUGH = {"serve"}
 
 

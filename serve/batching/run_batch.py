@@ -24,7 +24,7 @@ def run_batch(
 ) -> list[Outcome]:
     """Runs `requests`, which have `sizes` rows, as one batch. Blocking.
 
-    If the model refuses the inputs, each request is run by itself, so that only the request that caused the error gets
+    If the model refuses the inputs, each request is run on its own, so that only the request that caused the error gets
     it. Raises ServeError if an output has no batch dimension, which is a fault of the model.
     """
     rows = sum(sizes)

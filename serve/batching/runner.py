@@ -58,7 +58,7 @@ class BatchingRunner:
         self._recently_concurrent = False
 
     def batch(self, model: LoadedModel, parameters: BatchingParameters) -> None:
-        """Merges the requests for `model` from now on. Without this, each request runs by itself."""
+        """Merges the requests for `model` from now on. Without this, each request runs on its own."""
         self._parameters[model] = parameters
 
     async def run(

@@ -6,7 +6,7 @@ import sys
 from serve.config import Config
 
 
-def keep_to(processor: int, thread: int = 0) -> bool:
+def pin_thread(processor: int, thread: int = 0) -> bool:
     """Pins a thread (0: this one) to `processor`, as a batch thread: it does not preempt other threads when it wakes.
 
     Threads that it starts inherit this. Returns False if it is not possible: not on Linux, or forbidden by a sandbox.
@@ -22,7 +22,7 @@ def keep_to(processor: int, thread: int = 0) -> bool:
 
 
 def worker_processors(config: Config) -> list[int | None]:
-    """Returns the processor that each worker keeps to. None leaves a worker to the system.
+    """Returns the processor that each worker is pinned to; None for a worker that the system schedules.
 
     Each gets its own if there are exactly as many as workers and a run computes on one thread. Otherwise the system
     would sometimes run two workers on one processor, and spread each worker over several.

@@ -25,7 +25,7 @@ class DedicatedThreads:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
 
     def run(self, function: Callable[..., R], *arguments: Any) -> R:
-        """Return `function(*arguments)`, called on one of the threads."""
+        """Returns `function(*arguments)`, called on one of the threads."""
         seconds, answer = self._pool.submit(_timed, function, *arguments).result()
         _worked.seconds = dedicated_thread_seconds() + seconds
         return answer

@@ -43,7 +43,7 @@ class LatencyTracker:
         self._time_next_run = False
 
     def run_on_loop(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:
-        """Call `function` on this thread and record how long it took."""
+        """Calls `function` on this thread and records how long it took."""
         # ThreadTimer makes a system call, which a quick run should not pay for.
         timer = ThreadTimer() if self._time_next_run else None
         began = time.perf_counter()
@@ -57,7 +57,7 @@ class LatencyTracker:
             self._time_next_run = long
 
     def run_in_pool(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:
-        """Call `function` on this thread of the pool and record its CPU time.
+        """Calls `function` on this thread of the pool and records its CPU time.
 
         A thread of the pool also waits for Python's global interpreter lock, which it would not do on the event loop;
         wall-clock time would therefore keep quick models off the loop for as long as the load lasts.

@@ -23,11 +23,11 @@ class Runner(Protocol):
     def run(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
-        """Run the leased model. Raises ServeError."""
+        """Runs the leased model. Raises ServeError."""
         ...
 
     def close(self) -> None:
-        """Let running calls finish and accept no more."""
+        """Lets running calls finish and accepts no more."""
         ...
 
 
@@ -42,7 +42,7 @@ class DirectRunner:
     def run(
         self, lease: Lease, signature: Signature, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
     ) -> Coroutine[Any, Any, dict[str, np.ndarray]]:
-        """Run the leased model on `inputs`. Raises ServeError."""
+        """Runs the leased model on `inputs`. Raises ServeError."""
         elements = 0
         for array in inputs.values():
             elements += array.size
@@ -51,7 +51,7 @@ class DirectRunner:
     async def call(
         self, lease: Lease, signature: Signature, elements: int, function: Callable[..., R], *arguments: Any
     ) -> R:
-        """Call `function(*arguments)`, which runs `signature` of the leased model on inputs of `elements` elements."""
+        """Calls `function(*arguments)`, which runs `signature` of the leased model on inputs of `elements` elements."""
         tracker = self._trackers.get((ref(lease.model), signature.name)) or self._track(lease.model, signature.name)
         if elements <= tracker.quick_elements:
             return tracker.run_on_loop(elements, function, *arguments)
@@ -62,7 +62,7 @@ class DirectRunner:
         return await asyncio.wrap_future(future)
 
     def close(self) -> None:
-        """Let running calls finish and accept no more."""
+        """Lets running calls finish and accepts no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _track(self, model: LoadedModel, signature: str) -> LatencyTracker:

@@ -21,7 +21,7 @@ class ThreadCountPolicy:
 
     Every run uses one thread until some have taken too long; for inputs of that size one thread and all threads are
     tried in turn, and the faster way stays. (Handing parts of many small operators to other threads can cost more than
-    it saves, however long the operators take together.)
+    it saves, even if the operators take long together.)
     """
 
     def __init__(self, cores: int) -> None:
@@ -44,9 +44,10 @@ class ThreadCountPolicy:
     def run(
         self, signature: str, elements: int, function: Callable[..., R], *arguments: Any, single_threaded: bool
     ) -> R:
-        """Return `function(*arguments)` and record its time.
+        """Returns `function(*arguments)` and records its time.
 
-        `single_threaded` is what `uses_one_thread` said. Not for a first run, whose time says nothing about the next.
+        `single_threaded` is the result of `uses_one_thread`. Not for a first run, whose time says nothing
+        about the next.
         """
         small = elements < self._trial_from.get(signature, sys.maxsize)
         alone = not self._running

@@ -28,7 +28,7 @@ class ThreadTimer:
     def seconds(self) -> float:
         """The seconds that the thread worked and waited, without the time in which another process had its core.
 
-        A thread that never waited by itself (for a lock, for other threads) needed its CPU time and nothing more.
+        A thread that did not wait for anything (a lock, other threads) needed its CPU time and nothing more.
         """
         elapsed = time.perf_counter() - self._began
         if elapsed <= SLICE_SECONDS or self._usage is None or _THREAD is None:

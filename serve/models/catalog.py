@@ -33,7 +33,7 @@ class Catalog:
         self._last_error = ""
 
     def start(self, reloaded_config: bytes | None = None) -> None:
-        """Serves the models that the flags name, or those of `reloaded_config`, and starts the polling they ask for.
+        """Serves the models that the flags name, or those of `reloaded_config`, and starts the polling that is set.
 
         Raises ServeError: INVALID_ARGUMENT for a bad config file, FAILED_PRECONDITION for labels of versions that are
         not available, as at the start.

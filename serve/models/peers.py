@@ -26,7 +26,7 @@ class NoPeers:
 
 
 class PeerHandler:
-    """The methods that the peers of a process may call. They may block, and run in threads of their own."""
+    """The methods that the peers of a process may call. They may block, and run in their own threads."""
 
     def __init__(self, manager: Manager, catalog: Catalog) -> None:
         self._manager = manager

@@ -13,7 +13,7 @@ from serve.on_ray.replica import Replica
 
 DEPLOYMENT = "Server"
 
-# Settings that Ray's proxies do not support, or have their own for.
+# Settings that Ray's proxies do not support, or for which they have their own.
 UNSUPPORTED = ("ssl_config_file", "rest_ssl_config_file", "grpc_socket_path", "grpc_channel_arguments", "one_port")
 
 

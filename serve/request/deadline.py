@@ -90,7 +90,7 @@ def with_context_if_suspended(
 ) -> Generator[Any, Any, T]:
     """Awaits `work`, inside `make_context()` only once `work` suspends for the first time.
 
-    Most requests never suspend, and need neither a deadline nor a watch for the client's disconnect.
+    Most requests never suspend, so they need neither a deadline nor a check whether the client has disconnected.
     """
     steps = work.__await__()
     try:

@@ -1,4 +1,4 @@
-"""The `tfx-export` command with --no-verify for the exports. A program of its own, because it replaces a command."""
+"""The `tfx-export` command with --no-verify for the exports. A separate program, because it replaces a command."""
 
 import sys
 

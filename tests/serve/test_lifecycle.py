@@ -1,4 +1,4 @@
-"""Versions appear and disappear under a running server: what clients see meanwhile."""
+"""What clients of a running server see while versions appear, fail to load and disappear."""
 
 import shutil
 import threading

@@ -1,6 +1,6 @@
 """Writes the model of three_signatures.py below argv[1]: `classifier/1`, and `accelerated/1` with a model.tflite.
 
-The model.tflite is proven for `serving_default` only. A program of its own, because it imports TensorFlow.
+The model.tflite is proven for `serving_default` only. A separate program, because it imports TensorFlow.
 """
 
 import shutil

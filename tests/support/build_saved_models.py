@@ -1,6 +1,6 @@
 """Writes SavedModels of many kinds below argv[1], one folder each, for the tests of `show`, `diff`, `scan` and `sig`.
 
-A program of its own, because it imports TensorFlow.
+A separate program, because it imports TensorFlow.
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.

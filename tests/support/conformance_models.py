@@ -1,4 +1,4 @@
-"""Writes the models of the conformance tests below argv[1]. A program of its own, because it imports TensorFlow."""
+"""Writes the models of the conformance tests below argv[1]. A separate program, because it imports TensorFlow."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A server without a process and without a socket: its applications run in this process, in a thread of their own.
+"""A server without a process and without a socket: its applications run in this process, in a separate thread.
 
 Everything between the transport and the model is the product's own code: admission, REST and gRPC over ASGI, API,
 model manager, engines. Only the HTTP parser (uvicorn, Envoy) and gRPC's own server are missing. `InMemoryServer` has

@@ -1,4 +1,4 @@
-"""Writes the models of the page's tests below argv[1]. A program of its own, because it imports TensorFlow.
+"""Writes the models of the page's tests below argv[1]. A separate program, because it imports TensorFlow.
 
 quarters   the four scores are the brightness of the quarters of `image`, from left to right
 pair       two inputs: y = x + n

@@ -1,6 +1,6 @@
 """Runs a Ray cluster of two nodes with one CPU each on this machine. Prints its address; ends with its standard input.
 
-A program of its own, because Ray starts threads and daemons.
+A separate program, because Ray starts threads and daemons.
 """
 
 import os

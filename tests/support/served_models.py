@@ -211,7 +211,7 @@ def main(folder: Path) -> None:
         str(folder / "hidden" / "1"),
         signatures={"loop": hidden.loop, "branch": hidden.branch, "reshaped": hidden.reshaped},
     )
-    with ThreadPoolExecutor(2) as pool:  # the converter runs in a process of its own
+    with ThreadPoolExecutor(2) as pool:  # the converter runs in a separate process
         list(pool.map(lambda version: plus(folder / "plus" / str(version), version), range(1, 5)))
     half(folder / "half" / "1")
     words(folder)

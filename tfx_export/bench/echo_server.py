@@ -17,7 +17,7 @@ from tfx_export.load.generator import PREDICT
 
 @contextmanager
 def echo_server() -> Iterator[str]:
-    """Runs the echo server in a process of its own. Yields its `host:port`."""
+    """Runs the echo server in a separate process. Yields its `host:port`."""
     command = [sys.executable, "-m", "tfx_export.bench.echo_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout

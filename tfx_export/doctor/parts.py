@@ -17,7 +17,7 @@ EXTRAS = {
     "otel": ("opentelemetry-sdk", "opentelemetry.sdk", "traces of requests with --otlp_endpoint"),
 }
 
-# In a process of its own, because the toolkit does not import the server.
+# In a separate process, because the toolkit does not import the server.
 _NATIVE = "from serve.fronts.native.embedded_python import why_unavailable; print(why_unavailable() or '')"
 _TENSORFLOW = """
 import time

@@ -1,4 +1,4 @@
-"""Accelerate: add a LiteRT model beside saved_model.pb, with the signatures whose outputs it reproduces."""
+"""Adds a LiteRT model next to saved_model.pb, with the signatures whose outputs it reproduces."""
 
 import json
 import shutil
@@ -79,7 +79,10 @@ def accelerate(
 def _cannot_convert(
     folder: Path, signature: Signature, tags: Sequence[str], probed: Mapping[str, ProbedSignature]
 ) -> str:
-    """Returns why a signature cannot be converted, or "": the converter takes as long to refuse as to convert."""
+    """Returns why a signature cannot be converted, or "".
+
+    Checked first, because the converter needs as long to refuse a signature as to convert it.
+    """
     strings = StringInputs(folder, list(tags))
     for spec in signature.inputs.values():
         if spec.dtype == "DT_STRING":

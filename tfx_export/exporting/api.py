@@ -1,6 +1,6 @@
 """The functions of the Python API. Each checks its arguments first and imports TensorFlow only then.
 
-`pipeline.py` tells how an export goes on from here.
+The steps after that are in `pipeline.py`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -203,7 +203,7 @@ def verify(
     """Compares the SavedModel in `folder` with `source`, as every export does before it publishes.
 
     The SavedModel is loaded in a fresh process by the Session loader, and both run on the same inputs. Signatures that
-    are not in a source which is a model or a folder are left out.
+    a source model or folder does not have are left out.
 
     Args:
         folder: The folder of the SavedModel (a version folder).
@@ -215,7 +215,7 @@ def verify(
             for float32).
         options, spec: The options and the spec with which a Keras source was exported.
 
-    Returns one check per output: `equal`, or `unproven` if the probe did not change the output or the source takes no
+    Returns one check per output: `equal`, or `unproven` if the probe did not change the output or the source accepts no
     probe. Raises VerificationError with each output that differs, SavedModelError or SourceError if a model cannot be
     read, SpecError if the probe does not fit or the two have no signature in common.
     """

@@ -1,4 +1,4 @@
-"""Checks for the files that a user names beside the model: labels, assets, probes, specs."""
+"""Checks for the files that a user names in addition to the model: labels, assets, probes, specs."""
 
 from difflib import get_close_matches
 from pathlib import Path

@@ -108,7 +108,7 @@ class Exported:
         weight_bytes: The size of its variables, in bytes.
         seconds: The time from the call to the end of the export, in seconds.
         notes: Remarks for the user.
-        record: The record that was written beside the SavedModel.
+        record: The record that was written next to the SavedModel.
         pruned: The versions that were removed afterwards.
     """
 

@@ -1,4 +1,4 @@
-"""The story of an export, from the call of an API function (api.py) to the published version.
+"""The steps of an export, from the call of an API function (api.py) to the published version.
 
 An API function puts its arguments into an `ExportJob` (job.py), looks at the source file without TensorFlow
 (sources/keras_file.py, sources/session_file.py), and calls `export`, which takes these steps:
@@ -6,13 +6,13 @@ An API function puts its arguments into an `ExportJob` (job.py), looks at the so
 1. Check everything that can be checked without TensorFlow: files that the spec names, the target, the extras.
 2. Start TensorFlow, here and in the process that verifies later, at the same time.
 3. Open the source (sources/): the result is a `SourceGraph` (source_graph.py), a TF1 graph with initialised state.
-4. Build the signatures in its graph (signatures/), with the names, dtypes and methods that the spec asks for (spec/).
+4. Build the signatures in its graph (signatures/), with the names, dtypes and methods of the spec (spec/).
 5. Write the SavedModel into a staging folder (write_savedmodel.py).
 6. Verify (verification/): run the source in this process and the written SavedModel in another one on the same inputs,
    and compare every output of every signature.
 7. Warm up (warmup.py): write requests for the server to run before a version serves, after the model answered each.
 8. Accelerate (accelerate.py): add a LiteRT model with the signatures whose outputs are equal.
-9. Record beside the SavedModel where it came from and what was verified (savedmodel/export_record.py).
+9. Record the source of the SavedModel and the results of its verification (savedmodel/export_record.py).
 10. Publish (savedmodel/publish.py): rename the staging folder into place, then remove old versions.
 
 Steps 6 to 8 are optional (`Extras`). Nothing is visible in the model's folder before step 10, and an error in any

@@ -1,4 +1,4 @@
-"""Shorten the error messages of TensorFlow to one line that a user understands."""
+"""Shortens the error messages of TensorFlow to one line that a user understands."""
 
 # Lines of its messages that name a place in the graph or in TensorFlow's code, before and after the reason.
 _PLACES = ("Graph execution error", "Detected at node", "Original stack trace", "Node: ", "File ", "[[", "(0) ", "(1) ")

@@ -1,4 +1,4 @@
-"""Read warmup requests from JSON: bodies of TensorFlow Serving's REST API, or only the instances of one."""
+"""Reads warmup requests from JSON: bodies of TensorFlow Serving's REST API, or only the instances of one."""
 
 import base64
 import binascii

@@ -1,4 +1,4 @@
-"""Run work in a separate Python process, which may crash or write to stderr without harm to this one."""
+"""Runs work in a separate Python process, which may crash or write to stderr without harming this one."""
 
 import subprocess
 import sys

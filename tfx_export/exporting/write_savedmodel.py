@@ -1,4 +1,4 @@
-"""Write a source's graph and its signatures as a SavedModel, with TensorFlow's SavedModelBuilder."""
+"""Writes a source's graph and its signatures as a SavedModel, with TensorFlow's SavedModelBuilder."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

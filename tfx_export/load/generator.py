@@ -1,4 +1,4 @@
-"""The load generator: sends requests in a closed loop from a process of its own, and measures the responses."""
+"""The load generator: sends requests in a closed loop from a separate process, and measures the responses."""
 
 import asyncio
 import contextlib

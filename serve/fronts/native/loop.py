@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from serve.execution.affinity import keep_to
+from serve.execution.affinity import pin_thread
 
 # How many requests pass between two checks of the processor that the loop's thread runs on.
 REQUESTS_PER_CHECK = 64
@@ -43,7 +43,7 @@ class Loop(uvloop.Loop):
         return super().call_soon_threadsafe(callback, *args, context=context)
 
     def count_request(self) -> None:
-        """Called on the loop's thread for every request. At some of them the dispatcher is moved after the loop."""
+        """Called on the loop's thread for every request. Some calls move the dispatcher to the loop's processor."""
         if self._requests % REQUESTS_PER_CHECK == 0 and self._dispatcher:
             self._move(self._dispatcher)
         self._requests += 1
@@ -54,7 +54,7 @@ class Loop(uvloop.Loop):
         processor = ctypes.CDLL(None).sched_getcpu()
         if processor != self._processor:
             self._processor = processor
-            if not keep_to(processor, dispatcher):
+            if not pin_thread(processor, dispatcher):
                 self._dispatcher = None
 
 

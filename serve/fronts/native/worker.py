@@ -18,7 +18,7 @@ from serve import logs
 from serve.config import Config
 from serve.core import Core
 from serve.errors import ServeError, from_unexpected
-from serve.execution.affinity import keep_to
+from serve.execution.affinity import pin_thread
 from serve.fronts.native import embedded_python
 from serve.fronts.native.loop import Loop, LoopPolicy
 from serve.fronts.native.worker_messages import (
@@ -133,7 +133,7 @@ def start_in_envoy() -> Worker:
     changes the working folder, the module path, the environment, the event loop policy and the processor affinity.
     """
     runtime = Path.cwd()
-    # pyvoy's own entry: the working folder, which is a private one until here.
+    # pyvoy added the working folder, which is a private one until here.
     sys.path.remove(".")
     os.chdir(os.environ.pop(FOLDER_VARIABLE))
     for variable in embedded_python.VARIABLES:
@@ -141,7 +141,7 @@ def start_in_envoy() -> Worker:
     processor = os.environ.pop(PROCESSOR_VARIABLE, None)
     if processor:
         # This is Envoy's main thread. The threads it starts from here on inherit the affinity; they carry the requests.
-        keep_to(int(processor))
+        pin_thread(int(processor))
     asyncio.set_event_loop_policy(LoopPolicy())
     return Worker(Connection(int(os.environ.pop(DESCRIPTOR_VARIABLE))), runtime)
 

@@ -70,7 +70,7 @@ class ResponseSender:
 
 
 class GrpcApp:
-    """Answers `POST /package.Service/Method` with content type application/grpc, the only requests it must be given."""
+    """Answers `POST /package.Service/Method` with content type application/grpc, and expects no other requests."""
 
     def __init__(self, methods: Mapping[str, AnyMethod], *, max_message_bytes: int = 2**32) -> None:
         self._methods = methods

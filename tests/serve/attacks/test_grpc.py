@@ -1,4 +1,4 @@
-"""Requests of a hostile client over gRPC: each gets a proper error, and the server goes on as before."""
+"""Requests of a hostile client over gRPC: each gets a proper error, and the server continues to work."""
 
 from collections.abc import Callable
 from typing import Any

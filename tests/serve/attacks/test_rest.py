@@ -1,4 +1,4 @@
-"""Requests of a hostile client over REST: each gets a proper error, and the server goes on as before."""
+"""Requests of a hostile client over REST: each gets a proper error, and the server continues to work."""
 
 import gzip
 import http.client

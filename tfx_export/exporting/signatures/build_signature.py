@@ -1,4 +1,4 @@
-"""Build the signatures of a spec in the source's graph."""
+"""Builds the signatures of a spec in the source's graph."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ def build_signatures(source: SourceGraph, spec: ExportSpec) -> tuple[SignatureGr
             )
         if DEFAULT_SIGNATURE in {one.signature.name for one in built}:
             raise SpecError(
-                f"The default signature is to be {default!r}, but another signature is named {DEFAULT_SIGNATURE!r}.",
+                f"The default signature should be {default!r}, but another signature is named {DEFAULT_SIGNATURE!r}.",
                 hint="Give that signature another name, or leave the default out.",
             )
         built.insert(0, replace(chosen, signature=replace(chosen.signature, name=DEFAULT_SIGNATURE)))

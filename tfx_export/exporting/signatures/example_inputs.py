@@ -1,4 +1,4 @@
-"""Build inputs that are serialized tf.Examples, as TensorFlow Serving sends them for Classify and Regress."""
+"""Builds inputs that are serialized tf.Examples, as TensorFlow Serving sends them for Classify and Regress."""
 
 from typing import Any
 

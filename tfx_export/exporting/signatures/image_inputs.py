@@ -1,4 +1,4 @@
-"""Build inputs that are encoded images (JPEG, PNG, BMP or the first frame of a GIF).
+"""Builds inputs that are encoded images (JPEG, PNG, BMP or the first frame of a GIF).
 
 The graph decodes, resizes and normalises them.
 """

@@ -1,4 +1,4 @@
-"""Build the client's outputs from the source's outputs, by method."""
+"""Builds the client's outputs from the source's outputs, by method."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Build inputs that are raw tensors, with the client's names, dtypes and shapes."""
+"""Builds inputs that are raw tensors, with the client's names, dtypes and shapes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Find the likely inputs and outputs of a TF1 graph. They are proposed to the user, never chosen silently.
+"""Finds the likely inputs and outputs of a TF1 graph. They are proposed to the user, never chosen silently.
 
 A training graph ends in loss and accuracy, and the outputs that clients want lie before them. Such an output is a node
 whose consumers all depend on more placeholders than the node itself (those of the labels), or one without consumers.
@@ -112,7 +112,7 @@ def _score(nodes: Nodes, depends: dict[str, set[str]], name: str) -> int:
         return 6 + bonus
     if all(depends[consumer] > depends[name] for consumer in consumers):
         return 8 + bonus
-    # Clients want the result of Softmax and the like even if the loss is computed from the logits beside it.
+    # Clients want the result of Softmax and the like even if the loss is computed from the logits next to it.
     return bonus if bonus >= 4 else 0
 
 

@@ -1,4 +1,4 @@
-"""Name the flat tensors of a nested structure, as clients send and receive them."""
+"""Names the flat tensors of a nested structure, as clients send and receive them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Open a Python function as a source: a tf.function, a tf.Module, or any callable with specs of its inputs."""
+"""Opens a Python function as a source: a tf.function, a tf.Module, or any callable with specs of its inputs."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Find the nodes of a GraphDef that a tensor depends on, and those that depend on it. Does not import TensorFlow."""
+"""Finds the nodes of a GraphDef that a tensor depends on, and those that depend on it. Does not import TensorFlow."""
 
 from collections.abc import Collection, Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Open Keras models as a source: with Keras 3, or with tf_keras if Keras 1 or 2 wrote the file."""
+"""Opens Keras models as a source: with Keras 3, or with tf_keras if Keras 1 or 2 wrote the file."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

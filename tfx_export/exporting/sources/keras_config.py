@@ -1,4 +1,4 @@
-"""Check and change a Keras model's configuration (the JSON of its layers) before Keras loads it."""
+"""Checks and changes a Keras model's configuration (the JSON of its layers) before Keras loads it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

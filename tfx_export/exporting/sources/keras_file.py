@@ -1,4 +1,4 @@
-"""Recognise a Keras file and the Keras that wrote it from its bytes.
+"""Recognises a Keras file and the Keras that wrote it from its bytes.
 
 Does not import TensorFlow, so that a wrong file is reported at once.
 """

@@ -1,4 +1,4 @@
-"""Load a Keras model file with the Keras that wrote it."""
+"""Loads a Keras model file with the Keras that wrote it."""
 
 import json
 import re

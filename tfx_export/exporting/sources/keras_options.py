@@ -1,4 +1,4 @@
-"""Options to load a Keras file that is not complete by itself. Does not import TensorFlow."""
+"""Options to load a Keras file that is not complete on its own. Does not import TensorFlow."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

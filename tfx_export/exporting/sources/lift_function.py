@@ -1,7 +1,7 @@
-"""Lift a traced `tf.function` out of eager TensorFlow: its graph, and a session with its variables and tables.
+"""Lifts a traced `tf.function` out of eager TensorFlow: its graph, and a session with its variables and tables.
 
-The values of the variables are fed. As constants they would be in the graph too, which doubles its size and meets
-protobuf's limit of 2 GB.
+The values of the variables are fed. As constants they would be in the graph too, which doubles its size and can
+exceed protobuf's limit of 2 GB.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Import objects of the user's own code by reference: `module:attribute`."""
+"""Imports objects of the user's own code by reference: `module:attribute`."""
 
 import sys
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Open an existing SavedModel as a source, to give it other signatures; variables, tables and assets are kept."""
+"""Opens an existing SavedModel as a source, to give it other signatures; variables, tables and assets are kept."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import SourceGraph, new_session
 from tfx_export.exporting.sources.session import TensorSelection, open_session
-from tfx_export.exporting.sources.tables import carry_assets
+from tfx_export.exporting.sources.tables import add_assets
 from tfx_export.exporting.tensorflow_errors import short_reason
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
 
@@ -53,7 +53,7 @@ def open_folder(
         clear_devices=clear_devices,
         description=f"{folder} (SavedModel)",
     )
-    carry_assets(assets.values(), source.graph)
+    add_assets(assets.values(), source.graph)
     return source
 
 

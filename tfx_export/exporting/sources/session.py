@@ -1,4 +1,4 @@
-"""Open a TF1 graph with its values as a source: a live session, a checkpoint with its .meta file, a frozen graph.
+"""Opens a TF1 graph with its values as a source: a live session, a checkpoint with its .meta file, a frozen graph.
 
 Only the part of the graph that the outputs depend on is kept. Variables are created anew with their values, tables
 with their content or with the vocabulary file that fills them. Nothing remains of training and of the old save and
@@ -17,8 +17,8 @@ from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, new_session, remove_devices
 from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
-from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, carry_tables
-from tfx_export.exporting.sources.variables import VARIABLES, carry_variables
+from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, copy_tables
+from tfx_export.exporting.sources.variables import VARIABLES, copy_variables
 from tfx_export.exporting.tensorflow_errors import short_reason
 
 # State that exists in a session only; a SavedModel cannot hold it.
@@ -83,7 +83,7 @@ def open_session(
     bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in selection.bind.items()}
 
     graph_def = graph.as_graph_def()
-    if clear_devices:  # before the tables are carried over, because their initializers share functions with the body
+    if clear_devices:  # before the tables are copied, because their initializers share functions with the body
         remove_devices(graph_def)
     nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
@@ -93,8 +93,8 @@ def open_session(
     variables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in VARIABLES]
     tables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in TABLES]
     new = new_session(tf.Graph())
-    state = carry_variables(session, variables, new)
-    state.update(carry_tables(session, graph_def, nodes, tables, state, new, init_ops, assets))
+    state = copy_variables(session, variables, new)
+    state.update(copy_tables(session, graph_def, nodes, tables, state, new, init_ops, assets))
     with new.graph.as_default():
         state.update({tensor.name: _constant(value, tensor) for tensor, value in bound.items()})
 

@@ -1,4 +1,4 @@
-"""Recognise the file given to `tfx-export session`: a checkpoint with its graph, or a frozen graph.
+"""Recognises the file given to `tfx-export session`: a checkpoint with its graph, or a frozen graph.
 
 Does not import TensorFlow, so that a wrong path is reported at once.
 """

@@ -1,4 +1,4 @@
-"""Carry the lookup tables that a TF1 graph needs over into a new graph.
+"""Copies the lookup tables that a TF1 graph needs into a new graph.
 
 If an op of the graph fills a table, the same op fills it in the new graph, and its vocabulary file becomes an asset.
 If a checkpoint or the program filled it, its content becomes constants.
@@ -23,7 +23,7 @@ TABLES = {
 TABLE_FILLERS = {"InitializeTable", "InitializeTableV2", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
 
 
-def carry_tables(
+def copy_tables(
     source: Any,
     graph_def: Any,
     nodes: Nodes,
@@ -35,22 +35,22 @@ def carry_tables(
 ) -> dict[str, Any]:
     """Creates the tables `operations` of the session `source` in the graph of the session `target`, and fills them.
 
-    `state` maps tensors of the source to the variables carried over before. `init_ops` are ops that initialise the
+    `state` maps tensors of the source to the variables copied before. `init_ops` are ops that initialise the
     graph, besides those in its collections. `assets` maps asset tensors to files, where their values are the paths of
     another time or machine. Returns the new tensor for the tensor of each table. Raises SourceError if a table cannot
     be filled.
     """
     initializers = _initializers(source.graph, nodes, init_ops)
-    carried: dict[str, Any] = {}
+    copied: dict[str, Any] = {}
     for operation in operations:
         tensor = operation.outputs[0].name
         consumers = sorted(nodes.consumers[operation.name])
         fillers = [name for name in consumers if name in initializers]
         fillers = fillers or [name for name in consumers if nodes.by_name[name].op in TABLE_FILLERS]
         if fillers:
-            carried[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target, assets)
+            copied[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target, assets)
         else:
-            carried[tensor] = _with_content(source, operation, target)
+            copied[tensor] = _with_content(source, operation, target)
     with target.graph.as_default():
         try:
             target.run(tf.compat.v1.tables_initializer())
@@ -59,10 +59,10 @@ def carry_tables(
                 f"The lookup tables cannot be filled: {short_reason(error)}",
                 hint="A vocabulary file must be at the path in the graph.",
             ) from error
-    return carried
+    return copied
 
 
-def carry_assets(paths: Iterable[str], graph: Any) -> None:
+def add_assets(paths: Iterable[str], graph: Any) -> None:
     """Adds the files `paths` to the assets of `graph`, except those that its tables added."""
     constants = map(tf.get_static_value, graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS))
     present = {constant.item().decode() for constant in constants}

@@ -1,4 +1,4 @@
-"""Carry the variables that a TF1 graph needs over into a new graph, with their values and kind (ref or resource)."""
+"""Copies the variables that a TF1 graph needs into a new graph, with their values and kind (ref or resource)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from tfx_export.exporting.sources.lift_function import load_values
 VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 
 
-def carry_variables(source: Any, operations: Sequence[Any], target: Any) -> dict[str, Any]:
+def copy_variables(source: Any, operations: Sequence[Any], target: Any) -> dict[str, Any]:
     """Creates the variables `operations` of the session `source` in the graph of the session `target`.
 
     Returns the new tensor for the tensor of each variable (`w:0`). Raises SourceError if a variable has no value.

@@ -1,4 +1,4 @@
-"""Draft a spec file for a source: a complete Predict signature, and the other kinds as comments to uncomment."""
+"""Drafts a spec file for a source: a complete Predict signature, and the other kinds as comments to uncomment."""
 
 from typing import TYPE_CHECKING, Any
 

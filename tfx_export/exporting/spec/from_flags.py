@@ -1,4 +1,4 @@
-"""Read an ExportSpec from command line flags. They cover the common cases; a spec file covers all."""
+"""Reads an ExportSpec from command line flags. They cover the common cases; a spec file covers all."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -50,6 +50,6 @@ class SignatureFlags:
     def _complete(self, one: SignatureSpec) -> SignatureSpec:
         if one.image:
             one = replace(one, image=ImageSpec(scale=self.image_scale or "none", size=self.image_size))
-        # Beside other signatures, Predict on raw tensors stays without labels: it returns the raw outputs.
+        # Next to other signatures, Predict on raw tensors stays without labels: it returns the raw outputs.
         labelled = one.method == "classify" or one.image or len(self.signatures) <= 1
         return replace(one, labels=self.labels, top_k=self.top_k) if labelled and one.method != "regress" else one

@@ -1,4 +1,4 @@
-"""Read an ExportSpec from YAML. docs/signatures.md documents the schema; unknown keys are refused."""
+"""Reads an ExportSpec from YAML. docs/signatures.md documents the schema; unknown keys are refused."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping
 from difflib import get_close_matches

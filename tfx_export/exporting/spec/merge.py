@@ -1,8 +1,8 @@
-"""Merge the spec file, flags and arguments of an export into one ExportSpec.
+"""Merges the spec file, flags and arguments of an export into one ExportSpec.
 
 - Signatures come from a spec file or from flags (`SignatureFlags`), never from both.
 - A flag about the whole SavedModel overrides the spec file: default, tags, devices, default attributes.
-- `--assets` adds to the assets of the file; text is written if `--as-text` or the file asks for it.
+- `--assets` adds to the assets of the file; text is written if `--as-text` or the file says so.
 - Renamed inputs and outputs come from flags and arguments only; an argument overrides the spec.
 - Otherwise the defaults of `model.py` apply: one Predict signature with all inputs and outputs.
 """

@@ -1,4 +1,4 @@
-"""Compare the outputs of two models for the same probes: their error, and whether agreement proves anything."""
+"""Compares the outputs of two models for the same probes: their error, and whether agreement proves anything."""
 
 from collections.abc import Sequence
 

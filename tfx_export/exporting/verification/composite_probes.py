@@ -1,4 +1,4 @@
-"""Generate consistent values for sparse and ragged inputs, which a client sends as several tensors.
+"""Generates consistent values for sparse and ragged inputs, which a client sends as several tensors.
 
 They are recognised by their names: `x_indices`, `x_values` and `x_shape` are a sparse `x`, `x_values` and
 `x_row_splits` a ragged one.

@@ -1,4 +1,4 @@
-"""Run requests on a written model in a fresh process, by the Session loader or by LiteRT.
+"""Runs requests on a written model in a fresh process, by the Session loader or by LiteRT.
 
 Nothing from the process that wrote the files can affect the outputs, and a model that crashes its process does not
 crash this one.

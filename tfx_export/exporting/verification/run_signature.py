@@ -1,4 +1,4 @@
-"""Run one signature of a SavedModel on given inputs, as a server does."""
+"""Runs one signature of a SavedModel on given inputs, as a server does."""
 
 from collections.abc import Mapping
 from pathlib import Path

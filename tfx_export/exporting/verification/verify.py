@@ -1,4 +1,4 @@
-"""Verify that the written SavedModel computes what its source computes.
+"""Verifies that the written SavedModel computes what its source computes.
 
 The written folder runs in a fresh process, the source in this one, on the same probes; every output of every signature
 is compared. An output that is the same for every probe would be equal with any weights: it is called unproven.
