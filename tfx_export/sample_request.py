@@ -43,7 +43,7 @@ class SampleRequest:
         return sum(prod(value.shape) for value in self.values.values())
 
     def body(self) -> dict[str, Any]:
-        """The body of a REST request, without the name of the signature."""
+        """Returns the body of a REST request, without the name of the signature."""
         values = {name: _to_json(value) for name, value in self.values.items()}
         return {"inputs": values} if self.verb == "predict" else {"examples": [values]}
 
@@ -91,7 +91,7 @@ def _to_json(value: FilledTensor) -> Any:
 
 
 def _input(spec: TensorSpec, use: StringInput | None) -> FilledTensor:
-    """An unknown rank becomes one dimension."""
+    """Returns a value for an input. An unknown rank becomes one dimension."""
     shape = (1,) if spec.shape is None else tuple(1 if size is None else size for size in spec.shape)
     if use and use.image:
         return FilledTensor(spec.dtype, shape, BLACK_IMAGE, "a black image: replace it with yours")
@@ -106,7 +106,7 @@ def _input(spec: TensorSpec, use: StringInput | None) -> FilledTensor:
 
 
 def _feature(feature: Feature) -> FilledTensor:
-    """The values of a feature are a flat list; a single value needs no list."""
+    """Returns the values of a feature as a flat list. A single value needs no list."""
     count = 1 if feature.shape is None else prod(1 if size is None else size for size in feature.shape)
     return FilledTensor(feature.dtype, () if feature.shape == () else (count,), _zero(feature.dtype))
 

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 R = TypeVar("R")
 
-# By calling thread: how many seconds dedicated threads have worked for it.
+# By calling thread: the seconds that dedicated threads have worked for it.
 _worked = threading.local()
 
 
 def dedicated_thread_seconds() -> float:
-    """The seconds that dedicated threads have worked for the calling thread so far."""
+    """Returns the seconds that dedicated threads have worked for the calling thread so far."""
     seconds: float = getattr(_worked, "seconds", 0.0)
     return seconds
 

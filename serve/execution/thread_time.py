@@ -26,7 +26,7 @@ class ThreadTimer:
         self._began = time.perf_counter()
 
     def seconds(self) -> float:
-        """The seconds that the thread worked and waited, without the time in which another process had its core.
+        """Returns the seconds that the thread worked and waited, without the time when another process had its core.
 
         A thread that did not wait for anything (a lock, other threads) needed its CPU time and nothing more.
         """
@@ -37,7 +37,7 @@ class ThreadTimer:
         return elapsed if usage.ru_nvcsw != self._usage.ru_nvcsw else _cpu(usage) - _cpu(self._usage)
 
     def cpu_seconds(self) -> float:
-        """The seconds of CPU time of the thread, and of the dedicated threads that worked for it meanwhile."""
+        """Returns the seconds of CPU time of the thread, and of the dedicated threads that worked for it meanwhile."""
         if self._usage is None or _THREAD is None:
             return time.perf_counter() - self._began
         worked_for_it = dedicated_thread_seconds() - self._dedicated_seconds

@@ -18,7 +18,7 @@ from tfx_export.load.generator import PREDICT, Load, LoadError, measure
 
 
 def message(model: str, **inputs: npt.ArrayLike) -> bytes:
-    """A serialized PredictRequest."""
+    """Returns a serialized PredictRequest."""
     return bytes(calls.predict(Model(model), inputs).request.SerializeToString())
 
 

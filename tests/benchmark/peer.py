@@ -30,7 +30,7 @@ class Peer:
 
 
 def peer_environment() -> Path | None:
-    """The folder of the peers' Python environment, or None if it does not exist."""
+    """Returns the folder of the peers' Python environment, or None if it does not exist."""
     folder = Path(os.environ.get(VARIABLE, ".venv-peers")).absolute()
     return folder if (folder / "bin" / "python").exists() else None
 

@@ -36,7 +36,7 @@ class Testbed:
         self._report = report
 
     def version(self, name: str) -> Path:
-        """The exported version of a model of `models.py`, with its LiteRT model."""
+        """Returns the exported version of a model of `models.py`, with its LiteRT model."""
         version = self.folder / name / "1"
         if not version.exists():
             self._report(f"Exporting {name}")
@@ -48,7 +48,7 @@ class Testbed:
         return version
 
     def message_file(self, name: str, rows: int = 1) -> Path:
-        """A file with a serialized PredictRequest of `rows` random rows."""
+        """Returns a file with a serialized PredictRequest of `rows` random rows."""
         file = self.folder / f"{name}_{rows}.request"
         if not file.exists():
             request = calls.predict(Model(name), {self._input(name): self._rows(name, rows)}).request
@@ -56,7 +56,7 @@ class Testbed:
         return file
 
     def json_file(self, name: str, rows: int = 1) -> Path:
-        """A file with the JSON body of a REST request in row format."""
+        """Returns a file with the JSON body of a REST request in row format."""
         file = self.folder / f"{name}_{rows}.json"
         if not file.exists():
             file.write_text(json.dumps({"instances": self._rows(name, rows).tolist()}))
@@ -104,5 +104,5 @@ def run_program(*command: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The environment of a program that should not print TensorFlow's log."""
+    """Returns the environment of a program that should not print TensorFlow's log."""
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -88,7 +88,7 @@ def test_a_folder_without_mnist_is_an_error_that_says_so(examples: Path, tmp_pat
 
 
 def mnist_data(examples: Path) -> Any:
-    """examples/mnist/data.py"""
+    """Returns the module examples/mnist/data.py."""
     spec = importlib.util.spec_from_file_location("mnist_data", examples / "mnist" / "data.py")
     assert spec
     assert spec.loader

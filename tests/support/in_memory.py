@@ -54,7 +54,7 @@ class InMemoryServer:
         return _InMemoryClient(self.channel())
 
     def channel(self) -> grpc.Channel:
-        """A gRPC channel to the server."""
+        """Returns a gRPC channel to the server."""
         return InMemoryChannel(self._call_grpc)
 
     def request(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Reply:
@@ -80,7 +80,7 @@ class InMemoryServer:
         return self.request("POST", path, json.dumps(content), **headers)
 
     def states(self, model: str) -> dict[int, str]:
-        """The state of each version by its number; empty for an unknown model."""
+        """Returns the state of each version by its number; empty for an unknown model."""
         return version_states(self.client, model)
 
     def stop(self) -> None:
@@ -190,11 +190,11 @@ class InMemoryRpcError(grpc.RpcError):  # type: ignore[misc]  # grpc has no type
         self._details = details
 
     def code(self) -> grpc.StatusCode:
-        """The status code."""
+        """Returns the status code."""
         return self._code
 
     def details(self) -> str:
-        """The status message."""
+        """Returns the status message."""
         return self._details
 
 

@@ -149,7 +149,7 @@ class NpyClient:
 
 
 def predict_request(target: Target, inputs: Arrays, as_content: bool) -> wire.PredictRequest:
-    """A PredictRequest for gRPC, or for REST as protobuf."""
+    """Returns a PredictRequest for gRPC, or for REST as protobuf."""
     request = wire.PredictRequest()
     request.model_spec.name = target.model
     request.model_spec.signature_name = target.signature
@@ -163,7 +163,7 @@ def predict_request(target: Target, inputs: Arrays, as_content: bool) -> wire.Pr
 
 
 def path(target: Target) -> str:
-    """The REST path of `target`, without a verb."""
+    """Returns the REST path of `target`, without a verb."""
     version = f"/versions/{target.version}" if target.version is not None else ""
     label = f"/labels/{target.label}" if target.label is not None else ""
     return f"/v1/models/{target.model}{version}{label}"

@@ -29,7 +29,7 @@ class Server(Protocol):
         ...
 
     def channel(self) -> grpc.Channel:
-        """A new gRPC channel."""
+        """Returns a new gRPC channel."""
         ...
 
     def request(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Reply:
@@ -41,7 +41,7 @@ class Server(Protocol):
         ...
 
     def states(self, model: str) -> dict[int, str]:
-        """The state of each version by its number; empty for an unknown model."""
+        """Returns the state of each version by its number; empty for an unknown model."""
         ...
 
 
@@ -61,7 +61,7 @@ class RunningServer:
         return Client(self.grpc)
 
     def channel(self) -> grpc.Channel:
-        """A new gRPC channel."""
+        """Returns a new gRPC channel."""
         return grpc.insecure_channel(self.grpc)
 
     def request(self, method: str, path: str, body: bytes | str | None = None, **headers: str) -> Reply:
@@ -73,7 +73,7 @@ class RunningServer:
         return send_json(self.rest, path, content, **headers)
 
     def states(self, model: str) -> dict[int, str]:
-        """The state of each version by its number; empty for an unknown model."""
+        """Returns the state of each version by its number; empty for an unknown model."""
         return version_states(self.client, model)
 
     def stop(self, number: int = signal.SIGTERM, seconds: float = PATIENCE) -> int:
@@ -83,7 +83,7 @@ class RunningServer:
 
 
 def version_states(client: Client, model: str) -> dict[int, str]:
-    """The state of each version by its number; empty for an unknown model. Closes the client."""
+    """Returns the state of each version by its number; empty for an unknown model. Closes the client."""
     with client:
         try:
             return {version.version: version.state for version in client.status(model)}
@@ -136,7 +136,7 @@ def wait_for_cpu(pid: int) -> None:
 
 
 def cpu_ticks(pid: int) -> int:
-    """The CPU time of the process and its children, in clock ticks: the native front's model runs in Envoy."""
+    """Returns the CPU time of the process and its children, in clock ticks: the native front's model runs in Envoy."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return int(fields[11]) + int(fields[12]) + sum(cpu_ticks(int(child)) for child in children)

@@ -45,7 +45,7 @@ class Comparison:
         return self.ratio >= self.target if self.at_least else self.ratio <= self.target
 
     def as_json(self) -> dict[str, Any]:
-        """All measured values, the ratio and the target."""
+        """Returns all measured values, the ratio and the target."""
         return {
             "what": self.what,
             "against": self.against,
@@ -92,7 +92,7 @@ def print_table(comparisons: Iterable[Comparison]) -> None:
 
 
 def as_json(comparisons: Iterable[Comparison]) -> str:
-    """The comparisons as JSON, with a description of the machine."""
+    """Returns the comparisons as JSON, with a description of the machine."""
     machine = {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()}
     rows = [each.as_json() for each in comparisons]
     return json.dumps({"tfx_export": __version__, "machine": machine, "comparisons": rows}, indent=2) + "\n"

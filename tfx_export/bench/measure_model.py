@@ -80,7 +80,7 @@ def _rates(
 
 
 def _json_body(message: bytes) -> bytes:
-    """The body of the REST request that says the same as a serialized PredictRequest."""
+    """Returns the body of the REST request that is equivalent to a serialized PredictRequest."""
     request = wire.PredictRequest.FromString(message)
     inputs = {name: _to_json(decode(tensor)) for name, tensor in request.inputs.items()}
     return json.dumps({"signature_name": request.model_spec.signature_name, "inputs": inputs}).encode()

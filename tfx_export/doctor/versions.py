@@ -30,7 +30,7 @@ ARM_FEATURES = ("asimd", "asimdhp", "asimddp", "sve", "bf16", "i8mm")
 
 
 def installed(name: str) -> str | None:
-    """The version of a distribution, or None if it is not installed."""
+    """Returns the version of a distribution, or None if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -71,7 +71,7 @@ def measure(load: Load) -> Measurement:
 
 
 def main() -> None:
-    """The program: reads what `measure` writes, and prints the measurement as JSON."""
+    """Reads the load that `measure` writes, and prints the measurement as JSON."""
     load = Load(**json.loads(sys.stdin.buffer.readline()))
     load = replace(load, messages=tuple(sys.stdin.buffer.read(int(size)) for size in load.messages))
     run: Callable[..., Measurement] = asyncio.run

@@ -60,7 +60,7 @@ def _request(path: str, body: bytes) -> bytes:
 
 
 def status_if_complete(received: bytearray) -> int | None:
-    """The status of the response in `received`, or None if the response is not complete."""
+    """Returns the status of the response in `received`, or None if the response is not complete."""
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None

@@ -202,7 +202,7 @@ def _frame_header(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
 
 
 def _header_block(path: str) -> bytes:
-    """HPACK without a dynamic table and without Huffman codes, so that the same bytes are valid in every call."""
+    """Returns the headers in HPACK, without a dynamic table and Huffman codes, so that they are valid in every call."""
 
     def text(value: str) -> bytes:
         raw = value.encode("ascii")

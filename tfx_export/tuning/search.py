@@ -67,7 +67,7 @@ class _Trials:
             self.all.append(Trial(setting, measured))
 
     def top(self, *, batching: bool) -> Setting:
-        """The best setting with, or without, batching."""
+        """Returns the best setting with, or without, batching."""
         trials = [trial for trial in self.all if bool(trial.setting.max_batch_size) is batching]
         return best(trials, self._max_p99, 0).setting
 

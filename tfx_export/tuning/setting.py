@@ -40,7 +40,7 @@ class Trial:
     measured: Measurement
 
     def to_json(self) -> dict[str, Any]:
-        """The setting and the measurement in one object, with latencies in milliseconds."""
+        """Returns the setting and the measurement in one object, with latencies in milliseconds."""
         return {
             **asdict(self.setting),
             "requests_per_second": round(self.measured.requests_per_second, 1),

@@ -46,7 +46,7 @@ class _Parser:
         self._names: list[str] = []
 
     def document(self) -> Any:
-        """Open containers are kept in a list, not on the call stack: only memory limits the nesting depth."""
+        """Returns the document. Open containers are in a list, not on the call stack: only memory limits the depth."""
         values = 0
         while True:
             values += 1

@@ -18,7 +18,7 @@ class CallContext(Protocol):
         ...
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]] | None:
-        """The request's metadata."""
+        """Returns the request's metadata."""
         ...
 
     def set_trailing_metadata(self, trailing_metadata: tuple[tuple[str, str], ...]) -> None:
@@ -26,7 +26,7 @@ class CallContext(Protocol):
         ...
 
     def peer(self) -> str:
-        """The client's address, as `ipv4:127.0.0.1:4711`."""
+        """Returns the client's address, as `ipv4:127.0.0.1:4711`."""
         ...
 
 

@@ -28,12 +28,12 @@ SIGNATURE_DEF = "signature_def"
 
 
 def readers(config: Config) -> dict[str, Callable[[bytes], PredictRequest]]:
-    """Path -> function that makes a request from its bytes, for methods whose request is not the rpc's message."""
+    """Returns path -> a function that reads a request from bytes, for methods that do not use the rpc's message."""
     return {f"/{SERVICE}/Predict": PredictReader(config.max_tensor_elements or sys.maxsize).read}
 
 
 def handlers(api: Api, config: Config) -> dict[str, Handler]:
-    """Path -> handler."""
+    """Returns path -> handler."""
     service = PredictionService(api, config)
     return {
         f"/{SERVICE}/Predict": service.predict,

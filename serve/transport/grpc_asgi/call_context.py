@@ -52,7 +52,7 @@ class AsgiCallContext:
         return None if self.expires is None else max(0.0, self.expires - time.monotonic())
 
     def invocation_metadata(self) -> Sequence[tuple[str, str | bytes]]:
-        """The client's metadata: `-bin` values as bytes, others as text."""
+        """Returns the client's metadata: `-bin` values as bytes, others as text."""
         return [
             (name.decode("latin-1"), _binary(value) if name.endswith(b"-bin") else value.decode("latin-1"))
             for name, value in self._scope["headers"]
@@ -64,7 +64,7 @@ class AsgiCallContext:
         self.trailing = trailing_metadata
 
     def peer(self) -> str:
-        """The client's address as gRPC writes it: `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`, or `unix:`."""
+        """Returns the client's address as gRPC writes it: `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`, or `unix:`."""
         client = self._scope.get("client")
         if client is None:
             return "unix:"

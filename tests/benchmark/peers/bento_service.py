@@ -21,6 +21,6 @@ class Predictor:
 
     @bentoml.api
     def predict(self, instances: list[Any]) -> dict[str, Any]:
-        """The signature's outputs, as lists."""
+        """Returns the signature's outputs, as lists."""
         outputs = self.call(**{self.name: tf.constant(np.asarray(instances, np.float32))})
         return {name: value.numpy().tolist() for name, value in outputs.items()}

@@ -30,7 +30,7 @@ def test_parameters_file_is_for_all_models_and_rest_requests_time_out_in_the_que
         assert error.code == 504
 
     def full_batch_fits() -> bool:
-        """It does not fit while the request that timed out is in the only batch that may wait."""
+        """Whether a full batch is accepted: not while the request that timed out is in the only batch that may wait."""
         with server.client as client:
             try:
                 rows = client.predict("default", {"x": np.ones((4, 1), np.float32)})["rows"]

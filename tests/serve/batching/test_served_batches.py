@@ -238,7 +238,7 @@ def test_cancelled_request_is_removed_from_the_queue(
         end(predict.future(request_to_long_timeout(), timeout=seconds))
 
         def fits() -> bool:
-            """Four rows are refused while the request is in the only batch that may wait."""
+            """Whether four rows are accepted: not while the request is in the only batch that may wait."""
             try:
                 rows = client.predict("long_timeout", {"x": np.ones((4, 1), np.float32)})["rows"]
             except ServerError as error:
