@@ -1,6 +1,6 @@
 """Writes the bytes of a PredictResponse without protobuf messages, which would take most of the time of a small one.
 
-All that comes before the values of each output is the same for the same outputs, and is kept in a template cache.
+The bytes before the values of each output are the same for equal outputs; a template cache keeps them.
 """
 
 from collections.abc import Mapping

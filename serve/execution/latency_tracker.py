@@ -39,7 +39,7 @@ class LatencyTracker:
         # The largest inputs of a quick run.
         self._elements = 0
         self._backoff = BACKOFF_RUNS
-        # Set after a run that was long on the wall clock, which alone does not show why: the next one is timed exactly.
+        # Set after a run that was long by the wall clock, which does not show why. The next run is timed exactly.
         self._time_next_run = False
 
     def run_on_loop(self, elements: int, function: Callable[..., R], *arguments: Any) -> R:

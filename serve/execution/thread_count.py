@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 # A run shorter than this stays on one thread: handing parts of it to other threads costs more than it saves.
 ONE_THREAD_SECONDS = 0.001
-# Consecutive long runs before several threads are tried: a single one may have met a busy machine.
+# Consecutive long runs before several threads are tried: a single run may be long because the machine is busy.
 LONG_RUNS_BEFORE_TRIAL = 4
 # Runs of each kind, in turn, that decide for longer runs.
 TRIALS = 5

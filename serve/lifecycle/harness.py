@@ -69,7 +69,7 @@ class Harness:
             return Lease(self, self._model)
 
     def add_lease(self) -> None:
-        """Counts one more lease, in any state. Only for a caller that holds a lease."""
+        """Counts one more lease, in any state. The caller must hold a lease."""
         with self._lock:
             self._leases += 1
 
@@ -123,6 +123,6 @@ class Lease:
         self._harness.release()
 
     def share(self) -> "Lease":
-        """Returns another lease on the same version, with its own release. Only while this one is held."""
+        """Returns another lease on the same version, with its own release. Call it only while this one is held."""
         self._harness.add_lease()
         return Lease(self._harness, self.model)

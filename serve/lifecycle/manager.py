@@ -103,7 +103,7 @@ class Manager:
         with self._changed:
             old, self._models = self._models, {model.name: model for model in models}
             for name, model in old.items():
-                # Versions found below another base path are not those of this one.
+                # Versions found below another base path do not belong to this model.
                 if name not in self._models or self._models[name].base_path != model.base_path:
                     self._on_disk.pop(name, None)
             self._next_poll = 0.0

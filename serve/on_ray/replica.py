@@ -109,6 +109,6 @@ class Replica:
             async for response in method.handler(parse_request(method, message), call):
                 yield response
         except ServeError as error:
-            # There is no response that could carry the status, so the exception carries it.
+            # A stream has no response that could hold the status, so the exception holds it.
             call.fail(error)
             raise

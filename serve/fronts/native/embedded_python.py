@@ -1,4 +1,4 @@
-"""The Python inside Envoy: whether Envoy can load one, and the environment that makes it the same as this one."""
+"""The Python inside Envoy: whether Envoy can load it, and the environment that makes it the same as this Python."""
 
 import importlib.machinery
 import importlib.util
@@ -39,7 +39,7 @@ def envoy_module() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Returns the environment in which the embedded interpreter uses the module path and libpython of this one."""
+    """Returns the environment in which the embedded interpreter uses the module path and libpython of this process."""
     preload = "DYLD_INSERT_LIBRARIES" if sys.platform == "darwin" else "LD_PRELOAD"
     return {
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),

@@ -59,7 +59,7 @@ class Loop(uvloop.Loop):
 
 
 class LoopPolicy(asyncio.DefaultEventLoopPolicy):
-    """The policy of a worker: pyvoy gets its event loop from asyncio, and with this one it gets a Loop."""
+    """The event loop policy of a worker: pyvoy gets its event loop from asyncio, which makes it a Loop."""
 
     def new_event_loop(self) -> Loop:
         return Loop()

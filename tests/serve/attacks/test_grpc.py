@@ -64,7 +64,7 @@ TENSORS = {
     "a dtype that does not exist": f"dtype: 4711 {dims(1, 1)}",
     "a resource": f"dtype: DT_RESOURCE {dims(1, 1)} resource_handle_val {{ device: 'cpu' name: 'x' }}",
     "a variant": f"dtype: DT_VARIANT {dims(1, 1)} variant_val {{ type_name: 'x' }}",
-    "another dtype": f"dtype: DT_STRING {dims(1, 1)} string_val: 'x'",
+    "a wrong dtype": f"dtype: DT_STRING {dims(1, 1)} string_val: 'x'",
     "strings with wrong lengths": f'dtype: DT_STRING {dims(2)} tensor_content: "\\377\\377\\377\\377\\017\\001x"',
     "strings that do not end": f'dtype: DT_STRING {dims(1 << 19)} tensor_content: "\\001"',
 }
@@ -78,7 +78,7 @@ def test_invalid_tensors(attacked_server: AttackedServer, text: str) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 5, 8, 60])
-def test_input_of_a_convolution_with_another_rank(attacked_server: AttackedServer, rank: int) -> None:
+def test_convolution_input_of_wrong_rank(attacked_server: AttackedServer, rank: int) -> None:
     x = tensor.encode(np.ones([1] * rank, np.float32))
     code, message = send(attacked_server, predict(x, model="image").SerializeToString())
     assert code == "INVALID_ARGUMENT"
@@ -88,7 +88,7 @@ def test_input_of_a_convolution_with_another_rank(attacked_server: AttackedServe
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 5, 8, 60])
 @pytest.mark.parametrize("signature", ["loop", "branch", "reshaped"])
 @pytest.mark.parametrize("value", [1, -1])
-def test_input_of_a_hidden_convolution_with_another_rank(
+def test_hidden_convolution_input_of_wrong_rank(
     attacked_server: AttackedServer, signature: str, rank: int, value: int
 ) -> None:
     x = tensor.encode(np.full([1] * rank, value, np.float32))
@@ -102,7 +102,7 @@ def test_input_of_a_hidden_convolution_with_another_rank(
 
 
 @pytest.mark.parametrize("shape", [(0, 8, 8, 3), (1, 0, 0, 3), (1, 8, 8, 4), (1, 1, 1, 3)])
-def test_input_of_a_convolution_with_another_shape(attacked_server: AttackedServer, shape: tuple[int, ...]) -> None:
+def test_convolution_input_of_wrong_shape(attacked_server: AttackedServer, shape: tuple[int, ...]) -> None:
     x = tensor.encode(np.ones(shape, np.float32))
     code, _ = send(attacked_server, predict(x, model="image").SerializeToString())
     assert code in {"OK", "INVALID_ARGUMENT"}
@@ -145,7 +145,7 @@ MESSAGES: dict[str, Callable[[], bytes]] = {
     "a name that is not text": lambda: b"\x0a\x04\x0a\x02\xff\xfe",
     "a name of a megabyte": lambda: predict(model="m" * 1_000_000).SerializeToString(),
     "a name that is a path": lambda: predict(model="../../../etc/passwd").SerializeToString(),
-    "an input of another name": lambda: predict(name="x\0\n\x1b[2J").SerializeToString(),
+    "an input with a wrong name": lambda: predict(name="x\0\n\x1b[2J").SerializeToString(),
     "a hundred thousand inputs": lambda: b"".join(
         b"\x12" + _varint(len(entry)) + entry
         for entry in (b"\x0a" + _varint(len(name)) + name for name in (str(n).encode() for n in range(100_000)))

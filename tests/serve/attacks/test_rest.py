@@ -74,7 +74,7 @@ BODIES = {
     "braces that do not end": b'{"a":' * 200_000,
     "instances of great depth": f'{{"instances": {deep(100_000)}}}'.encode(),
     "inputs of great depth": f'{{"inputs": {deep(1000)}}}'.encode(),
-    "a signature of another type": b'{"signature_name": 7, "instances": [[1.0]]}',
+    "a signature name of the wrong type": b'{"signature_name": 7, "instances": [[1.0]]}',
     "a signature that does not exist": b'{"signature_name": "../..", "instances": [[1.0]]}',
     "a key of a megabyte": b'{"' + b"k" * 1_000_000 + b'": 1}',
     "a hundred thousand keys": json.dumps({"instances": [{str(n): 1.0 for n in range(100_000)}]}).encode(),
@@ -128,7 +128,7 @@ def test_special_numbers(attacked_server: AttackedServer, number: str) -> None:
 
 
 @pytest.mark.parametrize("rank", [0, 1, 2, 3, 5])
-def test_input_of_a_convolution_with_another_rank(attacked_server: AttackedServer, rank: int) -> None:
+def test_convolution_input_of_wrong_rank(attacked_server: AttackedServer, rank: int) -> None:
     body = f'{{"inputs": {deep(rank)}}}'.encode()
     assert post(attacked_server, body, "/v1/models/image:predict")[0] == 400
 
