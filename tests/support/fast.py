@@ -49,8 +49,10 @@ class ProcessGuard:
         self.test: str | None = None
         sys.addaudithook(self._check)  # stays until the interpreter ends
 
-    def _check(self, event: str, _: tuple[Any, ...]) -> None:
+    def _check(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.test and event in ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system"):
+            if arguments[:1] == ("uname",):  # the first import of h5py, through Python's platform module
+                return
             raise AssertionError(f"{self.test} starts a process: name what does so in SLOW_MODULES of {__file__}")
 
 
