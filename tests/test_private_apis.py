@@ -160,6 +160,18 @@ APIS = [
     ),
     PrivateApi(
         "tensorflow",
+        "FuncGraph.external_captures",
+        "tfx_export/exporting/sources/lift_function.py",
+        members("tensorflow.python.framework.func_graph", "FuncGraph", "external_captures", "internal_captures"),
+    ),
+    PrivateApi(
+        "tensorflow",
+        "meta_graph_pb2",
+        "tfx_export/exporting/write_savedmodel.py",
+        members("tensorflow.core.protobuf.meta_graph_pb2", "", "AssetFileDef", "SignatureDef"),
+    ),
+    PrivateApi(
+        "tensorflow",
         "Graph._unsafe_unfinalize",
         "tfx_export/exporting/sources/variables.py",
         members("tensorflow", "Graph", "_unsafe_unfinalize"),
@@ -168,6 +180,7 @@ APIS = [
     PrivateApi("keras", "Layer._build_shapes_dict", INPUTS, keras_build_shapes),
     PrivateApi("keras", "KerasTensor._keras_history", INPUTS, keras_history),
     PrivateApi("tf_keras", "Functional._nested_inputs", INPUTS, keras_functional("tf_keras", "_nested_inputs")),
+    PrivateApi("tf_keras", "Model.save_spec", INPUTS, members("tf_keras", "Model", "save_spec")),
     PrivateApi(
         "ai-edge-litert",
         "Interpreter._interpreter",
