@@ -29,7 +29,7 @@ class Code(enum.IntEnum):
 
 
 class ServeError(Exception):
-    """A request or a load that failed for a reason that its sender is told."""
+    """A failed request or a failed load, with a message for the client."""
 
     def __init__(self, code: Code, message: str) -> None:
         super().__init__(code, message)

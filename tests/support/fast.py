@@ -1,7 +1,7 @@
 """Finds the fast tests: those that start no process and no browser, and export nothing with TensorFlow.
 
 A test is slow if its code, its fixtures, or a helper that these call, names one of `SLOW_MODULES` or something from
-one of them. New tests need no mark. Models of `built` are kept between runs, and the in-memory server is no process.
+one of them. New tests need no mark. Models of `built` are kept between runs, and the in-memory server is not a process.
 """
 
 import sys
@@ -20,7 +20,7 @@ SLOW_MODULES = (
     *("serve.fronts.native.envoy", "tfx_export.exporting", "tfx_export.api", "tfx_export.load", "tfx_export.doctor"),
     *("tfx_export.tuning.server", "tfx_export.cli.main"),
 )
-# Exceptions: what these names stand for does nothing slow, at least not as the tests use it.
+# Exceptions: the tests use these names for nothing slow.
 FAST_NAMES = (
     "tfx_export.exporting.spec",
     "tfx_export.exporting.verification.compare",

@@ -6,5 +6,5 @@ import pytest
 one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
 # For tests of `start_any_server` or `any_server` that need no process.
 in_memory_only = pytest.mark.parametrize("transport", ["memory"], indirect=True)
-# For tests of what the worker processes of the native front also take part in.
+# For tests of behaviour that involves the worker processes of the native front.
 memory_and_native = pytest.mark.parametrize("transport", ["memory", "native"], indirect=True)

@@ -65,7 +65,7 @@ def test_many_concurrent_calls(channel: grpc.Channel) -> None:
         ("crash", grpc.StatusCode.INTERNAL, "RuntimeError in the server; see its log"),
     ],
 )
-def test_failure_is_a_status_and_the_server_goes_on(
+def test_failure_is_a_status_and_the_server_continues(
     channel: grpc.Channel, name: str, code: grpc.StatusCode, details: str
 ) -> None:
     with pytest.raises(grpc.RpcError) as failure:

@@ -59,7 +59,7 @@ _STYLES = (
 
 
 def generate(signature: Signature, string_inputs: StringInputs, rows: int = ROWS) -> Iterator[Probe]:
-    """Yields probes for `signature`, the likeliest first; the caller takes the first whose rows the model tells apart.
+    """Yields probes for `signature`, the likeliest first. The caller takes the first whose rows have different outputs.
 
     With a free batch dimension, the first request has `rows` rows and the second one row. Further probes have one row
     per request, for models that take one batch size only.
