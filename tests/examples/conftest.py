@@ -15,7 +15,7 @@ def examples(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def unverified_examples(examples: Path) -> Path:
-    """The same, with exports that are not compared with their source: the demo and the tests of exports do that."""
+    """The same, with exports that are not compared with their source: the tests of exports and of the pages do that."""
     walkthrough = examples / "walkthrough.py"
     program = walkthrough.read_text()
     assert program.count('"tfx_export"]') == 1

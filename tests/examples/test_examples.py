@@ -2,11 +2,8 @@
 
 import gzip
 import importlib.util
-import os
 import re
 import struct
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +12,8 @@ import numpy as np
 import pytest
 
 from tests.examples.readme import assert_shows
+from tests.examples.run_example import ROOT, run_example
 
-ROOT = Path(__file__).parents[2]
 PERCENT = r"(\d+\.\d+)%"
 
 EXAMPLES = [
@@ -33,10 +30,7 @@ EXAMPLES = [
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("name", "arguments", "says"), EXAMPLES, ids=[name for name, _, _ in EXAMPLES])
 def test_example_runs(unverified_examples: Path, name: str, arguments: Sequence[str], says: Sequence[str]) -> None:
-    command = [sys.executable, str(unverified_examples / name / "run.py"), *arguments]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join((str(ROOT), os.environ.get("PYTHONPATH", "")))}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    done = run_example(unverified_examples / name, *arguments)
     for pattern in says:
         assert re.search(pattern, done.stdout), done.stdout
     assert "the server exited with 0" in done.stdout

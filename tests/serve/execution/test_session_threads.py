@@ -7,6 +7,7 @@ import numpy as np
 import psutil
 import pytest
 
+from tests.support.fronts import one_front
 from tests.support.server import RunningServer, starting
 
 # Servers with equal flags differ by up to TOLERANCE threads, because gRPC starts a varying number of them.
@@ -57,6 +58,7 @@ def test_the_operator_sets_the_number_of_threads(
 
 
 @pytest.mark.slow
+@one_front
 @pytest.mark.parametrize(
     ("content", "text"), [("nonsense: 1", '1:1 : Message type "tensorflow.ConfigProto" has no'), (None, "No such file")]
 )
