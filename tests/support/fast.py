@@ -27,6 +27,7 @@ FAST_NAMES = (
     "tfx_export.exporting.verification.probes",
     "tests.support.built_models.build",
     "tests.support.three_signatures.answer",
+    "tests.serve.codec.test_tensor.tensorflow_reads",
 )
 
 
