@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
@@ -39,7 +38,7 @@ def main(folder: str, file: str, seconds: str) -> None:
     import tensorflow as tf
 
     request = wire.PredictRequest.FromString(Path(file).read_bytes())
-    loaded: Any = tf.saved_model.load(folder)
+    loaded = tf.saved_model.load(folder)
     signature = loaded.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
     inputs = {name: tf.constant(tensor.decode(value)) for name, value in request.inputs.items()}
     for _ in range(3):

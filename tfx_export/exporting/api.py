@@ -3,10 +3,10 @@
 The steps after that are in `pipeline.py`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.job import DEFAULT_EXTRAS, Exported, ExportJob, Extras, Report, Target
@@ -23,12 +23,14 @@ from tfx_export.savedmodel.version_folders import NEXT
 from tfx_export.tensorflow_import import import_tensorflow
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from tfx_export.exporting.source_graph import SourceGraph
     from tfx_export.exporting.verification.verify import RunSignature
 
 
 def export_keras(
-    model: str | Path | Any,
+    model: "str | Path | tf.keras.Model",
     out: str | Path,
     *,
     options: KerasOptions = DEFAULT_OPTIONS,
@@ -72,12 +74,12 @@ def export_keras(
 
 
 def export_session(
-    session: str | Path | Any,
+    session: "str | Path | tf.compat.v1.Session",
     out: str | Path,
     *,
     inputs: Mapping[str, str],
     outputs: Mapping[str, str],
-    bind: Mapping[str, Any] | None = None,
+    bind: Mapping[str, object] | None = None,
     spec: ExportSpec | str | Path | None = None,
     version: str | int = NEXT,
     overwrite: bool = False,
@@ -104,7 +106,7 @@ def export_session(
         from tfx_export.exporting.sources.session import TensorSelection, load, open_session
 
         selection = TensorSelection(inputs, outputs, bind or {})
-        live: Any = load(file, clear_devices=job.spec.clear_devices) if file else session
+        live: tf.compat.v1.Session = load(file, clear_devices=job.spec.clear_devices) if file else session
         require_inputs_and_outputs(live.graph, selection, file.path if file else None, job.target.out)
         description = file.description if file else "TensorFlow session"
         return open_session(live, selection, clear_devices=job.spec.clear_devices, description=description)
@@ -119,7 +121,7 @@ def export_savedmodel(
     signature: str | None = None,
     inputs: Mapping[str, str] | None = None,
     outputs: Mapping[str, str] | None = None,
-    bind: Mapping[str, Any] | None = None,
+    bind: Mapping[str, object] | None = None,
     source_tags: Sequence[str] = ("serve",),
     spec: ExportSpec | str | Path | None = None,
     version: str | int = NEXT,
@@ -158,10 +160,10 @@ def export_savedmodel(
 
 
 def export_function(
-    function: str | Any,
+    function: str | Callable[..., object],
     out: str | Path,
     *,
-    inputs: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, object] | None = None,
     spec: ExportSpec | str | Path | None = None,
     version: str | int = NEXT,
     overwrite: bool = False,
@@ -192,7 +194,7 @@ def export_function(
 
 def verify(
     folder: str | Path,
-    source: str | Path | Any,
+    source: "str | Path | tf.keras.Model | RunSignature",
     *,
     tags: Sequence[str] = ("serve",),
     probe: str | Path | None = None,
@@ -243,7 +245,7 @@ def verify(
 
 @contextmanager
 def _source_runner(
-    source: Any, spec: ExportSpec, tags: Sequence[str]
+    source: "Path | KerasFile | tf.keras.Model | RunSignature", spec: ExportSpec, tags: Sequence[str]
 ) -> Iterator[tuple["RunSignature", Collection[str] | None]]:
     """Yields a function that runs the source of `verify`, and the signatures the source has (None: any)."""
     from tfx_export.exporting.signatures.build_signature import build_signatures, source_runner
@@ -262,7 +264,7 @@ def _source_runner(
 
 
 def describe_keras(
-    model: str | Path | Any, *, options: KerasOptions = DEFAULT_OPTIONS, report: Report = lambda step: None
+    model: "str | Path | tf.keras.Model", *, options: KerasOptions = DEFAULT_OPTIONS, report: Report = lambda step: None
 ) -> str:
     """Returns the text of a spec file for a Keras model, filled in and commented.
 
@@ -278,7 +280,7 @@ def describe_keras(
         return draft_spec(source)
 
 
-def _open_keras(model: KerasFile | Any) -> "SourceGraph":
+def _open_keras(model: "KerasFile | tf.keras.Model") -> "SourceGraph":
     from tfx_export.exporting.sources import keras
 
     return keras.open_file(model) if isinstance(model, KerasFile) else keras.open_model(model)

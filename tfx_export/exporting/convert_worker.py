@@ -11,7 +11,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
@@ -75,7 +74,7 @@ def _without_unused_tables(folder: Path, tags: list[str], signatures: list[str],
     return copy
 
 
-def _has_tables(graph: Any) -> bool:
+def _has_tables(graph: tf.Graph) -> bool:
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     return any("HashTable" in node.op or node.op.startswith("LookupTable") for node in nodes)
 

@@ -26,7 +26,7 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tfx_export.errors import PublishError
 from tfx_export.exporting.job import Exported, ExportJob, Extras, Report, Target
@@ -97,7 +97,7 @@ def complete_version(
     *,
     tags: Sequence[str],
     source: Source | None,
-    spec: dict[str, Any],
+    spec: dict[str, object],
     report: Report,
     worker: WorkerProcess | None = None,
 ) -> ExportRecord:

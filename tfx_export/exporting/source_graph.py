@@ -13,7 +13,6 @@ Each signature calls the source once (`SourceGraph.call`): the weights are share
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -41,20 +40,20 @@ class SourceGraph:
     tensors of `session.graph` that replace them.
     """
 
-    session: Any
-    body: Any
+    session: tf.compat.v1.Session
+    body: tf.compat.v1.GraphDef
     inputs: Mapping[str, GraphInput]
-    outputs: Mapping[str, Any]
-    state: Mapping[str, Any]
+    outputs: Mapping[str, tf.Tensor]
+    state: Mapping[str, tf.Tensor]
     reference: Callable[[Arrays], Arrays]
     description: str
     notes: tuple[str, ...] = field(default=())
 
     @property
-    def graph(self) -> Any:
+    def graph(self) -> tf.Graph:
         return self.session.graph
 
-    def call(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
         mapped = {source.tensor: inputs[name] for name, source in self.inputs.items()}
         names = [tensor.name for tensor in self.outputs.values()]
@@ -104,20 +103,20 @@ class SourceGraph:
         self.session.close()
 
 
-def _all_nodes(graph_def: Any) -> Iterator[Any]:
+def _all_nodes(graph_def: tf.compat.v1.GraphDef) -> Iterator[tf.compat.v1.NodeDef]:
     """Yields the nodes of a GraphDef and those in its functions."""
     yield from graph_def.node
     for function in graph_def.library.function:
         yield from function.node_def
 
 
-def remove_devices(graph_def: Any) -> None:
+def remove_devices(graph_def: tf.compat.v1.GraphDef) -> None:
     """Clears the devices of all ops of a GraphDef, in place."""
     for node in _all_nodes(graph_def):
         node.device = ""
 
 
-def new_session(graph: Any) -> Any:
+def new_session(graph: tf.Graph) -> tf.compat.v1.Session:
     """Returns a session that runs `graph` on this machine, even if its ops name devices that do not exist here."""
     return tf.compat.v1.Session(graph=graph, config=tf.compat.v1.ConfigProto(allow_soft_placement=True))
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -35,17 +34,17 @@ def write(source: SourceGraph, signatures: Sequence[Signature], folder: Path, sp
         builder.save(as_text=spec.as_text)
 
 
-def _main_op() -> Any:
+def _main_op() -> tf.Operation | None:
     """Returns the op with which a server fills the lookup tables after the variables are restored; None without any."""
     initializers = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     return tf.group(*initializers, name="init_tables") if initializers else None
 
 
-def _signature_def(signature: Signature) -> Any:
+def _signature_def(signature: Signature) -> meta_graph_pb2.SignatureDef:
     return meta_graph_pb2.SignatureDef.FromString(signature.to_proto().SerializeToString())
 
 
-def _file_system_message(error: Any, folder: Path) -> str:
+def _file_system_message(error: tf.errors.OpError, folder: Path) -> str:
     """Returns the message of the file system in a TensorFlow error, which follows the file's name and "; "."""
     lines = str(error.message).strip().splitlines()
     messages = [line.rpartition("; ")[2] for line in lines if str(folder) in line and "; " in line]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import tensorflow as tf
 
@@ -83,8 +82,8 @@ def build_signature(source: SourceGraph, spec: SignatureSpec) -> SignatureGraph:
     )
 
 
-def _table_initializers() -> list[Any]:
-    operations: list[Any] = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
+def _table_initializers() -> list[tf.Operation]:
+    operations: list[tf.Operation] = tf.compat.v1.get_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS)
     return operations
 
 

@@ -1,6 +1,6 @@
 """Builds inputs that are serialized tf.Examples, as TensorFlow Serving sends them for Classify and Regress."""
 
-from typing import Any
+from typing import TypeAlias
 
 import tensorflow as tf
 
@@ -9,6 +9,8 @@ from tfx_export.exporting.signatures.tensor_inputs import require_each_input_onc
 from tfx_export.exporting.signatures.tensors import Tensors, cast, describe, dtype_of, placeholder, with_shape_check
 from tfx_export.exporting.source_graph import GraphInput, SourceGraph
 from tfx_export.exporting.spec.model import FeatureSpec, SignatureSpec
+
+_Reader: TypeAlias = tf.io.FixedLenFeature | tf.io.SparseFeature | tf.io.VarLenFeature
 
 
 def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Tensors]:
@@ -40,7 +42,7 @@ def _default_feature(name: str, target: GraphInput, signature: str) -> FeatureSp
     )
 
 
-def _reader(feature: FeatureSpec, target: GraphInput, signature: str) -> Any:
+def _reader(feature: FeatureSpec, target: GraphInput, signature: str) -> _Reader:
     where = f"Signature {signature!r}, feature {feature.name!r}"
     dtype = _example_dtype(feature, target, where)
     if feature.kind == "varlen":
@@ -68,7 +70,7 @@ def _reader(feature: FeatureSpec, target: GraphInput, signature: str) -> Any:
     )
 
 
-def _example_dtype(feature: FeatureSpec, target: GraphInput, where: str) -> Any:
+def _example_dtype(feature: FeatureSpec, target: GraphInput, where: str) -> tf.DType:
     """Returns the dtype in the tf.Example, which holds float32, int64 and bytes; it is cast for the source."""
     wanted = dtype_of(feature.dtype, where) if feature.dtype else target.dtype
     if wanted == tf.string:
@@ -80,7 +82,7 @@ def _example_dtype(feature: FeatureSpec, target: GraphInput, where: str) -> Any:
     return tf.float32 if wanted.is_floating else tf.int64
 
 
-def _tensor(feature: FeatureSpec, parsed: Any, target: GraphInput, signature: str) -> Any:
+def _tensor(feature: FeatureSpec, parsed: tf.Tensor | tf.SparseTensor, target: GraphInput, signature: str) -> tf.Tensor:
     where = f"Signature {signature!r}, feature {feature.name!r}"
     if isinstance(parsed, tf.SparseTensor):
         default = feature.default if feature.default is not None else ("" if parsed.dtype == tf.string else 0)
@@ -95,5 +97,5 @@ def _tensor(feature: FeatureSpec, parsed: Any, target: GraphInput, signature: st
     return with_shape_check(tensor, target.shape)
 
 
-def _constant(value: Any, dtype: Any) -> Any:
+def _constant(value: object, dtype: tf.DType) -> tf.Tensor:
     return tf.constant(value, dtype)

@@ -3,8 +3,6 @@
 The graph decodes, resizes and normalises them.
 """
 
-from typing import Any
-
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
@@ -24,7 +22,7 @@ def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Ten
     if spec.image.resize not in RESIZE:
         raise SpecError(f"{where}: {spec.image.resize!r} is not a resize method.", hint=f"Methods: {', '.join(RESIZE)}")
 
-    def pixels(encoded: Any) -> Any:
+    def pixels(encoded: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(encoded, channels, expand_animations=False)
         image.set_shape([None, None, channels])
         return tf.cast(tf.image.resize(image, (height, width), spec.image.resize), tf.float32)  # type: ignore[union-attr]
@@ -41,7 +39,7 @@ def build_inputs(source: SourceGraph, spec: SignatureSpec) -> tuple[Tensors, Ten
     return {spec.image.alias: client_input}, {name: with_shape_check(tf.cast(images, target.dtype), target.shape)}
 
 
-def normalise(images: Any, spec: ImageSpec, where: str) -> Any:
+def normalise(images: tf.Tensor, spec: ImageSpec, where: str) -> tf.Tensor:
     """Scales pixels from 0 to 255 (float32, `[..., channels]`, RGB) to the range that the model was trained on."""
     scale = spec.scale.lower().replace("-", "_") if spec.scale not in SCALES else spec.scale
     steps = SCALES.get(scale) or APPLICATIONS.get(scale)
@@ -61,24 +59,24 @@ def normalise(images: Any, spec: ImageSpec, where: str) -> Any:
     return images
 
 
-def _none(images: Any) -> Any:
+def _none(images: tf.Tensor) -> tf.Tensor:
     return images
 
 
-def _zero_to_one(images: Any) -> Any:
+def _zero_to_one(images: tf.Tensor) -> tf.Tensor:
     return images / 255.0
 
 
-def _minus_one_to_one(images: Any) -> Any:
+def _minus_one_to_one(images: tf.Tensor) -> tf.Tensor:
     return images / 127.5 - 1.0
 
 
-def _imagenet_bgr(images: Any) -> Any:
+def _imagenet_bgr(images: tf.Tensor) -> tf.Tensor:
     """Reverses the channels to BGR and subtracts the mean of ImageNet, as for the first Caffe models."""
     return tf.reverse(images, [-1]) - tf.constant([103.939, 116.779, 123.68])
 
 
-def _imagenet_standard(images: Any) -> Any:
+def _imagenet_standard(images: tf.Tensor) -> tf.Tensor:
     return (images / 255.0 - tf.constant([0.485, 0.456, 0.406])) / tf.constant([0.229, 0.224, 0.225])
 
 

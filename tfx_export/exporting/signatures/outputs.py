@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -54,7 +53,7 @@ BUILD_OUTPUTS: dict[Method, Callable[[Tensors, SignatureSpec], Tensors]] = {
 }
 
 
-def _chosen(source_outputs: Tensors, spec: SignatureSpec) -> dict[str, Any]:
+def _chosen(source_outputs: Tensors, spec: SignatureSpec) -> dict[str, tf.Tensor]:
     if not spec.outputs:
         return dict(source_outputs)
     for name in spec.outputs.values():
@@ -66,7 +65,7 @@ def _chosen(source_outputs: Tensors, spec: SignatureSpec) -> dict[str, Any]:
     return {alias: source_outputs[name] for alias, name in spec.outputs.items()}
 
 
-def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> Any:
+def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> tf.Tensor:
     if len(outputs) == 1:
         return next(iter(outputs.values()))
     raise SpecError(
@@ -76,7 +75,7 @@ def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> Any:
     )
 
 
-def _float32(tensor: Any, spec: SignatureSpec) -> Any:
+def _float32(tensor: tf.Tensor, spec: SignatureSpec) -> tf.Tensor:
     if not tensor.dtype.is_floating:
         raise SpecError(
             f"Signature {spec.name!r}: {spec.method.capitalize()} returns float32, "
@@ -86,7 +85,7 @@ def _float32(tensor: Any, spec: SignatureSpec) -> Any:
     return tf.cast(tensor, tf.float32)
 
 
-def _classes(scores: Any, spec: SignatureSpec) -> dict[str, Any]:
+def _classes(scores: tf.Tensor, spec: SignatureSpec) -> dict[str, tf.Tensor]:
     scores = _float32(scores, spec)
     if scores.shape.rank != 2:
         raise SpecError(
@@ -109,7 +108,7 @@ def _classes(scores: Any, spec: SignatureSpec) -> dict[str, Any]:
     return {"classes": tf.ensure_shape(classes, scores.shape), "scores": scores}
 
 
-def _labels(path: Path, count: int | None, signature: str) -> Any:
+def _labels(path: Path, count: int | None, signature: str) -> tf.lookup.StaticHashTable:
     """Returns the table from class number to label, filled from `path`, which becomes an asset."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

@@ -1,7 +1,5 @@
 """Builds inputs that are raw tensors, with the client's names, dtypes and shapes."""
 
-from typing import Any
-
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
@@ -41,7 +39,7 @@ def require_each_input_once(source: SourceGraph, signature: str, fed: list[str])
         )
 
 
-def _shape(one: InputSpec, target: GraphInput, where: str) -> Any:
+def _shape(one: InputSpec, target: GraphInput, where: str) -> tf.TensorShape:
     if one.shape is None:
         return target.shape
     shape = tf.TensorShape(one.shape)

@@ -1,7 +1,6 @@
 """Tensors of a signature by name, and functions on tensors that all parts of a signature use."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
@@ -9,14 +8,14 @@ from tfx_export.errors import SpecError
 from tfx_export.savedmodel.dtypes import dtype_name
 from tfx_export.savedmodel.signature import TensorSpec
 
-Tensors = Mapping[str, Any]
+Tensors = Mapping[str, tf.Tensor]
 
 
-def placeholder(key: str, dtype: Any, shape: Any) -> Any:
+def placeholder(key: str, dtype: tf.DType, shape: tf.TensorShape | list[int | None]) -> tf.Tensor:
     return tf.compat.v1.placeholder(dtype, shape, name=op_name(key))
 
 
-def with_shape_check(tensor: Any, shape: Any) -> Any:
+def with_shape_check(tensor: tf.Tensor, shape: tf.TensorShape | list[int | None]) -> tf.Tensor:
     """Returns `tensor` with a check of its shape at run time: a wrong rank ends the process in some kernels."""
     return tf.ensure_shape(tensor, shape)
 
@@ -27,7 +26,7 @@ def op_name(key: str) -> str:
     return cleaned if cleaned[:1].isalnum() else f"t{cleaned}"
 
 
-def with_op_names(tensors: Tensors) -> dict[str, Any]:
+def with_op_names(tensors: Tensors) -> dict[str, tf.Tensor]:
     """Returns the tensors behind ops of the same names, so that the graph has the names of the signature."""
     return {key: tf.identity(tensor, name=op_name(key)) for key, tensor in tensors.items()}
 
@@ -43,7 +42,7 @@ def tensor_specs(tensors: Tensors) -> dict[str, TensorSpec]:
     }
 
 
-def dtype_of(name: str, where: str) -> Any:
+def dtype_of(name: str, where: str) -> tf.DType:
     """Returns the dtype of a name: `uint8` -> tf.uint8. Raises SpecError if the name is unknown."""
     try:
         return tf.as_dtype(name)
@@ -53,7 +52,7 @@ def dtype_of(name: str, where: str) -> Any:
         ) from None
 
 
-def cast(tensor: Any, dtype: Any, where: str) -> Any:
+def cast(tensor: tf.Tensor, dtype: tf.DType, where: str) -> tf.Tensor:
     """Returns `tensor` cast to `dtype`. Raises SpecError between strings and numbers."""
     if tensor.dtype == dtype:
         return tensor
@@ -65,7 +64,7 @@ def cast(tensor: Any, dtype: Any, where: str) -> Any:
     return tf.cast(tensor, dtype)
 
 
-def describe(dtype: Any, shape: Any) -> str:
+def describe(dtype: tf.DType, shape: tf.TensorShape) -> str:
     """Returns dtype and shape as text: `float32 (any, 28, 28)`."""
     if shape.rank is None:
         return f"{dtype.name} of any shape"

@@ -7,7 +7,6 @@ whose consumers all depend on more placeholders than the node itself (those of t
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 
@@ -63,7 +62,7 @@ class Candidates:
     switches: Sequence[Candidate]
 
 
-def find_candidates(graph: Any) -> Candidates:
+def find_candidates(graph: tf.Graph) -> Candidates:
     """Returns the candidates of a `tf.Graph`."""
     graph_def = graph.as_graph_def()
     nodes = Nodes(graph_def)
@@ -89,14 +88,14 @@ def find_candidates(graph: Any) -> Candidates:
     )
 
 
-def _is_switch(graph: Any, nodes: Nodes, name: str) -> bool:
+def _is_switch(graph: tf.Graph, nodes: Nodes, name: str) -> bool:
     """Returns whether a placeholder is a scalar such as keep_prob or is_training, which is bound and not fed."""
     tensor = graph.get_tensor_by_name(f"{name}:0")
     known = any(word in name.lower() for word in ("keep_prob", "training", "dropout", "phase"))
     return nodes.by_name[name].op == "PlaceholderWithDefault" or (known and tensor.shape.rank in (0, None))
 
 
-def _may_be_output(graph: Any, nodes: Nodes, name: str) -> bool:
+def _may_be_output(graph: tf.Graph, nodes: Nodes, name: str) -> bool:
     node = nodes.by_name[name]
     operation = graph.get_operation_by_name(name)
     if node.op in _NEVER_OUTPUTS or not operation.outputs or name.startswith(_TRAINING):
@@ -116,13 +115,13 @@ def _score(nodes: Nodes, depends: dict[str, set[str]], name: str) -> int:
     return bonus if bonus >= 4 else 0
 
 
-def _candidate(graph: Any, name: str, depends: Iterable[str] = ()) -> Candidate:
+def _candidate(graph: tf.Graph, name: str, depends: Iterable[str] = ()) -> Candidate:
     tensor = graph.get_operation_by_name(name).outputs[0]
     shape = "any" if tensor.shape.rank is None else f"({', '.join('?' if d is None else str(d) for d in tensor.shape)})"
     return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends))
 
 
-def require_inputs_and_outputs(graph: Any, selection: TensorSelection, path: Path | None, out: Path) -> None:
+def require_inputs_and_outputs(graph: tf.Graph, selection: TensorSelection, path: Path | None, out: Path) -> None:
     """Raises SpecError with the candidates and a command line to copy, if `selection` lacks inputs or outputs."""
     if selection.inputs and selection.outputs:
         return

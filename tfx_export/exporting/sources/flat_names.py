@@ -1,15 +1,18 @@
 """Names the flat tensors of a nested structure, as clients send and receive them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TypeAlias
 
 import tensorflow as tf
+
+# A tensor or its spec, or a nest of these, as `tf.nest` takes them.
+Nest: TypeAlias = "tf.Tensor | tf.TypeSpec | Mapping[str, Nest] | list[Nest] | tuple[Nest, ...]"
 
 _SPARSE = (tf.SparseTensor, tf.SparseTensorSpec)
 _RAGGED = (tf.RaggedTensor, tf.RaggedTensorSpec)
 
 
-def flat_names(structure: Any, name: str = "") -> list[str]:
+def flat_names(structure: Nest, name: str = "") -> list[str]:
     """Returns a name for each tensor of `structure`, in TensorFlow's order: `name` and the keys and indices to it.
 
     Without `name`, the values of a dict at the top have their keys as names, and those of a list are `output`,
@@ -18,7 +21,7 @@ def flat_names(structure: Any, name: str = "") -> list[str]:
     return list(_walk(structure, name))
 
 
-def composite_names(name: str, tensor: Any) -> list[str]:
+def composite_names(name: str, tensor: tf.Tensor | tf.TypeSpec) -> list[str]:
     """Returns the names of the parts of a tensor or spec; for a sparse `x`: `x_indices`, `x_values`, `x_shape`."""
     if isinstance(tensor, _SPARSE):
         return [f"{name}_indices", f"{name}_values", f"{name}_shape"]
@@ -30,7 +33,7 @@ def composite_names(name: str, tensor: Any) -> list[str]:
     return [name]
 
 
-def _walk(value: Any, path: str) -> Iterator[str]:
+def _walk(value: Nest, path: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key in sorted(value):
             yield from _walk(value[key], f"{path}_{key}" if path else str(key))

@@ -1,13 +1,12 @@
 """Opens a Python function as a source: a tf.function, a tf.Module, or any callable with specs of its inputs."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
-from tfx_export.exporting.sources.flat_names import composite_names, flat_names
+from tfx_export.exporting.sources.flat_names import Nest, composite_names, flat_names
 from tfx_export.exporting.sources.lift_function import lift
 
 _SIGNATURE_HINT = (
@@ -16,7 +15,7 @@ _SIGNATURE_HINT = (
 
 
 def open_function(
-    target: Any, *, inputs: Mapping[str, Any] | None = None, description: str = "function"
+    target: object, *, inputs: Mapping[str, Nest] | None = None, description: str = "function"
 ) -> SourceGraph:
     """Opens `target`: a tf.function, a tf.Module with `__call__`, or a callable.
 
@@ -48,7 +47,7 @@ def open_function(
     )
 
 
-def _concrete(target: Any, inputs: Mapping[str, Any] | None) -> Any:
+def _concrete(target: object, inputs: Mapping[str, Nest] | None) -> "tf.types.experimental.ConcreteFunction":
     if not callable(target):
         functions = [name for name in dir(target) if hasattr(getattr(target, name, None), "get_concrete_function")]
         raise SourceError(
@@ -72,7 +71,7 @@ def _concrete(target: Any, inputs: Mapping[str, Any] | None) -> Any:
         ) from error
 
 
-def _spec(name: str, one: Any) -> Any:
+def _spec(name: str, one: Nest) -> Nest:
     """Returns the spec with which an argument is traced; the tensors of a nest are named by their keys and indices."""
     if isinstance(one, Mapping):
         return {key: _spec(f"{name}_{key}", item) for key, item in one.items()}
@@ -83,7 +82,7 @@ def _spec(name: str, one: Any) -> Any:
     return tf.TensorSpec(one.shape, one.dtype, name)
 
 
-def _input_names(concrete: Any) -> list[str]:
+def _input_names(concrete: "tf.types.experimental.ConcreteFunction") -> list[str]:
     """Returns the names of the flat inputs: those of the arguments, or `x_1` and so on for a nested argument."""
     tensors = iter(concrete.inputs[: len(concrete.inputs) - len(concrete.captured_inputs)])
     names: list[str] = []

@@ -1,7 +1,10 @@
 """Finds the nodes of a GraphDef that a tensor depends on, and those that depend on it. Does not import TensorFlow."""
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 
 def node_of(tensor: str) -> str:
@@ -17,8 +20,8 @@ def canonical(tensor: str) -> str:
 class Nodes:
     """The nodes of one graph by name, with their inputs and consumers."""
 
-    def __init__(self, graph_def: Any) -> None:
-        self.by_name: dict[str, Any] = {node.name: node for node in graph_def.node}
+    def __init__(self, graph_def: "tf.compat.v1.GraphDef") -> None:
+        self.by_name: dict[str, tf.compat.v1.NodeDef] = {node.name: node for node in graph_def.node}
         self.consumers: dict[str, list[str]] = {name: [] for name in self.by_name}
         for node in graph_def.node:
             for tensor in node.input:
@@ -50,7 +53,7 @@ class Nodes:
         return found
 
 
-def subgraph(graph_def: Any, names: Collection[str]) -> Any:
+def subgraph(graph_def: "tf.compat.v1.GraphDef", names: Collection[str]) -> "tf.compat.v1.GraphDef":
     """Returns a copy of `graph_def` with only the nodes `names`, and all functions.
 
     Control edges to other nodes are removed, and so is colocation, which may name one of them.

@@ -1,7 +1,6 @@
 """Opens Keras models as a source: with Keras 3, or with tf_keras if Keras 1 or 2 wrote the file."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import tensorflow as tf
 
@@ -20,7 +19,7 @@ def open_file(file: KerasFile) -> SourceGraph:
     return open_model(load(file), description=f"{file.path.name} (Keras {file.keras_version or '1'})")
 
 
-def open_model(model: Any, *, description: str = "") -> SourceGraph:
+def open_model(model: "tf.keras.Model", *, description: str = "") -> SourceGraph:
     """Opens a Keras or tf_keras model in inference mode, with a free batch dimension if the model allows it.
 
     Raises SourceError if the model cannot be called on its inputs.
@@ -45,7 +44,7 @@ def open_model(model: Any, *, description: str = "") -> SourceGraph:
             raise SourceError(f"{description} cannot be called on its inputs: {keras_reason(refusal)}") from refusal
 
 
-def _sizes(tensors: Iterable[Any]) -> set[int]:
+def _sizes(tensors: Iterable[tf.Tensor | tf.TensorSpec]) -> set[int]:
     """Returns the fixed batch sizes of tensors or specs."""
     return {tensor.shape[0] for tensor in tensors if tensor.shape.rank} - {None}
 
@@ -53,25 +52,27 @@ def _sizes(tensors: Iterable[Any]) -> set[int]:
 class _ModelFunction:
     """A model as a function of flat tensors, with names for its outputs."""
 
-    def __init__(self, model: Any, inputs: ModelInputs) -> None:
+    def __init__(self, model: "tf.keras.Model", inputs: ModelInputs) -> None:
         self.inputs = inputs
         self.outputs: list[str] = []
         self._model = model
 
-    def __call__(self, *tensors: Any) -> list[Any]:
+    def __call__(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
         result = self.inputs.call(tensors)
-        flat: list[Any] = tf.nest.flatten(result, expand_composites=True)
+        flat: list[tf.Tensor] = tf.nest.flatten(result, expand_composites=True)
         symbolic = getattr(self._model, "outputs", None)
         self.outputs = unique_names(result, symbolic if symbolic and len(symbolic) == len(flat) else flat)
         return flat
 
-    def trace(self) -> Any:
+    def trace(self) -> "tf.types.experimental.ConcreteFunction":
         # Without autograph, because Keras applies it itself where needed.
         function = tf.function(lambda *tensors: self(*tensors), autograph=False)
         return function.get_concrete_function(*self.inputs.specs.values())
 
 
-def _source(call: _ModelFunction, function: Any, description: str, notes: tuple[str, ...]) -> SourceGraph:
+def _source(
+    call: _ModelFunction, function: "tf.types.experimental.ConcreteFunction", description: str, notes: tuple[str, ...]
+) -> SourceGraph:
     def reference(arrays: Arrays) -> Arrays:
         tensors = [tf.constant(arrays[name], spec.dtype) for name, spec in call.inputs.specs.items()]
         return {name: value.numpy() for name, value in zip(call.outputs, call(*tensors), strict=True)}
@@ -103,9 +104,9 @@ def _open_saved_model(file: KerasFile) -> SourceGraph:
 
 
 def _lifted(
-    function: Any,
+    function: "tf.types.experimental.ConcreteFunction",
     specs: dict[str, tf.TensorSpec],
-    outputs: dict[str, Any],
+    outputs: dict[str, tf.Tensor],
     reference: Callable[[Arrays], Arrays],
     description: str,
     notes: tuple[str, ...],

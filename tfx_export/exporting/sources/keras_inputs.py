@@ -6,11 +6,11 @@ Clients send a sparse input `x` as `x_indices`, `x_values`, `x_shape`, and a rag
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.sources.flat_names import Nest
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class ModelInputs:
     """The specs of the flat inputs by name. `call` applies the model, in inference mode, to one tensor per spec."""
 
     specs: dict[str, tf.TensorSpec]
-    call: Callable[[Sequence[Any]], Any]
+    call: Callable[[Sequence[tf.Tensor]], Nest]
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class _Input:
     """One input of the model: the specs of its flat tensors, and a function that builds the input from them."""
 
     specs: dict[str, tf.TensorSpec]
-    build: Callable[..., Any]
+    build: Callable[..., tf.Tensor | tf.SparseTensor | tf.RaggedTensor]
 
 
-def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
+def model_inputs(model: "tf.keras.Model", *, free_batch: bool = True) -> ModelInputs:
     """Returns the inputs of a Keras 3 or tf_keras model. Raises SourceError if the model does not describe them.
 
     With `free_batch` the first dimension has any size, else the size that the model says.
@@ -46,7 +46,7 @@ def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
     ]
     specs = {name: spec for leaf in leaves for name, spec in leaf.specs.items()}
 
-    def call(flat_tensors: Sequence[Any]) -> Any:
+    def call(flat_tensors: Sequence[tf.Tensor]) -> Nest:
         rest = iter(flat_tensors)
         built = [leaf.build(*(next(rest) for _ in leaf.specs)) for leaf in leaves]
         packed = tf.nest.pack_sequence_as(structure, built)
@@ -55,7 +55,7 @@ def model_inputs(model: Any, *, free_batch: bool = True) -> ModelInputs:
     return ModelInputs(specs, call)
 
 
-def unique_names(structure: Any, tensors: Sequence[Any]) -> list[str]:
+def unique_names(structure: Nest, tensors: Sequence[tf.Tensor]) -> list[str]:
     """Returns a unique name for each tensor: its key in a dict, else the name of the layer that it comes from."""
     if isinstance(structure, Mapping) and len(structure) == len(tensors):
         wanted = [str(key) for key in sorted(structure)]
@@ -68,7 +68,7 @@ def unique_names(structure: Any, tensors: Sequence[Any]) -> list[str]:
     return found
 
 
-def _structure(model: Any) -> Any:
+def _structure(model: "tf.keras.Model") -> Nest:
     structure = getattr(model, "_inputs_struct", None)  # Keras 3, functional
     if structure is None:
         structure = getattr(model, "_nested_inputs", None)  # tf_keras
@@ -79,7 +79,7 @@ def _structure(model: Any) -> Any:
     return None if isinstance(structure, list | tuple | dict) and not structure else structure
 
 
-def _arguments(model: Any) -> tuple[list[str], dict[str, Any]]:
+def _arguments(model: "tf.keras.Model") -> tuple[list[str], dict[str, Nest]]:
     """Returns the arguments of `call` of a subclassed model, with the shapes with which it was built or called."""
     shapes = getattr(model, "_build_shapes_dict", None)  # Keras 3
     dtype = getattr(model, "input_dtype", None) or "float32"
@@ -97,7 +97,7 @@ def _arguments(model: Any) -> tuple[list[str], dict[str, Any]]:
     return arguments, dict(zip(arguments, specs, strict=False))
 
 
-def _specs(name: str, shape: Any, dtype: str) -> Any:
+def _specs(name: str, shape: Nest, dtype: str) -> Nest:
     """Returns the specs of an argument with a shape or nest of shapes, named by the argument and keys or indices."""
     if _is_shape(shape):
         return tf.TensorSpec(list(shape), dtype, name)
@@ -106,11 +106,11 @@ def _specs(name: str, shape: Any, dtype: str) -> Any:
     return [_specs(f"{name}_{place}", item, dtype) for place, item in enumerate(shape)]
 
 
-def _is_shape(value: Any) -> bool:
+def _is_shape(value: object) -> bool:
     return isinstance(value, list | tuple) and all(size is None or isinstance(size, int) for size in value)
 
 
-def _flat_input(name: str, tensor: Any, free_batch: bool) -> _Input:
+def _flat_input(name: str, tensor: tf.Tensor, free_batch: bool) -> _Input:
     shape = list(tensor.shape)
     if free_batch:
         shape[0] = None
@@ -125,8 +125,8 @@ def _flat_input(name: str, tensor: Any, free_batch: bool) -> _Input:
     return _Input({name: tf.TensorSpec(shape, tensor.dtype)}, lambda tensor: tensor)
 
 
-def _sparse(name: str, shape: list[int | None], dtype: Any) -> _Input:
-    def build(indices: Any, values: Any, dense_shape: Any) -> Any:
+def _sparse(name: str, shape: list[int | None], dtype: tf.DType) -> _Input:
+    def build(indices: tf.Tensor, values: tf.Tensor, dense_shape: tf.Tensor) -> tf.SparseTensor:
         # Sizes that the model knows become constants, so that its layers know them too.
         sizes = [dense_shape[place] if size is None else size for place, size in enumerate(shape)]
         return tf.SparseTensor(indices, values, tf.stack([tf.cast(size, tf.int64) for size in sizes]))
@@ -139,7 +139,7 @@ def _sparse(name: str, shape: list[int | None], dtype: Any) -> _Input:
     return _Input(specs, build)
 
 
-def _ragged(name: str, shape: list[int | None], dtype: Any) -> _Input:
+def _ragged(name: str, shape: list[int | None], dtype: tf.DType) -> _Input:
     specs = {
         f"{name}_values": tf.TensorSpec([None, *shape[2:]], dtype),
         f"{name}_row_splits": tf.TensorSpec([None], tf.int64),
@@ -147,7 +147,7 @@ def _ragged(name: str, shape: list[int | None], dtype: Any) -> _Input:
     return _Input(specs, tf.RaggedTensor.from_row_splits)
 
 
-def _layer_name(tensor: Any) -> str | None:
+def _layer_name(tensor: tf.Tensor) -> str | None:
     if isinstance(tensor, tf.TensorSpec):
         return tensor.name  # type: ignore[no-any-return]
     history = getattr(tensor, "_keras_history", None)

@@ -5,23 +5,26 @@ import re
 import shutil
 import textwrap
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
 from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.keras_config import replacement_name
 from tfx_export.exporting.sources.keras_file import KerasFile
 from tfx_export.exporting.sources.object_reference import import_object
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 _MAX_REASON_LENGTH = 400  # characters
 
 
-def load(file: KerasFile) -> Any:
+def load(file: KerasFile) -> "tf.keras.Model":
     """Loads the model in `file` without compiling it. Raises SourceError with the message of Keras and a hint."""
     library = _keras3() if file.generation == 3 else _keras2()
     objects = file.options.load_custom_objects()
@@ -85,13 +88,13 @@ def _copy_archive(file: KerasFile, copy: Path) -> None:
                 shutil.copyfileobj(content, written)
 
 
-def _layer_class(value: Any, library: ModuleType) -> Any:
+def _layer_class(value: Callable[..., object], library: ModuleType) -> type["tf.keras.layers.Layer"]:
     """Returns a layer class unchanged, and for a function a layer class that calls it."""
     if isinstance(value, type):
         return value
 
     class Replacement(library.layers.Layer):  # type: ignore[misc,name-defined]
-        def call(self, *args: Any) -> Any:
+        def call(self, *args: object) -> object:
             return value(*args)
 
     return Replacement

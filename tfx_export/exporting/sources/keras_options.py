@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tfx_export.exporting.sources.object_reference import import_object
 
@@ -24,9 +23,9 @@ class KerasOptions:
     replace_layers: Mapping[str, str] = field(default_factory=dict)
     trust_lambda: bool = False
 
-    def load_custom_objects(self) -> dict[str, Any]:
+    def load_custom_objects(self) -> dict[str, object]:
         """Imports the custom objects; returns them by their names in model files. Raises as `import_object` does."""
-        objects: dict[str, Any] = {}
+        objects: dict[str, object] = {}
         for reference in self.custom_objects:
             value = import_object(reference)
             objects.update(value if isinstance(value, dict) else {value.__name__: value})

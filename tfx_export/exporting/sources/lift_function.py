@@ -6,7 +6,7 @@ exceed protobuf's limit of 2 GB.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +14,9 @@ import tensorflow as tf
 from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import new_session
 from tfx_export.exporting.sources.table_content import TableContent
+
+if TYPE_CHECKING:
+    from tensorflow.core.framework.function_pb2 import FunctionDef
 
 # A captured constant with more bytes becomes a variable, to keep the graph small.
 _LARGE_CONSTANT_BYTES = 1 << 20
@@ -25,12 +28,12 @@ _CHUNK_BYTES = 1 << 28
 class LiftedFunction:
     """A lifted function. `state` maps placeholders of `body` to tensors of `session.graph`."""
 
-    session: Any
-    body: Any
-    state: dict[str, Any]
+    session: tf.compat.v1.Session
+    body: tf.compat.v1.GraphDef
+    state: dict[str, tf.Tensor]
 
 
-def lift(function: Any) -> LiftedFunction:
+def lift(function: "tf.types.experimental.ConcreteFunction") -> LiftedFunction:
     """Lifts the ConcreteFunction `function` and copies the values of its variables and tables.
 
     Raises SourceError if the function uses a resource that cannot be copied into a graph.
@@ -42,8 +45,8 @@ def lift(function: Any) -> LiftedFunction:
     plans = [(internal.name, _copy(external, internal, owners, body)) for external, internal in captures]
 
     graph = tf.Graph()
-    state: dict[str, Any] = {}
-    values: list[tuple[Any, Any]] = []
+    state: dict[str, tf.Tensor] = {}
+    values: list[tuple[tf.Variable, tf.Tensor]] = []
     with graph.as_default():
         for name, copy in plans:
             if isinstance(copy, TableContent):
@@ -64,11 +67,11 @@ def lift(function: Any) -> LiftedFunction:
 @dataclass(frozen=True)
 class _Weight:
     name: str
-    value: Any
+    value: tf.Tensor
     trainable: bool
     by_handle: bool
 
-    def declare(self) -> Any:
+    def declare(self) -> tf.Variable:
         return tf.compat.v1.Variable(
             lambda: tf.zeros(self.value.shape, self.value.dtype),
             trainable=self.trainable,
@@ -77,7 +80,9 @@ class _Weight:
         )
 
 
-def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> Any:
+def _copy(
+    external: tf.Tensor, internal: tf.Tensor, owners: dict[int, tf.Variable], body: tf.compat.v1.GraphDef
+) -> _Weight | TableContent | np.ndarray:
     """Returns the replacement of the captured tensor `external` in another graph: a weight, a table, or an array."""
     if id(external) in owners:
         variable = owners[id(external)]
@@ -94,12 +99,13 @@ def _copy(external: Any, internal: Any, owners: dict[int, Any], body: Any) -> An
         )
     if external.shape.num_elements() * external.dtype.size > _LARGE_CONSTANT_BYTES:
         return _Weight("constant", external, False, False)
-    return external.numpy()
+    constant: np.ndarray = external.numpy()
+    return constant
 
 
-def load_values(session: Any, values: Iterable[tuple[Any, Any]]) -> None:
+def load_values(session: tf.compat.v1.Session, values: Iterable[tuple[tf.Variable, np.ndarray | tf.Tensor]]) -> None:
     """Sets variables of `session` by feeding their values; `values` are pairs of variable and array or eager tensor."""
-    feeds: dict[Any, Any] = {}
+    feeds: dict[tf.Tensor, np.ndarray] = {}
     size = 0
     for variable, value in values:
         array = np.asarray(value)
@@ -111,13 +117,13 @@ def load_values(session: Any, values: Iterable[tuple[Any, Any]]) -> None:
     _initialize(session, feeds)
 
 
-def _initialize(session: Any, feeds: dict[Any, Any]) -> None:
+def _initialize(session: tf.compat.v1.Session, feeds: dict[tf.Tensor, np.ndarray]) -> None:
     assignments = [operation for initial in feeds for operation in initial.consumers() if "Assign" in operation.type]
     if assignments:  # without weights the graph may be empty, and a session refuses to run an empty graph
         session.run(assignments, feed_dict=feeds)
 
 
-def _drop(body: Any, names: set[str]) -> None:
+def _drop(body: tf.compat.v1.GraphDef, names: set[str]) -> None:
     """Removes the placeholders `names` from `body`; they are replaced when the body is imported."""
     kept = [node for node in body.node if node.name not in names]
     for node in kept:
@@ -127,7 +133,7 @@ def _drop(body: Any, names: set[str]) -> None:
     body.node.extend(kept)
 
 
-def _lookup_dtypes(graph_def: Any, handle: str) -> tuple[int, int] | None:
+def _lookup_dtypes(graph_def: tf.compat.v1.GraphDef, handle: str) -> tuple[int, int] | None:
     """Returns the dtypes of the keys and values of the table `handle`, from a lookup in it; None without a lookup.
 
     The handle itself does not have the dtypes, and exporting the table with wrong ones ends the process. Follows the
@@ -137,7 +143,9 @@ def _lookup_dtypes(graph_def: Any, handle: str) -> tuple[int, int] | None:
     return _search(graph_def.node, handle, functions)
 
 
-def _search(nodes: Iterable[Any], handle: str, functions: dict[str, Any]) -> tuple[int, int] | None:
+def _search(
+    nodes: Iterable[tf.compat.v1.NodeDef], handle: str, functions: dict[str, "FunctionDef"]
+) -> tuple[int, int] | None:
     nodes = list(nodes)
     for node in nodes:
         for position, name in enumerate(node.input):
@@ -156,7 +164,7 @@ def _search(nodes: Iterable[Any], handle: str, functions: dict[str, Any]) -> tup
     return None
 
 
-def _called(node: Any, functions: dict[str, Any]) -> list[Any]:
+def _called(node: tf.compat.v1.NodeDef, functions: dict[str, "FunctionDef"]) -> list["FunctionDef"]:
     names = [value.func.name for value in node.attr.values() if value.HasField("func")]
     names += [one.name for value in node.attr.values() for one in value.list.func]
     return [functions[name] for name in names if name in functions]

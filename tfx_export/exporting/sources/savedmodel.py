@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
@@ -57,7 +56,7 @@ def open_folder(
     return source
 
 
-def _assets(meta_graph: Any, folder: Path) -> dict[str, str]:
+def _assets(meta_graph: tf.compat.v1.MetaGraphDef, folder: Path) -> dict[str, str]:
     """Returns the asset file of each asset tensor.
 
     The values of these tensors are the paths from the time of writing; the loader feeds the present paths.
@@ -69,7 +68,9 @@ def _assets(meta_graph: Any, folder: Path) -> dict[str, str]:
     return {asset.tensor_info.name: str(folder.absolute() / "assets" / asset.filename) for asset in found}
 
 
-def _select(meta_graph: Any, name: str | None, overrides: TensorSelection | None) -> TensorSelection:
+def _select(
+    meta_graph: tf.compat.v1.MetaGraphDef, name: str | None, overrides: TensorSelection | None
+) -> TensorSelection:
     found = {key: one for key, one in signatures(meta_graph).items() if key != _INIT}
     if name is None:
         name = "serving_default" if "serving_default" in found else next(iter(found), None)
@@ -88,7 +89,7 @@ def _select(meta_graph: Any, name: str | None, overrides: TensorSelection | None
     )
 
 
-def _tensors(infos: Mapping[str, Any]) -> dict[str, str]:
+def _tensors(infos: Mapping[str, meta_graph_pb2.TensorInfo]) -> dict[str, str]:
     """Returns the tensors of a signature by name; a sparse or ragged `x` becomes `x_indices`, `x_values` and so on."""
     found: dict[str, str] = {}
     for key, info in sorted(infos.items()):
@@ -101,7 +102,7 @@ def _tensors(infos: Mapping[str, Any]) -> dict[str, str]:
                 }
             case "composite_tensor":
                 parts = [part.name for part in info.composite_tensor.components]
-                names: Sequence[Any] = ("values", "row_splits") if len(parts) == 2 else range(len(parts))
+                names: Sequence[object] = ("values", "row_splits") if len(parts) == 2 else range(len(parts))
                 found |= {f"{key}_{name}": part for name, part in zip(names, parts, strict=True)}
             case _:
                 found[key] = info.name

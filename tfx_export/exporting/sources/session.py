@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
-from typing import Any
 
 import tensorflow as tf
 
@@ -33,10 +32,10 @@ class TensorSelection:
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
-    bind: Mapping[str, Any] = field(default_factory=dict)
+    bind: Mapping[str, object] = field(default_factory=dict)
 
 
-def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
+def load(file: SessionFile, *, clear_devices: bool = True) -> tf.compat.v1.Session:
     """Loads `file` into a new session. Raises SourceError if TensorFlow cannot load it.
 
     `clear_devices` removes the devices of the ops, which may exist on the training machine only.
@@ -63,7 +62,7 @@ def load(file: SessionFile, *, clear_devices: bool = True) -> Any:
 
 
 def open_session(
-    session: Any,
+    session: tf.compat.v1.Session,
     selection: TensorSelection,
     *,
     init_ops: Sequence[str] = (),
@@ -122,7 +121,7 @@ def open_session(
     )
 
 
-def _cut_inputs(body: Any, fed: Mapping[str, int]) -> None:
+def _cut_inputs(body: tf.compat.v1.GraphDef, fed: Mapping[str, int]) -> None:
     """Turns the nodes `fed` (with their dtypes) into placeholders, because `body` lacks the nodes they depended on."""
     for node in body.node:
         if node.name in fed and node.input:
@@ -132,7 +131,7 @@ def _cut_inputs(body: Any, fed: Mapping[str, int]) -> None:
             node.attr["dtype"].type = fed[node.name]
 
 
-def _tensor(graph: Any, name: str, kind: str, alias: str) -> Any:
+def _tensor(graph: tf.Graph, name: str, kind: str, alias: str) -> tf.Tensor:
     try:
         return graph.get_tensor_by_name(canonical(name))
     except (KeyError, ValueError):
@@ -142,7 +141,7 @@ def _tensor(graph: Any, name: str, kind: str, alias: str) -> Any:
         raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
 
 
-def _check_selection(nodes: Nodes, needed: set[str], inputs: Mapping[str, Any], fed: set[str]) -> None:
+def _check_selection(nodes: Nodes, needed: set[str], inputs: Mapping[str, tf.Tensor], fed: set[str]) -> None:
     """Raises SpecError for graphs that fail in a server: a placeholder without a value, an unused input, a queue."""
     unfed = sorted(name for name in needed - fed if nodes.by_name[name].op == "Placeholder")
     if unfed:
@@ -162,7 +161,7 @@ def _check_selection(nodes: Nodes, needed: set[str], inputs: Mapping[str, Any], 
         )
 
 
-def _constant(value: Any, tensor: Any) -> Any:
+def _constant(value: object, tensor: tf.Tensor) -> tf.Tensor:
     try:
         return tf.constant(value, tensor.dtype)
     except (TypeError, ValueError):

@@ -5,12 +5,15 @@ Does not import TensorFlow, so that a wrong path is reported at once.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from tfx_export.errors import SourceError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 _EXPECTED = "A session is given as a checkpoint with its .meta file, or as a frozen graph (.pb, .pbtxt)."
 
@@ -26,7 +29,7 @@ class SessionFile:
     def description(self) -> str:
         return f"{(self.checkpoint or self.path).name} ({'checkpoint' if self.checkpoint else 'frozen graph'})"
 
-    def graph_def(self, cls: Any) -> Any:
+    def graph_def(self, cls: type["tf.compat.v1.GraphDef"]) -> "tf.compat.v1.GraphDef":
         """Reads the frozen graph as an object of the GraphDef class `cls`. Raises SourceError if it is not one."""
         content = self.path.read_bytes()
         try:

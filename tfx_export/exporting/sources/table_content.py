@@ -1,7 +1,6 @@
 """The content of a lookup table, and a copy of the table in another graph."""
 
 from dataclasses import dataclass
-from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -14,11 +13,11 @@ from tfx_export.errors import SourceError
 class TableContent:
     """`keys` has shape `[entries]`; `values` has `[entries]`, or `[entries, ...]` in a table of vectors."""
 
-    keys: Any
-    values: Any
+    keys: np.ndarray
+    values: np.ndarray
 
     @classmethod
-    def exported(cls, keys: Any, values: Any) -> "TableContent":
+    def exported(cls, keys: np.ndarray, values: np.ndarray) -> "TableContent":
         """Returns the content from the result of LookupTableExport. Raises SourceError if the keys are vectors."""
         if keys.ndim == 1:
             return cls(keys, values)
@@ -32,7 +31,7 @@ class TableContent:
         used = np.sort(places[counts == 1])
         return cls(keys[used, 0], values[used])
 
-    def rebuild(self, name: str = "") -> Any:
+    def rebuild(self, name: str = "") -> tf.Tensor:
         """Adds a table with this content, and its initializer, to the default graph. Returns the table's handle.
 
         `name` is the name of the resource; without it, the resource gets a unique name. The default value for missing

@@ -5,7 +5,6 @@ If a checkpoint or the program filled it, its content becomes constants.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -24,15 +23,15 @@ TABLE_FILLERS = {"InitializeTable", "InitializeTableV2", "InitializeTableFromTex
 
 
 def copy_tables(
-    source: Any,
-    graph_def: Any,
+    source: tf.compat.v1.Session,
+    graph_def: tf.compat.v1.GraphDef,
     nodes: Nodes,
-    operations: Sequence[Any],
-    state: Mapping[str, Any],
-    target: Any,
+    operations: Sequence[tf.Operation],
+    state: Mapping[str, tf.Tensor],
+    target: tf.compat.v1.Session,
     init_ops: Sequence[str],
     assets: Mapping[str, str],
-) -> dict[str, Any]:
+) -> dict[str, tf.Tensor]:
     """Creates the tables `operations` of the session `source` in the graph of the session `target`, and fills them.
 
     `state` maps tensors of the source to the variables copied before. `init_ops` are ops that initialise the
@@ -41,7 +40,7 @@ def copy_tables(
     be filled.
     """
     initializers = _initializers(source.graph, nodes, init_ops)
-    copied: dict[str, Any] = {}
+    copied: dict[str, tf.Tensor] = {}
     for operation in operations:
         tensor = operation.outputs[0].name
         consumers = sorted(nodes.consumers[operation.name])
@@ -62,7 +61,7 @@ def copy_tables(
     return copied
 
 
-def add_assets(paths: Iterable[str], graph: Any) -> None:
+def add_assets(paths: Iterable[str], graph: tf.Graph) -> None:
     """Adds the files `paths` to the assets of `graph`, except those that its tables added."""
     constants = map(tf.get_static_value, graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS))
     present = {constant.item().decode() for constant in constants}
@@ -71,7 +70,7 @@ def add_assets(paths: Iterable[str], graph: Any) -> None:
             _asset(path, "asset")
 
 
-def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]:
+def _initializers(graph: tf.Graph, nodes: Nodes, init_ops: Sequence[str]) -> set[str]:
     """Returns all nodes that run when the graph is initialised."""
     collections = [tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, "saved_model_main_op", "legacy_init_op"]
     roots = [item.name for key in collections for item in graph.get_collection(key)]
@@ -79,15 +78,15 @@ def _initializers(graph: Any, nodes: Nodes, init_ops: Sequence[str]) -> set[str]
 
 
 def _with_fillers(
-    source: Any,
-    graph_def: Any,
+    source: tf.compat.v1.Session,
+    graph_def: tf.compat.v1.GraphDef,
     nodes: Nodes,
     table: str,
     fillers: list[str],
-    state: Mapping[str, Any],
-    target: Any,
+    state: Mapping[str, tf.Tensor],
+    target: tf.compat.v1.Session,
     assets: Mapping[str, str],
-) -> Any:
+) -> tf.Tensor:
     """Copies the table with the ops that fill it, under the same names; returns its new tensor."""
     mapped = {node_of(name) for name in state}
     needed = nodes.dependencies(fillers, stop=mapped) - mapped
@@ -104,7 +103,9 @@ def _with_fillers(
     return results[-1]
 
 
-def _vocabulary_files(source: Any, nodes: Nodes, needed: set[str], assets: Mapping[str, str]) -> dict[str, str]:
+def _vocabulary_files(
+    source: tf.compat.v1.Session, nodes: Nodes, needed: set[str], assets: Mapping[str, str]
+) -> dict[str, str]:
     """Returns the constants among `needed` that name an asset or vocabulary file, with the files."""
     collection = source.graph.get_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS)
     tensors = {tensor for tensor in (*(one.name for one in collection), *assets) if node_of(tensor) in needed}
@@ -115,13 +116,13 @@ def _vocabulary_files(source: Any, nodes: Nodes, needed: set[str], assets: Mappi
     return {tensor: assets.get(tensor) or source.run(tensor).decode() for tensor in sorted(tensors)}
 
 
-def _asset(path: str, name: str) -> Any:
+def _asset(path: str, name: str) -> tf.Tensor:
     tensor = tf.constant(path, name=name)
     tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.ASSET_FILEPATHS, tensor)
     return tensor
 
 
-def _with_content(source: Any, operation: Any, target: Any) -> Any:
+def _with_content(source: tf.compat.v1.Session, operation: tf.Operation, target: tf.compat.v1.Session) -> tf.Tensor:
     """Creates a table with the same content. The default for missing keys is an input of each lookup."""
     key_type, value_type = operation.get_attr("key_dtype"), operation.get_attr("value_dtype")
     with as_default_for_reading(source.graph):

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
@@ -12,14 +12,16 @@ from tfx_export.exporting.sources.lift_function import load_values
 VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 
 
-def copy_variables(source: Any, operations: Sequence[Any], target: Any) -> dict[str, Any]:
+def copy_variables(
+    source: tf.compat.v1.Session, operations: Sequence[tf.Operation], target: tf.compat.v1.Session
+) -> dict[str, tf.Tensor]:
     """Creates the variables `operations` of the session `source` in the graph of the session `target`.
 
     Returns the new tensor for the tensor of each variable (`w:0`). Raises SourceError if a variable has no value.
     """
     values = [_read(source, operation) for operation in operations]
-    state: dict[str, Any] = {}
-    loads: list[tuple[Any, Any]] = []
+    state: dict[str, tf.Tensor] = {}
+    loads: list[tuple[tf.Variable, np.ndarray]] = []
     with target.graph.as_default():
         for operation, value in zip(operations, values, strict=True):
             resource = operation.type == "VarHandleOp"
@@ -33,7 +35,7 @@ def copy_variables(source: Any, operations: Sequence[Any], target: Any) -> dict[
 
 
 @contextmanager
-def as_default_for_reading(graph: Any) -> Iterator[None]:
+def as_default_for_reading(graph: tf.Graph) -> Iterator[None]:
     """Makes `graph` the default one, to add ops that read its state, even if it is finalized as in estimators."""
     finalized = graph.finalized
     if finalized:
@@ -46,13 +48,14 @@ def as_default_for_reading(graph: Any) -> Iterator[None]:
             graph.finalize()
 
 
-def _read(session: Any, operation: Any) -> Any:
+def _read(session: tf.compat.v1.Session, operation: tf.Operation) -> np.ndarray:
     with as_default_for_reading(session.graph):
         tensor = operation.outputs[0]
         if operation.type == "VarHandleOp":
             tensor = tf.raw_ops.ReadVariableOp(resource=tensor, dtype=operation.get_attr("dtype"))
         try:
-            return session.run(tensor)
+            value: np.ndarray = session.run(tensor)
+            return value
         except tf.errors.FailedPreconditionError:
             raise SourceError(
                 f"The variable {operation.name!r} has no value.", hint="Restore or initialise it before the export."

@@ -1,8 +1,10 @@
 """Drafts a spec file for a source: a complete Predict signature, and the other kinds as comments to uncomment."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from tfx_export.exporting.source_graph import SourceGraph
 
 _HEAD = """\
@@ -66,7 +68,7 @@ def draft_spec(source: "SourceGraph") -> str:
     return text
 
 
-def _shape(shape: Any) -> str:
+def _shape(shape: "tf.TensorShape") -> str:
     if shape.rank is None:
         return "null"
     return "[" + ", ".join("null" if size is None else str(size) for size in shape.as_list()) + "]"

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -53,7 +52,7 @@ def load_lite_model(folder: Path) -> Callable[[str, Arrays], dict[str, np.ndarra
     """Loads the `model.tflite` in `folder`; returns a function like `SessionModel.run`."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter: Any = Interpreter(model_path=str(folder / TFLITE))
+    interpreter = Interpreter(model_path=str(folder / TFLITE))
 
     def run(name: str, inputs: Arrays) -> dict[str, np.ndarray]:
         outputs: dict[str, np.ndarray] = interpreter.get_signature_runner(name)(**inputs)
