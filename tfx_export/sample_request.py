@@ -5,9 +5,10 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
 from tfx_export import wire
+from tfx_export.json_value import JsonObject, JsonValue
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, TensorSpec
 from tfx_export.savedmodel.string_inputs import Feature, StringInput, StringInputs
@@ -42,7 +43,7 @@ class SampleRequest:
         """The number of values in the request."""
         return sum(prod(value.shape) for value in self.values.values())
 
-    def body(self) -> dict[str, Any]:
+    def body(self) -> JsonObject:
         """Returns the body of a REST request, without the name of the signature."""
         values = {name: _to_json(value) for name, value in self.values.items()}
         return {"inputs": values} if self.verb == "predict" else {"examples": [values]}
@@ -83,8 +84,8 @@ def string_uses(signature: Signature, strings: StringInputs | None) -> dict[str,
     }
 
 
-def _to_json(value: FilledTensor) -> Any:
-    filled: Any = {"b64": b64encode(value.value).decode()} if isinstance(value.value, bytes) else value.value
+def _to_json(value: FilledTensor) -> JsonValue:
+    filled: JsonValue = {"b64": b64encode(value.value).decode()} if isinstance(value.value, bytes) else value.value
     for size in reversed(value.shape):
         filled = [filled] * size
     return filled

@@ -6,7 +6,6 @@ import platform
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -44,7 +43,7 @@ class Comparison:
             return None
         return self.ratio >= self.target if self.at_least else self.ratio <= self.target
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """Returns all measured values, the ratio and the target."""
         return {
             "what": self.what,

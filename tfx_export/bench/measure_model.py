@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -86,7 +85,7 @@ def _json_body(message: bytes) -> bytes:
     return json.dumps({"signature_name": request.model_spec.signature_name, "inputs": inputs}).encode()
 
 
-def _to_json(array: np.ndarray) -> Any:
+def _to_json(array: np.ndarray) -> object:
     if array.dtype != object:
         return array.tolist()
     return [_to_json(row) for row in array] if array.ndim else {"b64": base64.b64encode(array.item()).decode()}

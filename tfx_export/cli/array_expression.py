@@ -12,7 +12,7 @@ import numpy as np
 
 from tfx_export.errors import SpecError
 
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
+_FUNCTIONS: dict[str, Callable[..., object]] = {
     **{
         name: getattr(np, name)
         for name in ("arange", "array", "asarray", "eye", "full", "identity", "linspace", "ones", "repeat", "reshape")
@@ -24,7 +24,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     },
 }
 _METHODS = ("astype", "flatten", "ravel", "repeat", "reshape", "transpose")
-_CONSTANTS: dict[str, Any] = {
+_CONSTANTS: dict[str, object] = {
     **{
         name: getattr(np, name)
         for name in (
@@ -35,7 +35,7 @@ _CONSTANTS: dict[str, Any] = {
     },
     "bool": np.bool_,
 }
-_OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
+_OPERATORS: dict[type[ast.AST], Callable[..., object]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
@@ -62,7 +62,7 @@ _HINT = (
 )
 
 
-def _value(node: ast.expr) -> Any:
+def _value(node: ast.expr) -> object:
     match node:
         case ast.Constant():
             return node.value
@@ -86,19 +86,19 @@ def _value(node: ast.expr) -> Any:
             raise ValueError(f"{ast.unparse(node)!r} is not allowed")
 
 
-def _function(node: ast.expr) -> Callable[..., Any]:
+def _function(node: ast.expr) -> Callable[..., object]:
     name = _numpy_name(node)
     if name in _FUNCTIONS:
         return _FUNCTIONS[name]
     if name is None and isinstance(node, ast.Attribute) and node.attr in _METHODS:
         array = _value(node.value)
         if isinstance(array, np.ndarray):
-            method: Callable[..., Any] = getattr(array, node.attr)
+            method: Callable[..., object] = getattr(array, node.attr)
             return method
     raise ValueError(f"{ast.unparse(node)!r} cannot be called")
 
 
-def _attribute(node: ast.Attribute) -> Any:
+def _attribute(node: ast.Attribute) -> object:
     name = _numpy_name(node)
     if name in _CONSTANTS:
         return _CONSTANTS[name]

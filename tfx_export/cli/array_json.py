@@ -13,7 +13,7 @@ def array_to_json(array: np.ndarray) -> Any:
     return _decoded(array.tolist()) if array.dtype.kind in "OS" else array.tolist()
 
 
-def _decoded(value: Any) -> Any:
+def _decoded(value: object) -> object:
     if isinstance(value, list):
         return [_decoded(each) for each in value]
     if isinstance(value, bytes):

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tfx_export.client import Client, Model
     from tfx_export.client.rest import RestClient
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

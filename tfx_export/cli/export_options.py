@@ -17,7 +17,7 @@ from tfx_export.exporting.spec.from_flags import SignatureFlags
 from tfx_export.exporting.spec.merge import ExportFlags, spec_from_command
 from tfx_export.exporting.spec.model import ExportSpec
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 _PATH = click.Path(path_type=Path)
 
 _OPTIONS = (

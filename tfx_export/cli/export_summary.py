@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -15,10 +14,10 @@ from tfx_export.savedmodel.export_record import Accelerated
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 
-def as_dict(exported: Exported) -> dict[str, Any]:
+def as_dict(exported: Exported) -> dict[str, object]:
     """Returns the result for JSON. An unknown dimension or an unknown shape is null."""
 
-    def tensors(specs: Mapping[str, TensorSpec]) -> dict[str, Any]:
+    def tensors(specs: Mapping[str, TensorSpec]) -> dict[str, object]:
         return {name: {"dtype": spec.dtype, "shape": spec.shape} for name, spec in specs.items()}
 
     return {

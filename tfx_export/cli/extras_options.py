@@ -12,7 +12,7 @@ from rich.text import Text
 from tfx_export.exporting.job import Extras
 from tfx_export.savedmodel.export_record import PRECISIONS, Check, describe
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 _COLOURS = {"equal": "green", "unproven": "yellow", "differs": "bold red"}
 

@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 
-def folder_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def folder_option(command: Callable[..., object]) -> Callable[..., object]:
     """Adds the argument and the option. `command` gets the one that was given, as `folder`."""
 
     @click.argument("argument", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
     @click.option("--dir", "option", type=click.Path(path_type=Path), help="SavedModel, or folder of versions.")
     @wraps(command)
-    def with_folder(argument: Path | None, option: Path | None, **rest: Any) -> Any:
+    def with_folder(argument: Path | None, option: Path | None, **rest: Any) -> object:
         folder = option or argument
         if folder is None:
             name = click.get_current_context().info_name

@@ -8,7 +8,7 @@ import click
 
 from tfx_export.cli.export_options import parse_assignments
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
 class InputOutputArguments(TypedDict):
@@ -16,7 +16,7 @@ class InputOutputArguments(TypedDict):
 
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
-    bind: Mapping[str, Any]
+    bind: Mapping[str, object]
 
 
 def input_output_options(function: Function) -> Function:
@@ -44,7 +44,7 @@ def take_inputs_and_outputs(options: dict[str, Any]) -> InputOutputArguments:
     }
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     """Parses `1.0`, `false` (also `False`) and `[1, 2]` as JSON. Anything else is a string."""
     try:
         return json.loads(text.lower() if text in ("True", "False") else text)

@@ -9,7 +9,7 @@ import click
 from tfx_export.cli.export_options import parse_assignments
 from tfx_export.exporting.sources.keras_options import KerasOptions
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
 def keras_options(function: Function) -> Function:

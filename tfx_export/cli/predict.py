@@ -9,6 +9,7 @@ import click
 
 from tfx_export.cli.connection import Connection, chosen_model, connection_options, model_options
 from tfx_export.errors import SpecError
+from tfx_export.json_value import JsonValue
 
 
 @click.command("predict")
@@ -66,7 +67,7 @@ def _pair(text: str) -> tuple[str, str]:
     return name, file
 
 
-def _rows(file: str) -> list[Any]:
+def _rows(file: str) -> list[JsonValue]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         rows = json.loads(text)

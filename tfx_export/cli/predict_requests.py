@@ -11,11 +11,12 @@ from tfx_export.cli.array_json import array_to_json
 from tfx_export.cli.connection import Connection
 from tfx_export.client import Client, Model
 from tfx_export.errors import SpecError
+from tfx_export.json_value import JsonValue
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 
-def predict_arrays(server: Connection, model: Model, files: dict[str, str], rest: bool) -> dict[str, Any]:
+def predict_arrays(server: Connection, model: Model, files: dict[str, str], rest: bool) -> dict[str, object]:
     """Sends inputs from files. Returns `{"outputs": ...}`."""
     arrays = {name: _load(file) for name, file in files.items()}
     if rest:
@@ -25,7 +26,7 @@ def predict_arrays(server: Connection, model: Model, files: dict[str, str], rest
     return {"outputs": {name: array_to_json(array) for name, array in outputs.items()}}
 
 
-def predict_rows(server: Connection, model: Model, rows: list[Any], rest: bool) -> dict[str, Any]:
+def predict_rows(server: Connection, model: Model, rows: list[JsonValue], rest: bool) -> dict[str, object]:
     """Sends rows: values if the signature has one input, else objects by input name. Returns `{"predictions": ...}`."""
     if rest:
         return server.rest().predict(model, {"instances": rows})
@@ -64,14 +65,14 @@ def _columns(rows: list[Any], signature: Signature) -> dict[str, np.ndarray]:
     return {name: _array([row[name] for row in rows], name, spec) for name, spec in signature.inputs.items()}
 
 
-def _array(values: list[Any], name: str, spec: TensorSpec) -> np.ndarray:
+def _array(values: list[JsonValue], name: str, spec: TensorSpec) -> np.ndarray:
     try:
         return np.array(_bytes(values), dtype=numpy_dtype(spec.dtype))
     except (ValueError, TypeError, OverflowError) as error:
         raise SpecError(f"Input {name} is {spec.dtype}, and the rows do not fit it: {error}") from None
 
 
-def _bytes(value: Any) -> Any:
+def _bytes(value: Any) -> object:
     """Converts strings and REST's `{"b64": ...}` objects to bytes, in lists of any depth."""
     if isinstance(value, list):
         return [_bytes(each) for each in value]

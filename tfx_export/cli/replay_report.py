@@ -1,7 +1,6 @@
 """Report: the results of a replay."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from tfx_export.client.replay import ReplayedRequest
 from tfx_export.exporting.verification.compare import compare
@@ -14,7 +13,7 @@ class Report:
         self._tolerance = tolerance
         self.equal = self.different = self.refused = self.unanswered = 0
         self._worst: dict[str, float] = {}
-        self._differences: list[dict[str, Any]] = []
+        self._differences: list[dict[str, object]] = []
 
     @property
     def requests(self) -> int:
@@ -46,7 +45,7 @@ class Report:
         worst = ", ".join(f"{output} {error:.2g}" for output, error in sorted(self._worst.items()))
         return f"{self.requests} requests: {', '.join(parts)}" + (f"; largest error: {worst}" if worst else "")
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             "requests": self.requests,
             "equal": self.equal,

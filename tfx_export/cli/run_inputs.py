@@ -5,7 +5,6 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,9 +14,9 @@ from tfx_export.cli.array_expression import evaluate
 from tfx_export.errors import SpecError
 
 
-def from_files(options: Sequence[str]) -> dict[str, Any]:
+def from_files(options: Sequence[str]) -> dict[str, object]:
     """Reads `x=data.npy` and `x=data.npz[key]` as arrays, and any other file as a batch of one string."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, text in _assignments("--inputs", options, "x=data.npz[key]"):
         match = re.fullmatch(r"(.+?)(?:\[([^\[\]]+)\])?", text)
         assert match
@@ -25,14 +24,14 @@ def from_files(options: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def from_expressions(options: Sequence[str]) -> dict[str, Any]:
+def from_expressions(options: Sequence[str]) -> dict[str, object]:
     """Evaluates `x=np.ones((2, 3))`; see `array_expression`."""
     return {key: evaluate(text) for key, text in _assignments("--input_exprs", options, "x=np.ones((2,3))")}
 
 
-def from_examples(options: Sequence[str]) -> dict[str, Any]:
+def from_examples(options: Sequence[str]) -> dict[str, object]:
     """Serializes tf.Examples from dictionaries: `inputs=[{"age": [22.0], "name": ["Ada"]}]`."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     for key, text in _assignments("--input_examples", options, "inputs=[{'age':[22.0]}]"):
         try:
             examples = ast.literal_eval(text.strip())
@@ -59,7 +58,7 @@ def _split(text: str) -> list[str]:
     return [part for part in parts if part.strip()]
 
 
-def _load(path: Path, name: str | None) -> Any:
+def _load(path: Path, name: str | None) -> np.ndarray | list[bytes]:
     try:
         with path.open("rb") as file:
             magic = file.read(6)
@@ -81,7 +80,7 @@ def _load(path: Path, name: str | None) -> Any:
         ) from None
 
 
-def _array(path: Path, data: Any, name: str | None) -> Any:
+def _array(path: Path, data: "np.ndarray | np.lib.npyio.NpzFile", name: str | None) -> np.ndarray:
     """Returns the array of a .npy file, or the array `name` of an .npz file."""
     if isinstance(data, np.ndarray):
         return data
@@ -93,10 +92,11 @@ def _array(path: Path, data: Any, name: str | None) -> Any:
     if name not in names:
         problem = f"has no array {name!r}" if name else "has several arrays"
         raise SpecError(f"{path} {problem}.", hint=f"Arrays: {', '.join(names)}. Type: KEY={path}[{names[0]}]")
-    return data[name]
+    array: np.ndarray = data[name]
+    return array
 
 
-def _example(features: dict[Any, Any]) -> bytes:
+def _example(features: dict[str, object]) -> bytes:
     example = wire.Example()
     for name, values in features.items():
         feature = example.features.feature[name]

@@ -35,7 +35,7 @@ def command(model: str, rest: bool, as_json: bool, **connection: Any) -> None:
         sys.exit(ServerError.exit_code)
 
 
-def _versions(connection: Connection, name: str, rest: bool) -> list[dict[str, Any]]:
+def _versions(connection: Connection, name: str, rest: bool) -> list[dict[str, object]]:
     model = chosen_model(name, None, None)
     if rest:
         return [

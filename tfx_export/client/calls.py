@@ -151,5 +151,5 @@ def to_example(features: Mapping[str, FeatureValue]) -> wire.Example:
     return example
 
 
-def _items(value: FeatureValue) -> Sequence[Any]:
+def _items(value: FeatureValue) -> Sequence[object]:
     return [value] if isinstance(value, (str, bytes)) else list(value)

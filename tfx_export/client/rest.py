@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote
@@ -40,7 +41,7 @@ class RestClient:
         if token:
             self._headers["authorization"] = f"Bearer {token}"
 
-    def predict(self, model: Model, body: dict[str, Any]) -> dict[str, Any]:
+    def predict(self, model: Model, body: Mapping[str, object]) -> dict[str, object]:
         """Returns the response to `body`, which has the key `instances` or `inputs` of the REST API."""
         return self._send("POST", f"{model_path(model)}:predict", {**body, "signature_name": model.signature})
 
@@ -49,7 +50,7 @@ class RestClient:
         found: list[dict[str, Any]] = self._send("GET", model_path(model)).get("model_version_status", [])
         return found
 
-    def _send(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def _send(self, method: str, url: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         connection = (
             HTTPSConnection(self._target, timeout=self._timeout, context=self._tls)
             if self._tls

@@ -12,6 +12,7 @@ import numpy as np
 from tfx_export import wire
 from tfx_export.errors import SpecError
 from tfx_export.exporting.verification.isolated_run import Arrays
+from tfx_export.json_value import JsonValue
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, TensorSpec
 
@@ -42,7 +43,7 @@ def read(path: Path, signatures: Mapping[str, Signature]) -> Iterator[tuple[str,
             raise SpecError(f"Request {number} in {path} does not fit the signature {name!r}: {error}") from None
 
 
-def _is_body(item: Any) -> bool:
+def _is_body(item: object) -> bool:
     return isinstance(item, dict) and bool({"instances", "inputs", "examples"} & set(item))
 
 
@@ -65,7 +66,7 @@ def _inputs(body: dict[str, Any], signature: Signature) -> dict[str, np.ndarray]
     return {alias: _array(columns[alias], spec) for alias, spec in specs.items()}
 
 
-def _array(value: Any, spec: TensorSpec) -> np.ndarray:
+def _array(value: JsonValue, spec: TensorSpec) -> np.ndarray:
     if spec.dtype != "DT_STRING":
         return np.array(value, numpy_dtype(spec.dtype))
     shape: list[int] = []
@@ -79,7 +80,7 @@ def _array(value: Any, spec: TensorSpec) -> np.ndarray:
     return array.reshape(shape)
 
 
-def _flatten(value: Any) -> Iterator[Any]:
+def _flatten(value: JsonValue) -> Iterator[JsonValue]:
     if isinstance(value, list):
         for item in value:
             yield from _flatten(item)

@@ -7,7 +7,7 @@ expect. Ops, sizes and weights do not concern clients, so these changes are note
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tfx_export import wire
 from tfx_export.savedmodel.graph import ops_used, parse_graph
@@ -40,7 +40,7 @@ class Difference:
         """Whether a client of `a` may fail with `b`."""
         return any(change.verdict == "breaking" for change in self.changes)
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Returns plain values for `json.dumps`."""
         return {
             "a": str(self.a),

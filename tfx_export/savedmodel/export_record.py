@@ -110,7 +110,7 @@ class ExportRecord:
     created: str
     source: Source | None = None
     libraries: Mapping[str, str] = field(default_factory=dict)
-    spec: Mapping[str, Any] = field(default_factory=dict)
+    spec: Mapping[str, object] = field(default_factory=dict)
     verification: Verification | None = None
     accelerated: Accelerated | None = None
 

@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tfx_export import wire
 from tfx_export.savedmodel.graph import CALL_OPS
@@ -16,8 +15,8 @@ from tfx_export.savedmodel.structured_value import decode
 class FunctionOption:
     """One concrete function: the types of its positional arguments and of its keyword arguments."""
 
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
+    args: Sequence[object]
+    kwargs: Mapping[str, object]
 
 
 def has_object_graph(meta_graph: wire.MetaGraphIndex) -> bool:

@@ -1,7 +1,6 @@
 """Yields the text of `saved_model_cli show`, line by line, so that scripts which parse it keep working."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name
@@ -86,7 +85,7 @@ def _list_tensor(info: wire.TensorInfo, indent: str) -> Iterator[str]:
     yield f"{indent}    name: {info.name}"
 
 
-def _list_argument(value: Any) -> Iterator[str]:
+def _list_argument(value: object) -> Iterator[str]:
     indent = " " * 10
     match value:
         case str():
@@ -110,7 +109,7 @@ def _joined(items: Iterable[str]) -> str:
     return "".join(f"{item}, " for item in items) + "\b\b"
 
 
-def _quoted(value: Any) -> str:
+def _quoted(value: object) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value)
 
 

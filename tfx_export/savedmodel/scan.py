@@ -7,7 +7,7 @@ infinities are normal there (masks, identities of maximum and minimum).
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -40,7 +40,7 @@ class ScanReport:
     nodes: int
     variables: int
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Returns plain values for `json.dumps`."""
         return asdict(self)
 

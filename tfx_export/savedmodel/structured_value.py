@@ -57,7 +57,7 @@ class CompositeType:
     """A ragged, sparse or other composite tensor as an argument: the class name and state that TensorFlow stored."""
 
     class_name: str
-    state: Any
+    state: object
 
     def __repr__(self) -> str:
         return f"{self.class_name}{self.state!r}"
@@ -73,16 +73,16 @@ def _composite(proto: wire.TypeSpecProto) -> CompositeType:
     return CompositeType(proto.type_spec_class_name.rpartition(".")[2], decode(proto.type_state))
 
 
-def _named_tuple(proto: wire.NamedTupleValue) -> Any:
+def _named_tuple(proto: wire.NamedTupleValue) -> tuple[object, ...]:
     fields = [pair.key for pair in proto.values]
-    values = [decode(pair.value) for pair in proto.values]
+    values: list[Any] = [decode(pair.value) for pair in proto.values]
     try:
         return namedtuple(proto.name, fields)(*values)
     except ValueError:  # Python does not allow these names.
         return tuple(values)
 
 
-_DECODERS: dict[str, Callable[[Any], Any]] = {
+_DECODERS: dict[str, Callable[[Any], object]] = {
     "none_value": lambda _: None,
     "tensor_shape_value": TensorShape.from_proto,
     "tensor_dtype_value": DType,
@@ -97,7 +97,7 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def decode(value: wire.StructuredValue) -> Any:
+def decode(value: wire.StructuredValue) -> object:
     """Returns the Python value of a StructuredValue, or None if it is empty."""
     kind = value.WhichOneof("kind")
     if kind is None:

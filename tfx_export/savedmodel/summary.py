@@ -83,7 +83,7 @@ def summarize(folder: Path, index: wire.SavedModelIndex) -> SavedModelSummary:
     )
 
 
-def _signature_json(signature: Signature) -> dict[str, Any]:
+def _signature_json(signature: Signature) -> dict[str, object]:
     return {
         "method": signature.method,
         "inputs": dict(_tensors_json(signature.inputs)),
@@ -92,7 +92,7 @@ def _signature_json(signature: Signature) -> dict[str, Any]:
     }
 
 
-def _tensors_json(tensors: Mapping[str, TensorSpec]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _tensors_json(tensors: Mapping[str, TensorSpec]) -> Iterator[tuple[str, dict[str, object]]]:
     for key, spec in tensors.items():
         shape = None if spec.shape is None else list(spec.shape)
         yield key, {"dtype": spec.dtype, "shape": shape, "tensor": spec.tensor, "encoding": spec.encoding}

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from tfx_export.errors import SavedModelError, VersionError
 from tfx_export.savedmodel.diff import Change, signature_changes
@@ -30,7 +29,7 @@ class VersionSummary:
     changes: tuple[Change, ...] = ()
     same_as: int | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Returns plain values for `json.dumps`."""
         return {
             "version": self.version,

@@ -1,7 +1,6 @@
 """Setting and Trial: a way to run the server, and its measurement."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from tfx_export.load.generator import Measurement
 
@@ -39,7 +38,7 @@ class Trial:
     setting: Setting
     measured: Measurement
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Returns the setting and the measurement in one object, with latencies in milliseconds."""
         return {
             **asdict(self.setting),

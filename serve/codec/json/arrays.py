@@ -4,12 +4,13 @@ import base64
 import binascii
 import re
 from itertools import chain
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from serve.codec.json import text as json_text
 from serve.errors import Code, ServeError, invalid_argument
+from tfx_export.json_value import JsonValue
 from tfx_export.savedmodel.dtypes import numpy_dtype, type_string
 from tfx_export.savedmodel.tensor import Array
 
@@ -17,13 +18,13 @@ MAX_DEPTH = 128
 
 # The dtypes of JSON numbers. TensorFlow Serving reads small integers as 32 bits and then truncates them as C does.
 FLOATS = {"DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"}
-INTEGERS: dict[str, type[np.integer[Any]]] = {
+INTEGERS: dict[str, type[np.integer]] = {
     "DT_INT32": np.int32, "DT_INT16": np.int32, "DT_INT8": np.int32, "DT_UINT8": np.int32, "DT_UINT16": np.int32,
     "DT_INT64": np.int64, "DT_UINT32": np.uint32, "DT_UINT64": np.uint64,
 }  # fmt: skip
 
 
-def to_array(value: Any, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
+def to_array(value: JsonValue, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
     """Returns a value, or nested lists of values, as an array of `dtype` (`DT_FLOAT`).
 
     Raises ServeError INVALID_ARGUMENT for ragged lists and values of another type, UNIMPLEMENTED for a dtype that has
@@ -37,7 +38,7 @@ def to_array(value: Any, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
     return array.reshape(flat[0])
 
 
-def rows_to_array(rows: list[Any], dtype: str, max_depth: int = MAX_DEPTH) -> Array:
+def rows_to_array(rows: list[JsonValue], dtype: str, max_depth: int = MAX_DEPTH) -> Array:
     """Returns `rows`, which have the same shape, as an array `[rows, ...]`.
 
     Raises the errors of `to_array` as a RowError of the first row with a fault.
@@ -64,7 +65,7 @@ class RowError(ServeError):
         self.index = index
 
 
-def is_base64(value: Any) -> bool:
+def is_base64(value: object) -> TypeGuard[dict[str, str]]:
     """Whether `value` is an object that represents bytes: `{"b64": "..."}`."""
     return type(value) is dict and len(value) == 1 and type(value.get("b64")) is str
 
@@ -86,10 +87,10 @@ def decode_base64(value: dict[str, str]) -> bytes:
     raise invalid_argument("Unable to base64 decode")
 
 
-def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
+def _flatten(value: JsonValue, max_depth: int) -> tuple[list[int], list[JsonValue]] | None:
     """Returns the shape and the values; None if the lists are ragged."""
     shape: list[int] = []
-    level = [value]
+    level: list[Any] = [value]
     while level:
         types = set(map(type, level))
         if list not in types:
@@ -103,7 +104,7 @@ def _flatten(value: Any, max_depth: int) -> tuple[list[int], list[Any]] | None:
     return shape, level
 
 
-def _convert(values: list[Any], dtype: str) -> Array | None:
+def _convert(values: list[JsonValue], dtype: str) -> Array | None:
     """Returns the values as an array; None if a value has another type."""
     types = set(map(type, values))
     if dtype in FLOATS:
@@ -136,7 +137,7 @@ def _strings(values: list[Any], types: set[type]) -> Array | None:
     return strings
 
 
-def _leading_shape(value: Any, max_depth: int) -> list[int]:
+def _leading_shape(value: JsonValue, max_depth: int) -> list[int]:
     """Returns the shape that the first element of each level has."""
     shape: list[int] = []
     while type(value) is list:
@@ -148,7 +149,7 @@ def _leading_shape(value: Any, max_depth: int) -> list[int]:
     return shape
 
 
-def _check_value(value: Any, shape: list[int], level: int, dtype: str) -> None:
+def _check_value(value: JsonValue, shape: list[int], level: int, dtype: str) -> None:
     """Raises the error of the first fault in `value`. Recurses at most `len(shape)` levels deep."""
     if type(value) is not list:
         if level != len(shape):
@@ -168,7 +169,7 @@ def _check_value(value: Any, shape: list[int], level: int, dtype: str) -> None:
         _check_value(element, shape, level + 1, dtype)
 
 
-def _check_scalar(value: Any, dtype: str) -> None:
+def _check_scalar(value: JsonValue, dtype: str) -> None:
     if type(value) is dict and dtype == "DT_STRING":
         if not is_base64(value):
             raise invalid_argument(f"JSON Value: {json_text.quote(value)} not formatted correctly for base64 data")

@@ -11,6 +11,7 @@ from serve.codec.json.parse import as_python
 from serve.codec.json.predict_request import JsonRequest
 from serve.errors import invalid_argument
 from tfx_export import wire
+from tfx_export.json_value import JsonValue
 
 _KINDS: dict[type, str] = {str: "bytes", dict: "bytes", float: "float", int: "int64", bool: "int64"}
 
@@ -37,7 +38,7 @@ def read_examples(request: JsonRequest) -> NDArray[np.object_]:
     return serialized
 
 
-def _example(value: Any) -> bytes:
+def _example(value: JsonValue) -> bytes:
     if type(value) is not dict:
         raise invalid_argument(f"Example must be JSON object but got JSON {json_text.type_name(value)}")
     example = wire.Example()
@@ -67,7 +68,7 @@ def _fill(feature: wire.Feature, name: str, values: list[Any]) -> None:
     _refuse(name, values)
 
 
-def _bytes(name: str, value: Any) -> bytes:
+def _bytes(name: str, value: JsonValue) -> bytes:
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape")
     if not is_base64(value):
@@ -75,7 +76,7 @@ def _bytes(name: str, value: Any) -> bytes:
     return decode_base64(value)
 
 
-def _refuse(name: str, values: list[Any]) -> None:
+def _refuse(name: str, values: list[JsonValue]) -> None:
     """Raises the error of the first value that does not fit. An empty list is a feature without values."""
     expected = None
     for value in values:

@@ -8,14 +8,14 @@ speed. A body with a single row of numbers needs no comparison, because its only
 import contextvars
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import orjson
 import simdjson
 
 from serve.codec.json.arrays import FLOATS, INTEGERS, to_array
-from serve.codec.json.parse import as_python
+from serve.codec.json.parse import Document, as_python
 from serve.codec.layout_cache import UnsupportedLayoutError
 from serve.errors import ServeError
 from tfx_export.savedmodel.dtypes import numpy_dtype
@@ -30,7 +30,7 @@ _LARGE_ROW = 2048
 _TapeType: TypeAlias = tuple[Literal["d", "i", "u"], range | None]
 
 
-def _integer_type(read_as: type[np.integer[Any]]) -> _TapeType:
+def _integer_type(read_as: type[np.integer]) -> _TapeType:
     limits = np.iinfo(read_as)
     if limits.bits == 64:
         return ("i" if limits.min else "u"), None
@@ -49,7 +49,7 @@ _IGNORE_OVERFLOW = contextvars.copy_context()
 _IGNORE_OVERFLOW.run(np.seterr, over="ignore")
 
 
-def read_numbers(body: bytes, document: Any, specs: Mapping[str, TensorSpec]) -> dict[str, Array]:
+def read_numbers(body: bytes, document: Document, specs: Mapping[str, TensorSpec]) -> dict[str, Array]:
     """Returns the inputs of a predict request that holds only the inputs in `specs`, in row or columnar format.
 
     Raises UnsupportedLayoutError for any other request, and for one that is read faster as Python values.
@@ -139,7 +139,7 @@ def _read_object(value: simdjson.Object, specs: Mapping[str, TensorSpec], arrays
     return b"{" + b",".join(members) + b"}"
 
 
-def _read_value(value: Any, dtype: str) -> tuple[Array, bytes]:
+def _read_value(value: Document, dtype: str) -> tuple[Array, bytes]:
     """Returns the array, and the structure that its text must have."""
     if dtype not in _TAPE or not isinstance(value, simdjson.Array):
         plain = as_python(value)

@@ -8,6 +8,7 @@ import re
 from typing import Any, NoReturn
 
 from serve.errors import invalid_argument
+from tfx_export.json_value import JsonValue
 
 # Larger documents would take too long here; no correct document that the fast parsers refuse is that large.
 MAX_VALUES = 1_000_000
@@ -30,7 +31,7 @@ _MISSING_NAME = "Missing a name for object member."
 _INVALID = "Invalid value."
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes) -> JsonValue:
     """Returns the first JSON value of `body`. Ignores anything after it. Invalid bytes in strings become surrogates.
 
     Raises ServeError INVALID_ARGUMENT with the offset of the fault.
@@ -42,17 +43,17 @@ class _Parser:
     def __init__(self, body: bytes) -> None:
         self._body = body
         self._position = 3 if body.startswith(b"\xef\xbb\xbf") else 0
-        self._open: list[dict[str, Any] | list[Any]] = []
+        self._open: list[dict[str, JsonValue] | list[JsonValue]] = []
         self._names: list[str] = []
 
-    def document(self) -> Any:
+    def document(self) -> JsonValue:
         """Returns the document. Open containers are in a list, not on the call stack: only memory limits the depth."""
         values = 0
         while True:
             values += 1
             if values > MAX_VALUES:
                 self._fail(f"More than {MAX_VALUES} values in a document that is not plain JSON.")
-            value = self._value()
+            value: JsonValue = self._value()
             if value is _OPENED:
                 continue
             # A complete value may complete the containers around it, too.
@@ -68,7 +69,7 @@ class _Parser:
         if byte not in (b"{", b"["):
             return self._scalar(byte)
         self._position += 1
-        container: dict[str, Any] | list[Any] = {} if byte == b"{" else []
+        container: dict[str, JsonValue] | list[JsonValue] = {} if byte == b"{" else []
         if self._take(b"}" if byte == b"{" else b"]"):
             return container
         self._open.append(container)
@@ -76,7 +77,7 @@ class _Parser:
             self._names.append(self._name())
         return _OPENED
 
-    def _add_to_container(self, value: Any) -> bool:
+    def _add_to_container(self, value: JsonValue) -> bool:
         """Adds `value` to the innermost container. Returns whether that container is complete now."""
         container = self._open[-1]
         if isinstance(container, dict):
@@ -116,7 +117,7 @@ class _Parser:
             self._fail("Missing a colon after a name of object member.")
         return name
 
-    def _scalar(self, byte: bytes) -> Any:
+    def _scalar(self, byte: bytes) -> JsonValue:
         if byte == b'"':
             return self._string()
         literal = _LITERAL.match(self._body, self._position)

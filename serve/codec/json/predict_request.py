@@ -1,7 +1,7 @@
 """Reads the JSON of a predict request: row format (`instances`) or columnar format (`inputs`), with a layout cache."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn, TypeAlias
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeGuard
 
 import simdjson
 
@@ -11,6 +11,7 @@ from serve.codec.json.fast_path import is_single_row, read_list, read_numbers
 from serve.codec.json.parse import as_python, parse
 from serve.codec.layout_cache import MAX_LAYOUTS, UnsupportedLayoutError
 from serve.errors import invalid_argument
+from tfx_export.json_value import JsonObject, JsonValue
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 from tfx_export.savedmodel.tensor import Array
 
@@ -87,7 +88,7 @@ class JsonRequest:
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.document = parse(body)
+        self.document: Any = parse(body)
         if not isinstance(self.document, dict | simdjson.Object):
             self.fail("Is not object")
         self._names = frozenset(self.document.keys())
@@ -168,7 +169,7 @@ class _NewLayoutRequest(JsonRequest):
         return arrays
 
 
-def _read_columns(value: Any, specs: Mapping[str, TensorSpec], max_depth: int) -> dict[str, Array]:
+def _read_columns(value: JsonValue, specs: Mapping[str, TensorSpec], max_depth: int) -> dict[str, Array]:
     if not _is_object(value):
         if len(specs) > 1:
             raise invalid_argument(
@@ -184,7 +185,7 @@ def _read_columns(value: Any, specs: Mapping[str, TensorSpec], max_depth: int) -
     return arrays
 
 
-def _read_plain_rows(rows: list[Any], specs: Mapping[str, TensorSpec], max_depth: int) -> dict[str, Array]:
+def _read_plain_rows(rows: list[JsonValue], specs: Mapping[str, TensorSpec], max_depth: int) -> dict[str, Array]:
     first_object = len(rows)
     if dict in set(map(type, rows)):
         first_object = next((index for index, row in enumerate(rows) if _is_object(row)), len(rows))
@@ -220,7 +221,7 @@ def _read_object_rows(rows: list[Any], specs: Mapping[str, TensorSpec], max_dept
     return arrays
 
 
-def _fail_row(row: Any, index: int, specs: Mapping[str, TensorSpec]) -> NoReturn:
+def _fail_row(row: JsonValue, index: int, specs: Mapping[str, TensorSpec]) -> NoReturn:
     if not _is_object(row):
         raise invalid_argument(f"Expecting object but got list at item {index} of input list")
     for name in row:
@@ -235,5 +236,5 @@ def _fail_row(row: Any, index: int, specs: Mapping[str, TensorSpec]) -> NoReturn
     )
 
 
-def _is_object(value: Any) -> bool:
+def _is_object(value: JsonValue) -> TypeGuard[JsonObject]:
     return type(value) is dict and not is_base64(value)

@@ -61,7 +61,7 @@ def regression(values: NDArray[np.float32]) -> bytes:
     return _body(b"results", _json("", values))
 
 
-def _body(key: bytes, value: Any) -> bytes:
+def _body(key: bytes, value: object) -> bytes:
     return _wrapped(key, orjson.dumps(value, option=_OPTIONS))
 
 
@@ -82,14 +82,14 @@ def _check_rows(outputs: Mapping[str, Array]) -> None:
             )
 
 
-def _rows(name: str, array: Array) -> list[Any]:
+def _rows(name: str, array: Array) -> list[object]:
     """Returns the rows of an output as values that orjson writes."""
     if array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.isfinite(array).all()):
         return list(_native(array))
     return [_json(name, row) for row in array]
 
 
-def _json(name: str, value: Any) -> Any:
+def _json(name: str, value: object) -> object:
     """Returns an array, or a scalar that is a row of an array, as a value that orjson writes."""
     array = np.asarray(value) if not isinstance(value, bytes) else _scalar(value)
     kind = array.dtype.kind
@@ -133,7 +133,7 @@ def _replace_nulls(written: bytes, array: Any) -> bytes:
     return b"".join(part for pair in zip(written.split(b"null"), [*words, b""], strict=True) for part in pair)
 
 
-def _nested(write: Callable[[Any], Any], value: Any, depth: int) -> Any:
+def _nested(write: Callable[[bytes], object], value: Any, depth: int) -> object:
     if depth:
         return [_nested(write, element, depth - 1) for element in value]
     return write(value.encode() if isinstance(value, str) else value)

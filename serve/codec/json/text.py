@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import orjson
@@ -28,7 +27,7 @@ def error(message: str) -> bytes:
     return b'{\n    "error": ' + string(message) + b"\n}"
 
 
-def quote(value: Any, limit: int = MAX_QUOTED) -> str:
+def quote(value: object, limit: int = MAX_QUOTED) -> str:
     """Returns `value` for a message, in TensorFlow Serving's layout, cut soon after `limit` characters."""
     quoted = ""
     for piece in _pieces(value, 0):
@@ -38,7 +37,7 @@ def quote(value: Any, limit: int = MAX_QUOTED) -> str:
     return quoted
 
 
-def _pieces(value: Any, level: int) -> Iterator[str]:
+def _pieces(value: object, level: int) -> Iterator[str]:
     if isinstance(value, list):
         yield "["
         for index, element in enumerate(value):
@@ -58,7 +57,7 @@ def _pieces(value: Any, level: int) -> Iterator[str]:
         yield json.dumps(value, ensure_ascii=False)
 
 
-def type_name(value: Any) -> str:
+def type_name(value: object) -> str:
     """Returns the name of the JSON type of a Python value in messages."""
     if value is None or isinstance(value, bool):
         return "Null" if value is None else str(value)

@@ -43,7 +43,7 @@ def read_spec(path: Path) -> ExportSpec:
     return parse_spec(content, folder=path.parent)
 
 
-def parse_spec(content: Any, *, folder: Path = Path()) -> ExportSpec:
+def parse_spec(content: object, *, folder: Path = Path()) -> ExportSpec:
     """Parses a spec from the values of YAML or JSON; file names are relative to `folder`.
 
     Raises SpecError with the place if a key or value is wrong.
@@ -69,7 +69,7 @@ def parse_spec(content: Any, *, folder: Path = Path()) -> ExportSpec:
     )
 
 
-def _signature(name: Any, value: Any, folder: Path) -> SignatureSpec:
+def _signature(name: object, value: object, folder: Path) -> SignatureSpec:
     where = f"signatures.{name}"
     content = _mapping(value, where, _SIGNATURE)
     method = _one_of(content.get("method", "predict"), METHODS, f"{where}.method")
@@ -89,7 +89,7 @@ def _signature(name: Any, value: Any, folder: Path) -> SignatureSpec:
     )
 
 
-def _input(value: Any, where: str) -> InputSpec:
+def _input(value: object, where: str) -> InputSpec:
     if isinstance(value, str):
         return InputSpec(value)
     content = _mapping(value, where, _INPUT)
@@ -102,7 +102,7 @@ def _input(value: Any, where: str) -> InputSpec:
     )
 
 
-def _features(content: Mapping[Any, Any], where: str) -> tuple[FeatureSpec, ...] | None:
+def _features(content: Mapping[object, object], where: str) -> tuple[FeatureSpec, ...] | None:
     if "features" not in content:
         return None
     return tuple(
@@ -111,9 +111,9 @@ def _features(content: Mapping[Any, Any], where: str) -> tuple[FeatureSpec, ...]
     )
 
 
-def _feature(name: str, value: Any, where: str) -> FeatureSpec:
+def _feature(name: str, value: object, where: str) -> FeatureSpec:
     content = _mapping(value, where, _FEATURE)
-    default = content.get("default")
+    default: Any = content.get("default")
     return FeatureSpec(
         name=name,
         input=_optional(content, "input", _text, where) or name,
@@ -127,7 +127,7 @@ def _feature(name: str, value: Any, where: str) -> FeatureSpec:
     )
 
 
-def _image(value: Any, where: str) -> ImageSpec:
+def _image(value: object, where: str) -> ImageSpec:
     content = _mapping(value, where, _IMAGE)
     size = _optional(content, "size", _list_of(_whole), where)
     if size is not None and len(size) != 2:
@@ -143,7 +143,7 @@ def _image(value: Any, where: str) -> ImageSpec:
     )
 
 
-def _mapping(value: Any, where: str, known: Collection[str] | None = None) -> Mapping[Any, Any]:
+def _mapping(value: object, where: str, known: Collection[str] | None = None) -> Mapping[object, object]:
     if value is None:
         return {}
     if not isinstance(value, dict):
@@ -158,16 +158,18 @@ def _mapping(value: Any, where: str, known: Collection[str] | None = None) -> Ma
     return value
 
 
-def _sub(content: Mapping[Any, Any], key: str, where: str) -> Mapping[Any, Any]:
+def _sub(content: Mapping[object, object], key: str, where: str) -> Mapping[object, object]:
     return _mapping(content.get(key), f"{where}.{key}")
 
 
-def _optional(content: Mapping[Any, Any], key: str, read: Callable[[Any, str], Item], where: str) -> Item | None:
+def _optional(
+    content: Mapping[object, object], key: str, read: Callable[[object, str], Item], where: str
+) -> Item | None:
     return None if content.get(key) is None else read(content[key], f"{where}.{key}")
 
 
-def _list_of(read: Callable[[Any, str], Item]) -> Callable[[Any, str], tuple[Item, ...]]:
-    def read_list(value: Any, where: str) -> tuple[Item, ...]:
+def _list_of(read: Callable[[object, str], Item]) -> Callable[[Any, str], tuple[Item, ...]]:
+    def read_list(value: object, where: str) -> tuple[Item, ...]:
         if not isinstance(value, list):
             raise SpecError(f"{where} must be a list, not {value!r}.")
         return tuple(read(item, f"{where}[{index}]") for index, item in enumerate(value))
@@ -175,29 +177,29 @@ def _list_of(read: Callable[[Any, str], Item]) -> Callable[[Any, str], tuple[Ite
     return read_list
 
 
-def _text(value: Any, where: str) -> str:
+def _text(value: object, where: str) -> str:
     if not isinstance(value, str):
         raise SpecError(f"{where} must be text, not {value!r}.", hint="Put it in quotes.")
     return value
 
 
-def _whole(value: Any, where: str) -> int:
+def _whole(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise SpecError(f"{where} must be a whole number, not {value!r}.")
     return value
 
 
-def _size(value: Any, where: str) -> int | None:
+def _size(value: object, where: str) -> int | None:
     return None if value in (None, -1) else _whole(value, where)
 
 
-def _number(value: Any, where: str) -> float:
+def _number(value: object, where: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise SpecError(f"{where} must be a number, not {value!r}.")
     return float(value)
 
 
-def _flag(content: Mapping[Any, Any], key: str, default: bool) -> bool:
+def _flag(content: Mapping[object, object], key: str, default: bool) -> bool:
     value = content.get(key, default)
     if not isinstance(value, bool):
         raise SpecError(f"{key} must be true or false, not {value!r}.")
@@ -218,7 +220,7 @@ class _Loader(yaml.SafeLoader):
     """Refuses a key that is in a mapping twice; YAML itself would silently use the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Any] = set()
+        seen: set[Hashable] = set()
         for key, _ in node.value:
             name = self.construct_object(key, deep=True)
             if name in seen:

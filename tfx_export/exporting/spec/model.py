@@ -7,7 +7,7 @@ images), the source, and the client's outputs (by `method`).
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tfx_export.savedmodel.signature import Shape
 
@@ -151,12 +151,12 @@ def default_of(spec: ExportSpec) -> str:
     return (raw or names)[0]
 
 
-def as_plain(spec: ExportSpec) -> dict[str, Any]:
+def as_plain(spec: ExportSpec) -> dict[str, object]:
     """Returns `spec` as JSON values without those left empty, for the export record; files by their names only."""
     return {key: _plain(value) for key, value in vars(spec).items() if value not in ((), {})}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, Path):
         return value.name
     if isinstance(value, Mapping):

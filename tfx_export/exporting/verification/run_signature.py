@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature, Tensor
 
 
 def run(
-    folder: Path | str, inputs: Mapping[str, Any], *, signature: str = DEFAULT_SIGNATURE, tag_set: str | None = None
+    folder: Path | str, inputs: Mapping[str, object], *, signature: str = DEFAULT_SIGNATURE, tag_set: str | None = None
 ) -> dict[str, np.ndarray]:
     """Runs a signature of the SavedModel in `folder`, and returns its outputs by alias.
 
@@ -43,7 +42,7 @@ def run(
     return results.outputs[0]
 
 
-def prepare(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def prepare(signature: Signature, inputs: Mapping[str, object]) -> dict[str, np.ndarray]:
     """Returns `inputs` as arrays of the signature's dtypes, with its defaults. Raises SpecError if they do not fit."""
     takes = ", ".join(f"{key} ({spec})" for key, spec in signature.inputs.items()) or "nothing"
     hint = f"{signature.name} takes: {takes}"
@@ -57,7 +56,7 @@ def prepare(signature: Signature, inputs: Mapping[str, Any]) -> dict[str, np.nda
     return arrays
 
 
-def _array(key: str, value: Any, spec: TensorSpec, hint: str) -> np.ndarray:
+def _array(key: str, value: object, spec: TensorSpec, hint: str) -> np.ndarray:
     if spec.encoding != "dense":
         raise SpecError(f"Input {key!r} is a {spec.encoding} tensor, which cannot be given as one array.", hint=hint)
     try:
