@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import time
-from typing import Any, TextIO
+from typing import TextIO
 
 from serve.request.call_record import CURRENT
 
@@ -36,7 +36,7 @@ class JsonFormatter(logging.Formatter):
         import orjson
 
         clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        event: dict[str, Any] = {
+        event: dict[str, object] = {
             "time": f"{clock}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,

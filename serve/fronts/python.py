@@ -145,9 +145,9 @@ class _RestServer(uvicorn.Server):
             await self._task
 
 
-def _grpc_options(config: Config) -> list[tuple[str, Any]]:
+def _grpc_options(config: Config) -> list[tuple[str, int | str]]:
     # Without so_reuseport=0, two servers on a port would silently share its requests. --max_body_bytes limits messages.
-    options: dict[str, Any] = {
+    options: dict[str, int | str] = {
         "grpc.so_reuseport": 0,
         "grpc.max_receive_message_length": config.max_body_bytes or -1,
         "grpc.max_send_message_length": -1,
@@ -186,10 +186,10 @@ def _identity(request: Any) -> Any:
     return request
 
 
-def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[ResponseMessage]]:
+def _guarded_handler(method: Method) -> Callable[[bytes, grpc.aio.ServicerContext], Awaitable[ResponseMessage]]:
     """Returns a handler that turns a failure into a gRPC status."""
 
-    async def call(request: bytes, context: Any) -> ResponseMessage:
+    async def call(request: bytes, context: grpc.aio.ServicerContext) -> ResponseMessage:
         try:
             return await method.handler(parse_request(method, request), context)
         except Exception as error:
@@ -201,8 +201,8 @@ def _guarded_handler(method: Method) -> Callable[[bytes, Any], Awaitable[Respons
 
 def _guarded_stream_handler(
     method: StreamMethod | BidiMethod, parse: Callable[[Any], Any]
-) -> Callable[[Any, Any], AsyncIterator[ResponseMessage]]:
-    async def call(request: Any, context: Any) -> AsyncIterator[ResponseMessage]:
+) -> Callable[[Any, grpc.aio.ServicerContext], AsyncIterator[ResponseMessage]]:
+    async def call(request: Any, context: grpc.aio.ServicerContext) -> AsyncIterator[ResponseMessage]:
         try:
             async for response in method.handler(parse(request), context):
                 yield response
@@ -212,7 +212,7 @@ def _guarded_stream_handler(
     return call
 
 
-async def _abort(context: Any, name: str, error: Exception) -> None:
+async def _abort(context: grpc.aio.ServicerContext, name: str, error: Exception) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
     failure = error if isinstance(error, ServeError) else from_unexpected(error, name)

@@ -13,7 +13,7 @@ from tfx_export import wire
 class Peers(Protocol):
     """Calls a method of PeerHandler in every other process."""
 
-    async def call(self, method: str, *arguments: Any) -> list[Any]:
+    async def call(self, method: str, *arguments: object) -> list[Any]:
         """Returns the results in any order; a process that ends meanwhile has none. Raises the first ServeError."""
         ...
 
@@ -21,7 +21,7 @@ class Peers(Protocol):
 class NoPeers:
     """The peers of a server with a single process."""
 
-    async def call(self, method: str, *arguments: Any) -> list[Any]:
+    async def call(self, method: str, *arguments: object) -> list[Any]:
         return []
 
 

@@ -17,7 +17,7 @@ DEPLOYMENT = "Server"
 UNSUPPORTED = ("ssl_config_file", "rest_ssl_config_file", "grpc_socket_path", "grpc_channel_arguments", "one_port")
 
 
-def application(config: Config) -> Any:
+def application(config: Config) -> serve.Application:
     """Returns the deployment, bound to `config`. Raises INVALID_ARGUMENT for settings that proxies do not support."""
     defaults = Config()
     for name in UNSUPPORTED:
@@ -28,7 +28,7 @@ def application(config: Config) -> Any:
             Code.INVALID_ARGUMENT,
             f"--min_replicas={config.min_replicas} --max_replicas={config.max_replicas}: expected 1 <= min <= max.",
         )
-    options: dict[str, Any] = {"num_replicas": config.min_replicas}
+    options: dict[str, object] = {"num_replicas": config.min_replicas}
     if config.max_replicas > config.min_replicas:
         options = {
             "autoscaling_config": {
@@ -49,7 +49,7 @@ def application(config: Config) -> Any:
     return deployment.bind(absolute(config))
 
 
-def build(args: dict[str, Any]) -> Any:
+def build(args: dict[str, object]) -> serve.Application:
     """Returns the application from the `args` of a Serve config file: flags of the server with their values.
 
     Raises ServeError (INVALID_ARGUMENT) for flags and values that the command line would reject.
@@ -61,12 +61,12 @@ def build(args: dict[str, Any]) -> Any:
     return application(config)
 
 
-def http_options(config: Config) -> dict[str, Any]:
+def http_options(config: Config) -> dict[str, object]:
     """Returns the options of the proxies for REST."""
     return {"host": config.host, "port": config.rest_api_port}
 
 
-def grpc_options(config: Config) -> dict[str, Any]:
+def grpc_options(config: Config) -> dict[str, object]:
     """Returns the options of the proxies for gRPC. Without servicer functions they open no gRPC port."""
     functions = ["serve.on_ray.services.add_services_to_server"] if config.port else []
     return {"port": config.port, "grpc_servicer_functions": functions, "enable_reflection": False}

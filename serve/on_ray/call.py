@@ -1,12 +1,15 @@
 """RayCall: the `serve.transport.grpc.CallContext` of a call that came through Ray's proxy."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import grpc
 
 from serve.errors import ServeError
 from serve.transport.grpc.method import status_message
+
+if TYPE_CHECKING:
+    from ray.serve.grpc_util import RayServegRPCContext
 
 _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -14,7 +17,7 @@ _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.Stat
 class RayCall:
     """Wraps Ray's gRPC context, which travels to the replica with the request and back with the response."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: "RayServegRPCContext") -> None:
         self._context = context
 
     def time_remaining(self) -> float | None:

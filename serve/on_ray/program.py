@@ -9,7 +9,6 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import ray
 from ray import serve as ray_serve
@@ -48,7 +47,7 @@ def run(config: Config) -> int:
     return 0
 
 
-def _start(config: Config, bound: Any) -> None:
+def _start(config: Config, bound: ray_serve.Application) -> None:
     http, grpc = http_options(config), grpc_options(config)
     try:
         ray_serve.start(proxy_location="EveryNode", http_options=http, grpc_options=grpc)

@@ -1,7 +1,7 @@
 """Replica: the class of the deployment. Each replica has a Core and answers both protocols."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from starlette.types import ASGIApp
 
@@ -17,21 +17,26 @@ from serve.transport.rest.app import RestApp
 from serve.transport.rest.middleware import RestMiddleware
 from tfx_export import wire
 
-Unary = Callable[["Replica", bytes, Any], Awaitable[ResponseMessage]]
-Stream = Callable[["Replica", bytes, Any], AsyncIterator[ResponseMessage]]
+if TYPE_CHECKING:
+    from ray.serve.grpc_util import RayServegRPCContext
+
+Unary = Callable[["Replica", bytes, "RayServegRPCContext"], Awaitable[ResponseMessage]]
+Stream = Callable[["Replica", bytes, "RayServegRPCContext"], AsyncIterator[ResponseMessage]]
 
 RELOAD = "/tensorflow.serving.ModelService/HandleReloadConfigRequest"
 
 
 def _unary(path: str) -> Unary:
-    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> ResponseMessage:
+    async def answer(self: "Replica", message: bytes, grpc_context: "RayServegRPCContext") -> ResponseMessage:
         return await self.answer(path, message, RayCall(grpc_context))
 
     return answer
 
 
 def _stream(path: str) -> Stream:
-    async def answer(self: "Replica", message: bytes, grpc_context: Any) -> AsyncIterator[ResponseMessage]:
+    async def answer(
+        self: "Replica", message: bytes, grpc_context: "RayServegRPCContext"
+    ) -> AsyncIterator[ResponseMessage]:
         async for response in self.stream(path, message, RayCall(grpc_context)):
             yield response
 

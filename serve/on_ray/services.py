@@ -1,6 +1,6 @@
 """The gRPC services for Ray Serve's proxies, which find `add_services_to_server` by `grpc_servicer_functions`."""
 
-from typing import Any
+from typing import NoReturn
 
 import grpc
 from grpc_reflection.v1alpha import reflection
@@ -8,7 +8,7 @@ from grpc_reflection.v1alpha import reflection
 from tfx_export import wire
 
 
-def add_services_to_server(servicer: Any, server: Any) -> None:
+def add_services_to_server(servicer: object, server: grpc.aio.Server) -> None:
     """Registers all services, like the generated `add_..._to_server` functions.
 
     Requests stay bytes, because a proxy only routes them. It replaces each handler with its own routing, so `servicer`
@@ -28,5 +28,5 @@ def _handler(rpc: wire.Rpc) -> grpc.RpcMethodHandler:
     return grpc.unary_unary_rpc_method_handler(_routed)
 
 
-def _routed(request: bytes, context: Any) -> Any:
+def _routed(request: bytes, context: object) -> NoReturn:
     raise NotImplementedError("Ray's proxy routes this call to a replica")

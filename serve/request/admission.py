@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from serve import metrics
 from serve.config import Config
@@ -73,7 +73,7 @@ class RequestContext:
         self._cell = admission.in_flight[call.entrypoint]
         self._counted = counted
         self._log = admission.log_all
-        self._span: AbstractContextManager[Any] | None = (
+        self._span: AbstractContextManager[object] | None = (
             tracing.request_span(call, header("traceparent")) if tracing.tracer else None
         )
 

@@ -86,7 +86,7 @@ T = TypeVar("T")
 
 @types.coroutine
 def with_context_if_suspended(
-    work: Awaitable[T], make_context: Callable[[], AbstractContextManager[Any]]
+    work: Awaitable[T], make_context: Callable[[], AbstractContextManager[object]]
 ) -> Generator[Any, Any, T]:
     """Awaits `work`, inside `make_context()` only once `work` suspends for the first time.
 

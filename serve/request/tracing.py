@@ -2,10 +2,14 @@
 
 from collections.abc import Awaitable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from serve.errors import Code, ServeError
 from serve.request.call_record import CallRecord
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.trace import Span
 
 T = TypeVar("T")
 
@@ -13,7 +17,7 @@ _OFF: AbstractContextManager[None] = nullcontext()
 
 # Creates spans; None if tracing is off. Code that runs for every request checks this before it calls a function here.
 tracer: Any = None
-_provider: Any = None
+_provider: "TracerProvider | None" = None
 
 
 def setup(endpoint: str) -> None:
@@ -42,7 +46,7 @@ def flush() -> None:
         _provider.force_flush(timeout_millis=3000)
 
 
-def span(name: str) -> AbstractContextManager[Any]:
+def span(name: str) -> AbstractContextManager[object]:
     """Returns a context manager: a span of the current request around the block."""
     return _OFF if tracer is None else tracer.start_as_current_span(name)
 
@@ -52,9 +56,10 @@ def record_span(name: str, began: int) -> None:
     tracer.start_span(name, start_time=began).end()
 
 
-def start_span(name: str) -> Any:
+def start_span(name: str) -> "Span":
     """Starts a span of the current request. The caller ends it with `end()`. Only if tracing is on."""
-    return tracer.start_span(name)
+    started: Span = tracer.start_span(name)
+    return started
 
 
 async def traced(name: str, work: Awaitable[T]) -> T:
@@ -63,13 +68,13 @@ async def traced(name: str, work: Awaitable[T]) -> T:
         return await work
 
 
-def request_span(call: CallRecord, traceparent: str | None) -> AbstractContextManager[Any]:
+def request_span(call: CallRecord, traceparent: str | None) -> AbstractContextManager["Span"]:
     """Returns the span of a whole request, a child of the client's span if there is one."""
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind
 
     parent = extract({"traceparent": traceparent} if traceparent else {})
-    found: AbstractContextManager[Any] = tracer.start_as_current_span(
+    found: AbstractContextManager[Span] = tracer.start_as_current_span(
         f"{call.entrypoint} {call.api}".strip(), context=parent, kind=SpanKind.SERVER
     )
     return found

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import grpc
 
@@ -28,7 +27,7 @@ def echo_server() -> Iterator[str]:
 
 
 async def main() -> None:
-    async def echo(request: bytes, context: Any) -> bytes:
+    async def echo(request: bytes, context: grpc.aio.ServicerContext) -> bytes:
         return request
 
     _, service, method = PREDICT.split("/")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,17 @@ MODEL_SERVICE = "tensorflow.serving.ModelService"
 
 T = TypeVar("T")
 # A number, a string, bytes, or a sequence of one of these.
-FeatureValue = Any
+FeatureValue: TypeAlias = (
+    float
+    | str
+    | bytes
+    | np.generic
+    | np.ndarray
+    | Sequence[float]
+    | Sequence[str]
+    | Sequence[bytes]
+    | Sequence[np.generic]
+)
 
 
 @dataclass(frozen=True)
@@ -151,5 +161,5 @@ def to_example(features: Mapping[str, FeatureValue]) -> wire.Example:
     return example
 
 
-def _items(value: FeatureValue) -> Sequence[object]:
+def _items(value: Any) -> Sequence[object]:
     return [value] if isinstance(value, (str, bytes)) else list(value)

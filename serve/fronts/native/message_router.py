@@ -4,7 +4,6 @@ import contextlib
 from dataclasses import dataclass, field, replace
 from itertools import count
 from multiprocessing.connection import Connection
-from typing import Any
 
 from serve.fronts.native.worker_messages import PeerReplies, PeerReply, PeerRequest
 
@@ -16,7 +15,7 @@ class _Pending:
     sender: Connection
     number: int
     waiting: set[Connection]
-    values: list[Any] = field(default_factory=list)
+    values: list[object] = field(default_factory=list)
 
 
 class MessageRouter:

@@ -29,6 +29,7 @@ from serve.fronts.native.worker_messages import (
     Drain,
     Failed,
     Loaded,
+    Message,
     PeerReplies,
     PeerReply,
     PeerRequest,
@@ -121,7 +122,7 @@ class Worker:
             value = from_unexpected(error, f"{request.method}, called by another worker,", "in a worker; see the log")
         self._send(PeerReply(request.number, value))
 
-    def _send(self, message: Any) -> None:
+    def _send(self, message: Message) -> None:
         with self._sending:
             self._channel.send(message)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
 from serve.config import Config
 from serve.errors import ServeError
@@ -60,7 +60,7 @@ class PeerReply:
     """From a worker: the value that the method returned, or the ServeError that it raised."""
 
     number: int
-    value: Any
+    value: object
 
 
 @dataclass(frozen=True)
@@ -68,18 +68,21 @@ class PeerReplies:
     """To the worker that sent the request: the values of all others."""
 
     number: int
-    values: tuple[Any, ...]
+    values: tuple[object, ...]
+
+
+Message: TypeAlias = Start | Loaded | Failed | Drain | PeerRequest | PeerReply | PeerReplies
 
 
 class ChannelPeers:
     """The `serve.models.peers.Peers` of a worker: reaches the others through the server process."""
 
-    def __init__(self, send: Callable[[Any], None]) -> None:
+    def __init__(self, send: Callable[[Message], None]) -> None:
         self._send = send
         self._numbers = count()
-        self._waiting: dict[int, asyncio.Future[tuple[Any, ...]]] = {}
+        self._waiting: dict[int, asyncio.Future[tuple[object, ...]]] = {}
 
-    async def call(self, method: str, *arguments: Any) -> list[Any]:
+    async def call(self, method: str, *arguments: object) -> list[Any]:
         number = next(self._numbers)
         waiting = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
@@ -98,6 +101,6 @@ class ChannelPeers:
             waiting.get_loop().call_soon_threadsafe(_set_result, waiting, replies.values)
 
 
-def _set_result(waiting: "asyncio.Future[tuple[Any, ...]]", values: tuple[Any, ...]) -> None:
+def _set_result(waiting: "asyncio.Future[tuple[object, ...]]", values: tuple[object, ...]) -> None:
     if not waiting.done():
         waiting.set_result(values)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from serve.config import Config
 from serve.errors import Code, ServeError
@@ -18,7 +17,7 @@ from serve.fronts.native import embedded_python
 from serve.fronts.native.envoy import Envoy
 from serve.fronts.native.envoy_config import Listener, bootstrap_config
 from serve.fronts.native.message_router import MessageRouter
-from serve.fronts.native.worker_messages import Drain, Failed, Loaded, Start
+from serve.fronts.native.worker_messages import Drain, Failed, Loaded, Message, Start
 from serve.startup.overview import ServedVersion
 
 logger = logging.getLogger("serve")
@@ -128,7 +127,7 @@ class WorkerSupervisor:
             self._channel = None
 
 
-async def _receive(channel: Connection) -> Any:
+async def _receive(channel: Connection) -> Message:
     """Returns the next message. Raises EOFError if the other process has ended."""
     loop = asyncio.get_running_loop()
     readable = asyncio.Event()
@@ -137,4 +136,5 @@ async def _receive(channel: Connection) -> Any:
         await readable.wait()
     finally:
         loop.remove_reader(channel.fileno())
-    return channel.recv()
+    message: Message = channel.recv()
+    return message

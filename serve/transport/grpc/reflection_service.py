@@ -20,7 +20,7 @@ class _LazyMessageClass:
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def __getattr__(self, attribute: str) -> Any:
+    def __getattr__(self, attribute: str) -> object:
         return getattr(getattr(import_module("grpc_reflection.v1alpha.reflection_pb2"), self._name), attribute)
 
 

@@ -1,12 +1,11 @@
 """GrpcApp: an ASGI application that answers gRPC calls with a table of methods."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 
 from google.protobuf.message import Message
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message as AsgiEvent, Receive, Scope, Send
 
 from serve.errors import Code, ServeError, from_unexpected
 from serve.request.deadline import next_turn, with_context_if_suspended
@@ -61,7 +60,7 @@ class ResponseSender:
         with contextlib.suppress(ClientDisconnectedError):
             await self._send_events(*(end if self._started else (_START, *end)))
 
-    async def _send_events(self, *events: MutableMapping[str, Any]) -> None:
+    async def _send_events(self, *events: AsgiEvent) -> None:
         try:
             for event in events:
                 await self._send(event)
@@ -129,11 +128,11 @@ async def _stream(responses: AsyncIterator[ResponseMessage], sender: ResponseSen
         await sender.send_message(response.SerializeToString())
 
 
-def _start(encoding: str) -> dict[str, Any]:
+def _start(encoding: str) -> AsgiEvent:
     return {**_START, "headers": [*_HEADERS, (b"grpc-encoding", encoding.encode("ascii"))]}
 
 
-def _status(fields: list[tuple[bytes, bytes]], trailing: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _status(fields: list[tuple[bytes, bytes]], trailing: Sequence[tuple[str, str]]) -> AsgiEvent:
     if trailing:
         fields = [*fields, *((name.encode("ascii"), value.encode("latin-1")) for name, value in trailing)]
     return {"type": "http.response.trailers", "headers": fields}

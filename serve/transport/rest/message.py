@@ -6,10 +6,9 @@ import zlib
 from collections.abc import Iterable, Mapping
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import Any
 from urllib.parse import parse_qs
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from serve.errors import Code, ServeError
 
@@ -84,7 +83,7 @@ class Request:
 
     async def response_events(
         self, response: Response, request_id: str, more_headers: Iterable[tuple[bytes, bytes]]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
+    ) -> tuple[Message, Message]:
         """Returns the ASGI events of `response`, compressed if it is large enough and the client accepts gzip."""
         body = response.body
         headers = [(b"content-type", _encoded(response.media_type)), *more_headers]

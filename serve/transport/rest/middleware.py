@@ -3,12 +3,12 @@
 It reads the body first, so that a request that is too large, too slow or not allowed does not reach the application.
 """
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from serve.codec.json import text as json_text
 from serve.config import Config
@@ -152,7 +152,7 @@ def path_labels(path: str) -> PathLabels:
     return PathLabels(last if last in ACTIONS else "", model, counted)
 
 
-async def _send(send: Send, events: Iterable[MutableMapping[str, Any]]) -> None:
+async def _send(send: Send, events: Iterable[Message]) -> None:
     for event in events:
         await send(event)
 

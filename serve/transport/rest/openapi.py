@@ -1,13 +1,16 @@
 """GET /openapi.json: describes the requests to the available models, generated from their signatures."""
 
 import json
+from collections.abc import Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import TypeAlias
 
 from serve.api import Api
 from serve.errors import ServeError
 from serve.lifecycle.state import ModelRef
 from tfx_export.savedmodel.signature import CLASSIFY, REGRESS, Signature, TensorSpec
+
+Schema: TypeAlias = dict[str, object]
 
 _BASE64 = {"type": "object", "properties": {"b64": {"type": "string", "format": "byte"}}, "required": ["b64"]}
 _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
@@ -15,7 +18,7 @@ _ERROR = {"type": "object", "properties": {"error": {"type": "string"}}, "requir
 
 def openapi(api: Api) -> bytes:
     """Returns an OpenAPI 3.1 document."""
-    paths: dict[str, Any] = {"/v1/models": {"get": _operation("The models and the state of their versions", {})}}
+    paths: Schema = {"/v1/models": {"get": _operation("The models and the state of their versions", {})}}
     for model in api.models():
         path = f"/v1/models/{model.name}"
         paths[path] = {"get": _operation(f"The state of the versions of {model.name}", {})}
@@ -43,15 +46,15 @@ def openapi(api: Api) -> bytes:
     return json.dumps(document, indent=1).encode()
 
 
-_PREDICTION: dict[str, Any] = {
+_PREDICTION: Schema = {
     "type": "object",
     "description": "`predictions` to `instances`, `outputs` to `inputs`",
     "properties": {"predictions": {"type": "array"}, "outputs": {}},
 }
-_RESULTS: dict[str, Any] = {"type": "object", "properties": {"results": {"type": "array"}}, "required": ["results"]}
+_RESULTS: Schema = {"type": "object", "properties": {"results": {"type": "array"}}, "required": ["results"]}
 
 
-def _operation(summary: str, response: dict[str, Any]) -> dict[str, Any]:
+def _operation(summary: str, response: Schema) -> Schema:
     return {
         "summary": summary,
         "responses": {
@@ -61,7 +64,7 @@ def _operation(summary: str, response: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _predict(signature: Signature) -> dict[str, Any]:
+def _predict(signature: Signature) -> Schema:
     """Returns the schema of a predict request: row format, then columnar format."""
     rows = {name: _tensor(spec, rows=True) for name, spec in signature.inputs.items()}
     columns = {name: _tensor(spec, rows=False) for name, spec in signature.inputs.items()}
@@ -79,21 +82,21 @@ def _predict(signature: Signature) -> dict[str, Any]:
     }
 
 
-def _examples(signature: Signature) -> dict[str, Any]:
+def _examples(signature: Signature) -> Schema:
     feature = {"type": "object", "additionalProperties": {}}
     required = {"examples": {"type": "array", "items": feature, "minItems": 1}}
     return {**_object(required, {"context": feature, **_signature_name(signature)}), "title": signature.name}
 
 
-def _signature_name(signature: Signature) -> dict[str, Any]:
+def _signature_name(signature: Signature) -> Schema:
     return {"signature_name": {"const": signature.name}}
 
 
-def _object(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+def _object(required: Mapping[str, object], optional: Mapping[str, object] | None = None) -> Schema:
     return {"type": "object", "properties": {**(optional or {}), **required}, "required": list(required)}
 
 
-def _tensor(spec: TensorSpec, rows: bool) -> dict[str, Any]:
+def _tensor(spec: TensorSpec, rows: bool) -> Schema:
     """Returns the schema of a tensor's JSON, or with `rows` that of one row."""
     if spec.shape is None:
         return {}
@@ -105,7 +108,7 @@ def _tensor(spec: TensorSpec, rows: bool) -> dict[str, Any]:
     return schema
 
 
-def _scalar(dtype: str) -> dict[str, Any]:
+def _scalar(dtype: str) -> Schema:
     if dtype == "DT_STRING":
         return {"anyOf": [{"type": "string"}, _BASE64]}
     if dtype == "DT_BOOL":

@@ -1,7 +1,6 @@
 """The pages of GET: state of models and versions, signatures, metrics, readiness. JSON has the layout of protobuf."""
 
 import json
-from typing import Any
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -67,7 +66,7 @@ async def _statuses(api: Api, name: str) -> list[VersionStatus]:
         return []
 
 
-def _version(status: VersionStatus) -> dict[str, Any]:
+def _version(status: VersionStatus) -> dict[str, object]:
     return {
         "version": str(status.version),
         "state": status.state.name,
@@ -75,11 +74,11 @@ def _version(status: VersionStatus) -> dict[str, Any]:
     }
 
 
-def _fields(message: Message) -> dict[str, Any]:
+def _fields(message: Message) -> dict[str, object]:
     return json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
 
 
-def _page(content: dict[str, Any]) -> bytes:
+def _page(content: dict[str, object]) -> bytes:
     return json.dumps(content, indent=1, ensure_ascii=False).encode("utf-8", "replace") + b"\n"

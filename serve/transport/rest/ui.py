@@ -4,7 +4,6 @@ import asyncio
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any
 from urllib.parse import urlsplit
 
 from serve.api import Api
@@ -80,7 +79,7 @@ def _signature(api: Api, request: Request, config: Config) -> Response:
     return Response(json.dumps(description).encode())
 
 
-def _string_content(use: StringInput) -> dict[str, Any]:
+def _string_content(use: StringInput) -> dict[str, object]:
     features = {
         name: {"dtype": feature.dtype, "shape": feature.shape and list(feature.shape)}
         for name, feature in use.features.items()

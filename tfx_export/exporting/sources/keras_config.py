@@ -7,7 +7,7 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.keras_options import KerasOptions
 
 
-def prepare(config: Any, options: KerasOptions, where: str) -> bool:
+def prepare(config: object, options: KerasOptions, where: str) -> bool:
     """Replaces layers as `options` say, in place; returns whether any was replaced.
 
     Raises SourceError if a layer to replace does not exist, or if loading would run Python code from the file.
@@ -46,7 +46,7 @@ def _replace(layer: dict[str, Any]) -> None:
             node["kwargs"] = {key: value for key, value in node["kwargs"].items() if value is not None}
 
 
-def _layers(config: Any) -> Iterator[dict[str, Any]]:
+def _layers(config: object) -> Iterator[dict[str, Any]]:
     """Yields every object in the configuration that has a class and a name."""
     if isinstance(config, Mapping):
         inner = config.get("config")
@@ -72,7 +72,7 @@ def _holds_code(layer: Mapping[str, Any]) -> bool:
     return any(_is_code(layer["config"].get(key)) for key in ("function", "output_shape", "mask"))
 
 
-def _is_code(value: Any) -> bool:
+def _is_code(value: object) -> bool:
     if isinstance(value, Mapping):
         return value.get("class_name") == "__lambda__"
     # Keras 2 writes a list of marshalled code, defaults and closure; an output shape is a list of numbers.

@@ -168,7 +168,7 @@ def _optional(
     return None if content.get(key) is None else read(content[key], f"{where}.{key}")
 
 
-def _list_of(read: Callable[[object, str], Item]) -> Callable[[Any, str], tuple[Item, ...]]:
+def _list_of(read: Callable[[object, str], Item]) -> Callable[[object, str], tuple[Item, ...]]:
     def read_list(value: object, where: str) -> tuple[Item, ...]:
         if not isinstance(value, list):
             raise SpecError(f"{where} must be a list, not {value!r}.")
