@@ -44,6 +44,10 @@ class Config:
     num_request_iterations_for_warmup: int = 0
     op_library: tuple[str, ...] = ()
     import_module: tuple[str, ...] = ()
+    prepared_dir: str = ""
+    max_prepared_bytes: int = 16 << 30
+    max_prepare_bytes: int = 0
+    max_prepare_seconds: float = 600.0
 
     # Running
     engine: str = "auto"

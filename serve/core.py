@@ -1,6 +1,7 @@
 """Core: the models and the API over them, without ports. Every front connects one to the network."""
 
 import logging
+import threading
 from pathlib import Path
 
 from serve import engines, warmup
@@ -41,6 +42,7 @@ class Core:
         if config.otlp_endpoint:
             tracing.setup(config.otlp_endpoint)
         self.admission = Admission(config)
+        self._stopping = threading.Event()
         self.manager = Manager(
             self._load,
             poll_seconds=config.file_system_poll_wait_seconds,
@@ -78,6 +80,7 @@ class Core:
 
     def stop(self) -> None:
         """Unloads all versions once their leases are released."""
+        self._stopping.set()
         self.catalog.stop()
         self.manager.stop()
         self._runner.close()
@@ -119,7 +122,7 @@ class Core:
         if not self.config.allow_file_ops:
             reject_file_ops(path)
         parameters = self._batching and self._batching.of_version(path)
-        model = engines.load(path, self.config)
+        model = engines.load(path, self.config, self._stopping)
         if self.config.enable_model_warmup:
             self._warm_up(model, path)
         if self._batcher and parameters:

@@ -59,6 +59,10 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("num_request_iterations_for_warmup", "how many times each warmup request is replayed"),
         Flag("op_library", "shared library with custom operators (may be repeated)"),
         Flag("import", "Python module that registers custom operators (may be repeated)"),
+        Flag("prepared_dir", "folder of prepared versions, shared by servers; empty: below the user's cache folder"),
+        Flag("max_prepared_bytes", "bytes of prepared versions that are kept there; 0 lifts the limit"),
+        Flag("max_prepare_bytes", "memory that preparing a version may take; 0 allows 80 % of what is free"),
+        Flag("max_prepare_seconds", "seconds that preparing a version may take; 0 lifts the limit"),
     ),
     "Running": (
         Flag("engine", "engine that runs models: auto, tensorflow or litert"),

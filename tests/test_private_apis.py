@@ -109,7 +109,7 @@ def keras_history() -> None:
 
 
 FRONT, ENGINE, LITERT = "serve/fronts/native/loop.py", "serve/engines/tensorflow.py", "serve/engines/litert.py"
-GRAPH, HTTP = "serve/engines/tensorflow_graph.py", "serve/fronts/http_protocol.py"
+GRAPH, HTTP = "serve/engines/preparation/freezing.py", "serve/fronts/http_protocol.py"
 INPUTS = "tfx_export/exporting/sources/keras_inputs.py"
 APIS = [
     PrivateApi(

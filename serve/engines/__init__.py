@@ -1,6 +1,8 @@
 """The engines that run models. An engine is a module of this package, imported when a version needs it."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol, cast
@@ -9,7 +11,8 @@ import numpy as np
 
 from serve.config import Config
 from serve.engines.choice import Assignment, assign
-from serve.engines.tensorflow_setup import tensorflow_engine
+from serve.engines.preparation import prepare
+from serve.engines.tensorflow_setup import set_environment, tensorflow_engine
 from serve.loaded_model import LoadedModel
 
 
@@ -35,7 +38,7 @@ class Engine(Protocol):
     """The interface of an engine module."""
 
     def load(self, path: Path, config: Config) -> LoadedModel:
-        """Load the version folder `path`. Blocks; called outside of requests. Raises ServeError."""
+        """Loads the version folder `path`. Blocks; called outside of requests. Raises ServeError."""
         ...
 
 
@@ -45,13 +48,16 @@ def check_settings(config: Config) -> None:
         tensorflow_engine().check_settings(config)
 
 
-def load(path: Path, config: Config) -> LoadedModel:
-    """Load the version folder `path` with the engines that fit it and `config`. Raises ServeError."""
+def load(path: Path, config: Config, stopping: threading.Event | None = None) -> LoadedModel:
+    """Loads the version folder `path` with the engines that fit it and `config`. Raises ServeError.
+
+    `stopping` ends a preparation that is running or about to begin.
+    """
     assignment = assign(path, config)
     models: dict[str, LoadedModel] = {}
     try:
         for name in assignment:
-            models[name] = _engine(name).load(path, config)
+            models[name] = _load_with(name, path, config, stopping or threading.Event())
     except BaseException:
         for model in models.values():
             model.close()
@@ -59,6 +65,13 @@ def load(path: Path, config: Config) -> LoadedModel:
     return next(iter(models.values())) if len(models) == 1 else MixedModel(models, assignment)
 
 
-def _engine(name: str) -> Engine:
-    module = tensorflow_engine() if name == "tensorflow" else import_module(f"serve.engines.{name}")
-    return cast(Engine, module)
+def _load_with(engine: str, path: Path, config: Config, stopping: threading.Event) -> LoadedModel:
+    if engine != "tensorflow":
+        return cast(Engine, import_module(f"serve.engines.{engine}")).load(path, config)
+    # Before the preparation, which depends on it.
+    set_environment()
+    # The child and this process import TensorFlow at the same time.
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        prepared = pool.submit(prepare, path, config, stopping)
+        tensorflow = tensorflow_engine()
+        return cast(LoadedModel, tensorflow.load(path, config, prepared.result()))

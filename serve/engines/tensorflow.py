@@ -1,4 +1,4 @@
-"""The TensorFlow engine: loads a SavedModel into a session, and freezes it if nothing assigns to its variables.
+"""The TensorFlow engine: runs a SavedModel in sessions, as it was prepared by a child process or as it is.
 
 Import it through serve.engines.tensorflow_setup, which prepares the process.
 """
@@ -9,7 +9,9 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -22,9 +24,12 @@ from tensorflow.core.protobuf import config_pb2
 
 from serve.config import Config
 from serve.engines import tensorflow_profiler
-from serve.engines.tensorflow_graph import Program, is_straight, optimised_program
-from serve.engines.tensorflow_guards import GuardedLoader, guard_unknown
+from serve.engines.preparation import Outcome, contents as prepared_contents
+from serve.engines.preparation.contents import Contents
+from serve.engines.tensorflow_graph import is_straight, shape_graph
+from serve.engines.tensorflow_guards import GuardedLoader, Guards, guard_unknown
 from serve.engines.tensorflow_ranks import RankGuard
+from serve.engines.tensorflow_weights import MappedWeight, initialise
 from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
@@ -47,25 +52,42 @@ _Call = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
 _Key = tuple[str, tuple[str, ...], bool]
 
 
-def load(path: Path, config: Config) -> "TensorFlowModel":
-    """Load the SavedModel in `path`. Raises ServeError with TensorFlow's code and text."""
-    try:
+def load(path: Path, config: Config, prepared: Outcome) -> "TensorFlowModel":
+    """Loads the SavedModel in `path`, prepared or as it is. Raises ServeError with TensorFlow's code and text."""
+    with loading_errors():
         _load_custom_ops(config)
-        model = TensorFlowModel(path, config)
+        model = TensorFlowModel(path, config, prepared)
+    _return_memory()
+    return model
+
+
+@contextmanager
+def loading_errors() -> Iterator[None]:
+    """Raises a ServeError for each error by which TensorFlow refuses a SavedModel."""
+    try:
+        yield
     except tf.errors.OpError as error:
         raise ServeError(Code(error.error_code), error.message + _hint(error.message)) from None
     except OSError as error:
         raise ServeError(Code.NOT_FOUND, str(error)) from None
     except (RuntimeError, ValueError) as error:
         raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
-    _return_memory()
-    return model
 
 
 def check_settings(config: Config) -> None:
     """Raises INVALID_ARGUMENT for an invalid ConfigProto, NOT_FOUND for custom operators that cannot be loaded."""
-    _session_config(config)
+    session_config(config)
     _load_custom_ops(config)
+
+
+@dataclass(frozen=True)
+class _Started:
+    """The sessions of a model: one on all threads, and one on the calling thread if the model is small."""
+
+    signatures: Any
+    session: Any
+    single_threaded: Any | None
+    shape_graph: Any
 
 
 class TensorFlowModel:
@@ -73,39 +95,36 @@ class TensorFlowModel:
 
     engine = "tensorflow"
 
-    def __init__(self, path: Path, config: Config) -> None:
-        self._session_config = _session_config(config)
-        tags = [tag for tag in config.saved_model_tags.split(",") if tag]
-        session, meta_graph = _open(path, tags, self._session_config)
+    def __init__(self, path: Path, config: Config, prepared: Outcome) -> None:
+        started = _start(path, config, prepared)
         self.signatures: Mapping[str, Signature] = {
             name: Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString()))
-            for name, signature in sorted(meta_graph.signature_def.items())
+            for name, signature in sorted(started.signatures.signature_def.items())
         }
-        program = optimised_program(session, meta_graph, path, self._session_config)
-        self._session = _start(session, program, self._session_config)
-        self._single_threaded = _start_single_threaded(program, self._session_config)
+        self._session = started.session
+        self._single_threaded = started.single_threaded
         cores = max(1, (os.cpu_count() or 1) // config.workers)
         self._thread_count = ThreadCountPolicy(cores)
         # oneDNN remembers per thread how to compute an operator for a shape, and on how many threads: a thread that
         # has computed alone would not hand parts to other threads later.
         self._dedicated_threads = DedicatedThreads(cores, "intra-op")
-        self._ranks = RankGuard(program.shape_graph)
+        self._ranks = RankGuard(started.shape_graph)
         self._aliases = {name: tuple(signature.inputs) for name, signature in self.signatures.items()}
-        # Signatures with the dtypes and ranks of inputs that passed `_check`.
+        # Signatures with the outputs, and the dtypes and ranks of inputs, that passed `_check`.
         self._checked: set[tuple[Any, ...]] = set()
         self._calls: dict[_Key, _Call] = {}
         self._lock = threading.Lock()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
         arrays = [*map(inputs.__getitem__, self._aliases[signature])]
-        kinds: list[Any] = [signature]
+        kinds: list[Any] = [signature, *outputs]
         elements = 0
         for array in arrays:
             kinds += array.dtype, array.ndim
             elements += array.size
         kind = tuple(kinds)
         if kind not in self._checked:
-            self._check(signature, arrays)
+            self._check(signature, arrays, outputs)
             if len(self._checked) >= MAX_REMEMBERED:
                 self._checked.clear()
             self._checked.add(kind)
@@ -136,12 +155,21 @@ class TensorFlowModel:
         del self._session, self._single_threaded, self._ranks
         _return_memory()
 
-    def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
-        """Raise INVALID_ARGUMENT for inputs of a wrong dtype or rank.
+    def _check(self, signature: str, arrays: Sequence[np.ndarray], outputs: Sequence[str]) -> None:
+        """Raises INVALID_ARGUMENT for inputs of a wrong dtype or rank, and for tensors that requests cannot hold.
 
         The session accepts any rank and aborts the process on some; of a wrong dtype it reports only the position.
         """
         specs = self.signatures[signature].inputs
+        wanted = {alias: self.signatures[signature].outputs[alias] for alias in outputs}
+        for kind, named in (("input", specs), ("output", wanted)):
+            for alias, spec in named.items():
+                if spec.encoding != "dense":
+                    raise ServeError(
+                        Code.INVALID_ARGUMENT,
+                        f"The {kind} {alias} of signature {signature} is a {spec.encoding} tensor; requests and "
+                        f"responses hold dense tensors only",
+                    )
         for position, (array, (alias, spec)) in enumerate(zip(arrays, specs.items(), strict=True)):
             sent = from_numpy(array.dtype)
             if sent != spec.dtype:
@@ -152,7 +180,9 @@ class TensorFlowModel:
                 )
         ranks = [(spec, array.ndim) for array, spec in zip(arrays, specs.values(), strict=True)]
         if any(spec.shape is None or rank != len(spec.shape) for spec, rank in ranks):
-            self._ranks.check({spec.tensor: rank for spec, rank in ranks})
+            self._ranks.check(
+                {spec.tensor: rank for spec, rank in ranks}, frozenset(spec.tensor for spec in wanted.values())
+            )
 
     def _compute(self, key: _Key, arrays: Sequence[np.ndarray], elements: int) -> dict[str, np.ndarray]:
         signature, _, single_threaded = key
@@ -182,6 +212,8 @@ def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _C
     fed = [spec.tensor for spec in signature.inputs.values()]
     wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
     fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
+    if not fetched:
+        return lambda arrays: {alias: arrays[fed.index(tensor)] for alias, tensor in wanted.items()}
     compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))
     fetches_in_order = fetched == list(wanted.values())
 
@@ -197,52 +229,93 @@ def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _C
     return call
 
 
-def _open(path: Path, tags: Sequence[str], session_config: Any) -> tuple[Any, Any]:
-    """Load the SavedModel into a new session: import the graph, restore variables, initialise tables."""
+def open_saved_model(path: Path, config: Config, settings: Any, *, guards: Guards = "hidden") -> tuple[Any, Any]:
+    """Loads the SavedModel into a new session: imports the graph, restores variables, initialises tables."""
     graph = tf.Graph()
     with graph.as_default():
-        session = tf.compat.v1.Session(graph=graph, config=session_config)
-        return session, GuardedLoader(str(path)).load(session, tags)
+        session = tf.compat.v1.Session(graph=graph, config=settings)
+        tags = [tag for tag in config.saved_model_tags.split(",") if tag]
+        return session, GuardedLoader(str(path), guards).load(session, tags)
 
 
-def _start(loaded: Any, program: Program, session_config: Any) -> Any:
-    """Return the session that runs requests: `loaded` itself, or a new one for a program without variables."""
-    if program.graph_def is None:
-        return loaded
-    graph = _graph_of(program.graph_def)
-    if guard_unknown(program.graph_def, graph):
-        graph = _graph_of(program.graph_def)
-    session = _session_of(graph, program.init_ops, session_config)
-    loaded.close()
-    return session
+def signatures_only(meta_graph: Any) -> Any:
+    """A MetaGraphDef with nothing but the signatures of `meta_graph`."""
+    signatures = tf.compat.v1.MetaGraphDef()
+    for name, signature in meta_graph.signature_def.items():
+        signatures.signature_def[name].CopyFrom(signature)
+    return signatures
 
 
-def _start_single_threaded(program: Program, session_config: Any) -> Any:
-    """A second session of a small program that computes on the calling thread only.
-
-    None if the program is large, has state of its own, or the operator has set the number of threads.
-    """
-    if (
-        program.graph_def is None
-        or program.graph_def.ByteSize() > MAX_DUPLICATED_BYTES
-        or session_config.intra_op_parallelism_threads
-    ):
-        return None
-    single_threaded = config_pb2.ConfigProto()
-    single_threaded.CopyFrom(session_config)
-    single_threaded.intra_op_parallelism_threads = 1
-    if is_straight(program.graph_def):
-        # Runs one operator after another, without the bookkeeping for parallel operators.
-        single_threaded.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
-    return _session_of(_graph_of(program.graph_def), program.init_ops, single_threaded)
+def guarded(graph_def: Any) -> Any:
+    """Adds guards to a graph before operators whose input rank is unknown. Raises ValueError for an invalid graph."""
+    guard_unknown(graph_def, _graph_of(graph_def))
+    return graph_def
 
 
-def _session_of(graph: Any, init_ops: Sequence[str], session_config: Any) -> Any:
+def _start(path: Path, config: Config, prepared: Outcome) -> _Started:
+    settings = session_config(config)
+    if prepared.entry:
+        try:
+            contents = prepared_contents.read(prepared.entry)
+            if not contents.reason:
+                return _start_prepared(prepared.entry.folder, contents, settings)
+            return _start_as_it_is(path, config, settings, contents)
+        except (OSError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
+            # Another process has removed the entry.
+            prepared = Outcome(None, f"its prepared version cannot be used: {error}")
+    return _start_unprepared(path, config, settings, prepared.reason)
+
+
+def _start_prepared(folder: Path, contents: Contents, settings: Any) -> _Started:
+    """The sessions of a prepared graph; its weights are mapped from files."""
+    graph_def = tf.compat.v1.GraphDef.FromString(contents.graph)
+    weights = [MappedWeight(**weight) for weight in contents.weights]
+    # First, because TensorFlow's threads are those of the first session.
+    session = _session_of(_graph_of(graph_def), contents.init_ops, settings, folder, weights)
+    single_threaded = None
+    # The session of a larger program, of one with large weights, or with a number of threads that the operator has set.
+    if not weights and graph_def.ByteSize() <= MAX_DUPLICATED_BYTES and not settings.intra_op_parallelism_threads:
+        one_thread = config_pb2.ConfigProto()
+        one_thread.CopyFrom(settings)
+        one_thread.intra_op_parallelism_threads = 1
+        if is_straight(graph_def):
+            # Runs one operator after another, without the bookkeeping for parallel operators.
+            one_thread.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
+        single_threaded = _session_of(_graph_of(graph_def), contents.init_ops, one_thread)
+    signatures = tf.compat.v1.MetaGraphDef.FromString(contents.signatures)
+    return _Started(signatures, session, single_threaded, shape_graph(graph_def))
+
+
+def _start_as_it_is(path: Path, config: Config, settings: Any, contents: Contents) -> _Started:
+    """The session of a SavedModel that cannot be frozen: it assigns to variables, for example."""
+    logger.info("%s runs as it is, not frozen: %s", path.name, contents.reason)
+    session, meta_graph = open_saved_model(path, config, settings)
+    return _Started(signatures_only(meta_graph), session, None, tf.compat.v1.GraphDef.FromString(contents.graph))
+
+
+def _start_unprepared(path: Path, config: Config, settings: Any, reason: str) -> _Started:
+    """The session of a SavedModel whose preparation failed: without any optimisation, which may have been the cause."""
+    logger.warning("%s is served as it is, which is slower: %s", path, reason)
+    plain = config_pb2.ConfigProto()
+    plain.CopyFrom(settings)
+    plain.graph_options.rewrite_options.disable_meta_optimizer = True
+    # Functions are not inlined in this graph, so static shape inference does not cover them.
+    session, meta_graph = open_saved_model(path, config, plain, guards="all")
+    return _Started(signatures_only(meta_graph), session, None, shape_graph(session.graph.as_graph_def()))
+
+
+def _session_of(
+    graph: Any, init_ops: Sequence[str], settings: Any, folder: Path = Path(), weights: Sequence[MappedWeight] = ()
+) -> Any:
     final = config_pb2.ConfigProto()
-    final.CopyFrom(session_config)
+    final.CopyFrom(settings)
     # The graph is already optimised.
     final.graph_options.rewrite_options.disable_meta_optimizer = True
+    if weights:
+        # Constant folding, which the preparation has done, would read and copy every file.
+        final.graph_options.optimizer_options.opt_level = config_pb2.OptimizerOptions.L0
     session = tf.compat.v1.Session(graph=graph, config=final)
+    initialise(session, folder, weights)
     if init_ops:
         session.run([graph.get_operation_by_name(name) for name in init_ops])
     return session
@@ -255,33 +328,33 @@ def _graph_of(graph_def: Any) -> Any:
     return graph
 
 
-def _session_config(config: Config) -> Any:
+def session_config(config: Config) -> Any:
     """The ConfigProto of --tensorflow_session_config_file, overridden by flags.
 
     By default (inter_op_parallelism_threads -1) TensorFlow runs operators on the calling thread.
     """
-    session_config = config_pb2.ConfigProto()
+    settings = config_pb2.ConfigProto()
     if config.tensorflow_session_config_file:
         file = Path(config.tensorflow_session_config_file)
         try:
-            text_format.Parse(file.read_bytes(), session_config)
+            text_format.Parse(file.read_bytes(), settings)
         except (OSError, text_format.ParseError, UnicodeDecodeError) as error:
             raise ServeError(
                 Code.INVALID_ARGUMENT, f"Error parsing text-format tensorflow.ConfigProto: {file}: {error}"
             ) from None
-    session_config.inter_op_parallelism_threads = (
+    settings.inter_op_parallelism_threads = (
         config.tensorflow_inter_op_parallelism
         or config.tensorflow_session_parallelism
-        or session_config.inter_op_parallelism_threads
+        or settings.inter_op_parallelism_threads
         or -1
     )
-    session_config.intra_op_parallelism_threads = (
+    settings.intra_op_parallelism_threads = (
         config.tensorflow_intra_op_parallelism
         or config.tensorflow_session_parallelism
-        or session_config.intra_op_parallelism_threads
+        or settings.intra_op_parallelism_threads
     )
-    session_config.allow_soft_placement = True
-    return session_config
+    settings.allow_soft_placement = True
+    return settings
 
 
 def _load_custom_ops(config: Config) -> None:

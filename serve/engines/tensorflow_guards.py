@@ -5,7 +5,7 @@ but that does not cover the bodies of loops and branches, nor ranks that depend 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.saved_model import loader_impl
@@ -26,12 +26,23 @@ RANKS: Mapping[str, tuple[int, int]] = {
 _INLINED = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 
 
+# Which functions get guards: the bodies of loops and branches, or all of them (if they are not going to be inlined).
+Guards = Literal["hidden", "all"]
+
+
 class GuardedLoader(loader_impl.SavedModelLoader):  # type: ignore[misc]
-    """Loads a SavedModel and adds guards to the bodies of its loops and branches."""
+    """Loads a SavedModel and adds guards to its functions."""
+
+    def __init__(self, path: str, guards: Guards = "hidden") -> None:
+        super().__init__(path)
+        self._guards = guards
 
     def get_meta_graph_def_from_tags(self, tags: Iterable[str]) -> Any:
         meta_graph = super().get_meta_graph_def_from_tags(tags)
-        guard_bodies(meta_graph.graph_def)
+        if self._guards == "all":
+            guard_functions(meta_graph.graph_def)
+        else:
+            guard_bodies(meta_graph.graph_def)
         return meta_graph
 
 
@@ -55,8 +66,18 @@ def guard_bodies(graph_def: Any) -> None:
         nodes = functions[name].node_def
         for node in nodes:
             pending |= called(node)
-        # Inside a function, the name of a node's output includes the output's name in the operator.
-        _guard(nodes, [node for node in nodes if node.op in RANKS], ":output:0")
+        _guard_function(nodes)
+
+
+def guard_functions(graph_def: Any) -> None:
+    """Adds guards to every function."""
+    for function in graph_def.library.function:
+        _guard_function(function.node_def)
+
+
+def _guard_function(nodes: Any) -> None:
+    # Inside a function, the name of a node's output includes the output's name in the operator.
+    _guard(nodes, [node for node in nodes if node.op in RANKS], ":output:0")
 
 
 def guard_unknown(graph_def: Any, graph: Any) -> bool:

@@ -18,7 +18,7 @@ def tensorflow_engine() -> ModuleType:
     Sets environment variables that TensorFlow reads on import, and takes TensorFlow's objects out of garbage
     collection. Called once, by whichever thread loads the first model for this engine.
     """
-    _set_environment()
+    set_environment()
     # TensorFlow's start-up messages do not belong in the server's log.
     skip_unneeded_packages(keras=False)
     import_tensorflow()
@@ -31,7 +31,7 @@ def tensorflow_engine() -> ModuleType:
     return engine
 
 
-def _set_environment() -> None:
+def set_environment() -> None:
     """Set TensorFlow's defaults for a server. Variables that the operator has set stay as they are."""
     # TensorFlow enables oneDNN only on processors with instructions for neural networks. On others convolutions gain
     # too: MobileNetV2 takes half the time for eight images, ResNet50 three quarters for one image on one thread. A run

@@ -32,6 +32,18 @@ def resident(server: RunningServer) -> int:
     return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
 
 
+def mapped_weights(server: RunningServer) -> int:
+    """The bytes of weights that the server and its child processes map from files."""
+    process = psutil.Process(server.process.pid)
+    total = 0
+    for each in (process, *process.children(recursive=True)):
+        for line in Path(f"/proc/{each.pid}/maps").read_text().splitlines():
+            if line.endswith(".weights"):
+                start, end = line.split()[0].split("-")
+                total += int(end, 16) - int(start, 16)
+    return total
+
+
 def weighty(folder: Path, megabytes: int) -> None:
     subprocess.run([sys.executable, "-m", "tests.support.weighty_model", str(folder), str(megabytes)], check=True)
 
@@ -51,9 +63,10 @@ def test_an_unloaded_model_frees_its_memory(
         publish(original, models / "weighty")
         wait_until(lambda: server.states("weighty") == {1: "AVAILABLE"})
         np.testing.assert_allclose(client.predict("weighty", x)["y"], x["x"], rtol=1e-3)
-        assert resident(server) > before + 90 * megabyte
+        assert mapped_weights(server) > 90 * megabyte
         shutil.rmtree(models / "weighty")
         wait_until(lambda: server.states("weighty") == {1: "END"})
+        wait_until(lambda: mapped_weights(server) == 0)
         # Runtime code that ran for the first time, and its pools, stay in memory. The native front returns memory
         # gradually.
         wait_until(lambda: resident(server) < before + 15 * megabyte)

@@ -18,7 +18,7 @@ SLOW_MODULES = (
     *("tensorflow", "keras", "tf_keras", "tests.support.lean_tensorflow", "tests.support.keras_models"),
     "tests.support.terminal",
     *("serve.fronts.native.envoy", "tfx_export.exporting", "tfx_export.api", "tfx_export.load", "tfx_export.doctor"),
-    *("tfx_export.tuning.server", "tfx_export.cli.main"),
+    *("tfx_export.tuning.server", "tfx_export.cli.main", "serve.engines.load", "serve.engines.preparation"),
 )
 # Exceptions: the tests use these names for nothing slow.
 FAST_NAMES = (
@@ -51,6 +51,8 @@ class ProcessGuard:
         sys.addaudithook(self._check)  # stays until the interpreter ends
 
     def _check(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "subprocess.Popen" and "serve.engines.preparation.worker" in arguments[1]:
+            return  # Prepared versions are kept between runs, as the models are.
         if self.test and event in ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.system"):
             if arguments[:1] == ("uname",):  # the first import of h5py, through Python's platform module
                 return

@@ -1,0 +1,63 @@
+"""Prepares versions for the TensorFlow engine in a child process, so that no model can end the server.
+
+A version is frozen and optimised once, in a child process, and the result is kept in the folder `--prepared_dir`:
+workers, restarts and other servers use it without a child. This package does not import TensorFlow, except `worker`,
+the program that the child runs, and the modules that only `worker` imports.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from serve.config import Config
+from serve.engines.preparation import cache, child
+from serve.engines.preparation.cache import Entry
+from serve.errors import Code, ServeError
+
+__all__ = ["Outcome", "prepare"]
+
+logger = logging.getLogger("serve")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The prepared version, or None if the SavedModel is served as it is; `reason` then says why."""
+
+    entry: Entry | None
+    reason: str = ""
+
+
+def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
+    """Returns the prepared version of the SavedModel in `path`; prepares it if no folder has it yet. Blocks.
+
+    Raises ServeError if the SavedModel cannot be loaded, and once the server is `stopping`. If anything else fails, the
+    SavedModel is served as it is.
+    """
+    try:
+        root = cache.root_folder(config.prepared_dir)
+        key = cache.key_of(path, config)
+        if entry := cache.find(root, key):
+            return Outcome(entry)
+        cache.make_root(root)
+        with cache.locked(root, key, lambda: child.check_running(stopping)):
+            # Another process may have prepared it in the meantime.
+            entry = cache.find(root, key) or _prepare_now(path, config, root, key, stopping)
+        return Outcome(entry)
+    except child.PreparationError as failure:
+        return Outcome(None, str(failure))
+    except OSError as error:
+        if not path.is_dir():
+            raise ServeError(Code.NOT_FOUND, f"{path} does not exist") from None
+        return Outcome(None, f"--prepared_dir cannot be used: {error}")
+
+
+def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: threading.Event) -> Entry:
+    started = time.monotonic()
+    with cache.draft(root, key) as folder:
+        child.run(path, config, folder, stopping)
+        entry = cache.publish(folder, root, key)
+    logger.info("Prepared %s in %.1f s", path, time.monotonic() - started)
+    cache.evict(root, config.max_prepared_bytes, keep=key)
+    return entry

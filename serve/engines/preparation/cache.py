@@ -1,0 +1,210 @@
+"""The folder of prepared versions: one entry (a folder) per version, written beside its place and renamed into it.
+
+An entry is never changed after that. A file `<key>.lock` beside it is locked while the entry is being prepared.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from serve.config import Config
+from tfx_export.savedmodel import export_record
+
+# Part of every key: increase it when the format or the preparation changes.
+FORMAT = 1
+# Written last by `publish`; holds the size and the SHA-256 of every other file of the entry.
+MANIFEST = "manifest.json"
+# What the child recorded: part of the manifest of a published entry.
+DETAILS = "details.json"
+# An entry that nobody has loaded for this long is removed.
+MAX_AGE_SECONDS = 30 * 24 * 3600.0
+# A draft this old belongs to a process that was killed.
+MAX_DRAFT_SECONDS = 24 * 3600.0
+LOCK_POLL_SECONDS = 0.05
+# Environment variables that change how TensorFlow optimises.
+_VARIABLES = ("TF_ENABLE_ONEDNN_OPTS",)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A complete entry whose files have been verified. `details` is what the child recorded about it."""
+
+    folder: Path
+    details: dict[str, Any]
+
+
+def root_folder(prepared_dir: str) -> Path:
+    """`prepared_dir`, or the folder below the user's cache. Raises OSError if the user has no home folder."""
+    if prepared_dir:
+        return Path(prepared_dir)
+    if cache := os.environ.get("XDG_CACHE_HOME"):
+        return Path(cache, "tfx-export", "prepared")
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
+    below = ("Library", "Caches") if sys.platform == "darwin" else (".cache",)
+    return home.joinpath(*below, "tfx-export", "prepared")
+
+
+def make_root(root: Path) -> None:
+    """Creates the folder, for this user only. Raises OSError if it cannot be written, or if everybody can write it."""
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise OSError(f"{root} cannot be written")
+
+
+def key_of(path: Path, config: Config) -> str:
+    """The name of the entry for the version in `path`: a hash of everything that the result depends on.
+
+    Weights are not read: the index of the variables holds a checksum of every tensor. Modification times do not count,
+    so copies and hard links of a version share an entry. Assets are read when the model runs, but their paths are part
+    of the graph. Raises OSError if a file cannot be read.
+    """
+    variables = {file.name: file.stat().st_size for file in (path / "variables").glob("*")}
+    assets = [[str(file), *_stamp(file)] for file in sorted((path.resolve() / "assets").rglob("*")) if file.is_file()]
+    custom = [[name, *_stamp(Path(name))] for name in config.op_library]
+    custom += [[name, *_module_stamp(name)] for name in config.import_module]
+    session_file = config.tensorflow_session_config_file
+    parts = {
+        "format": FORMAT,
+        "tensorflow": _tensorflow_version(),
+        "machine": [sys.platform, platform.machine(), *(os.environ.get(name) for name in _VARIABLES)],
+        "files": export_record.file_hashes(path),
+        "variables": variables,
+        "assets": assets,
+        "custom": custom,
+        "tags": config.saved_model_tags,
+        "session": [
+            config.tensorflow_session_parallelism,
+            config.tensorflow_intra_op_parallelism,
+            config.tensorflow_inter_op_parallelism,
+            export_record.sha256(Path(session_file)) if session_file else "",
+        ],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def find(root: Path, key: str) -> Entry | None:
+    """Returns the entry `key` if it is complete and undamaged. A use makes it young again."""
+    folder = root / key
+    try:
+        if root.stat().st_mode & stat.S_IWOTH:
+            raise OSError(f"{root} can be written by every user (chmod o-w)")
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        files, details = manifest["files"], manifest["details"]
+        for name, [size, digest] in files.items():
+            file = folder / name
+            if file.stat().st_size != size or export_record.sha256(file) != digest:
+                return None
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(folder / MANIFEST)
+    return Entry(folder, details)
+
+
+@contextlib.contextmanager
+def locked(root: Path, key: str, check: Callable[[], None]) -> Iterator[None]:
+    """Holds the lock of the entry `key`; waits for it, and calls `check` while waiting. A process's end releases it."""
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError("this system has no file locks") from None
+    with (root / f"{key}.lock").open("ab") as handle:
+        while True:
+            check()
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(LOCK_POLL_SECONDS)
+        yield
+
+
+@contextlib.contextmanager
+def draft(root: Path, key: str) -> Iterator[Path]:
+    """A new empty folder beside the entries, removed at the end unless it was published. Hold the lock."""
+    for left in root.glob(f".{key}.*"):  # by a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=root))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def publish(folder: Path, root: Path, key: str) -> Entry:
+    """Renames a draft into its place. A damaged entry there is removed. Hold the lock."""
+    details = json.loads((folder / DETAILS).read_bytes())
+    files = {
+        file.name: [file.stat().st_size, export_record.sha256(file)] for file in folder.iterdir() if file.is_file()
+    }
+    (folder / MANIFEST).write_text(json.dumps({"files": files, "details": details}))
+    for file in folder.iterdir():
+        file.chmod(0o400)
+    target = root / key
+    shutil.rmtree(target, ignore_errors=True)
+    folder.rename(target)
+    return Entry(target, details)
+
+
+def evict(root: Path, max_bytes: int, keep: str) -> None:
+    """Removes what is old, then the entries that were not used for longest until the rest takes at most `max_bytes`.
+
+    `keep` stays, and 0 lifts the limit. Models that are being served keep the files that they have mapped.
+    """
+    now = time.time()
+    entries = []
+    for folder in root.iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.startswith("."):
+                if now - folder.stat().st_mtime > MAX_DRAFT_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+            elif folder.is_dir() and folder.name != keep:
+                used = (folder / MANIFEST).stat().st_mtime
+                entries.append((used, sum(file.stat().st_size for file in folder.iterdir()), folder))
+    total = sum(size for _, size, _ in entries) + sum(file.stat().st_size for file in (root / keep).iterdir())
+    for used, size, folder in sorted(entries):
+        if now - used > MAX_AGE_SECONDS or 0 < max_bytes < total:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+            total -= size
+
+
+def _stamp(file: Path) -> list[int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _module_stamp(name: str) -> list[Any]:
+    try:
+        spec = find_spec(name.partition(".")[0])
+    except (ImportError, ValueError):
+        spec = None
+    return [spec.origin, *_stamp(Path(spec.origin))] if spec and spec.origin else []
+
+
+def _tensorflow_version() -> str:
+    for name in ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tf-nightly"):
+        with contextlib.suppress(PackageNotFoundError):
+            return f"{name} {version(name)}"
+    return ""

@@ -1,0 +1,340 @@
+"""A version is prepared in a child process, once, and kept; whatever becomes of the child, the server goes on."""
+
+import json
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from serve.config import Config
+from serve.engines import load, preparation
+from serve.engines.preparation import cache, child
+from serve.errors import Code, ServeError
+
+A = {"a": np.array([1.0, 2.0], np.float32)}
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def odd_models(built: Callable[[str], Path]) -> Path:
+    """The folder that tests/support/odd_models.py fills."""
+    return built("tests.support.odd_models")
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """Settings with a folder for prepared versions that these tests share."""
+    return Config(prepared_dir=str(tmp_path_factory.mktemp("prepared")))
+
+
+# The child
+
+
+@pytest.mark.parametrize(
+    ("does", "settings", "error", "text"),
+    [
+        ("loading abort", {}, ServeError, "loading ended by SIGABRT: Check failed: 1 == 2 (1 vs. 2)"),
+        ("loading kill", {}, ServeError, "loading ended by SIGKILL"),
+        ("loading exit", {}, ServeError, "loading ended with exit code 1: No more coffee"),
+        ("loading refuse", {}, ServeError, "There is no such thing"),
+        ("loading wait", {"max_prepare_seconds": 0.5}, ServeError, "loading took more than 0.5 seconds"),
+        ("loading grow", {"max_prepare_bytes": 64 * MEGABYTE}, ServeError, "more than 64 MB"),
+        ("starting kill", {}, child.PreparationError, "starting ended by SIGKILL"),
+        ("preparing abort", {}, child.PreparationError, "preparing ended by SIGABRT: Check failed: 1 == 2"),
+        ("preparing fail", {}, child.PreparationError, "preparing failed: ValueError: odd"),
+        ("preparing wait", {"max_prepare_seconds": 0.5}, child.PreparationError, "preparing took more than 0.5"),
+        ("preparing grow", {"max_prepare_bytes": 64 * MEGABYTE}, child.PreparationError, "more than 64 MB"),
+        ("preparing silently", {}, child.PreparationError, "preparing ended with exit code 0"),
+    ],
+)
+def test_the_end_of_the_child_is_explained(
+    does: str, settings: Any, error: type[Exception], text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    with pytest.raises(error) as raised:
+        child.run(tmp_path, Config(model_name=does, **settings), tmp_path, threading.Event())
+    assert text in str(raised.value)
+    assert not children()
+
+
+def test_a_server_that_stops_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    stopping = threading.Event()
+    threading.Timer(0.5, stopping.set).start()
+    started = time.monotonic()
+    with pytest.raises(ServeError) as raised:
+        child.run(tmp_path, Config(model_name="preparing wait"), tmp_path, stopping)
+    assert raised.value.code is Code.CANCELLED
+    assert time.monotonic() - started < 30
+    assert not children()
+
+
+def test_a_version_that_cannot_be_prepared_is_served_as_it_is(
+    served_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    config = Config(model_name="preparing abort", prepared_dir=str(tmp_path))
+    with caplog.at_level(logging.INFO, "serve"):
+        model = load(served_models / "image" / "1", config)
+    assert "is served as it is, which is slower: preparing ended by SIGABRT: Check failed" in caplog.text
+    x = np.ones((1, 8, 8, 3), np.float32)
+    output = next(iter(model.signatures["serving_default"].outputs))
+    assert model.run("serving_default", {"x": x}, [output])[output].shape == (1, 8, 8, 4)
+    # Functions are not inlined in this graph. A wrong rank must not end the process all the same.
+    with pytest.raises(ServeError, match=r"(?i)rank|shape"):
+        model.run("serving_default", {"x": x[0]}, [output])
+    model.close()
+    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+
+
+def children() -> list[psutil.Process]:
+    """The children of this process that prepare versions."""
+    return [
+        process for process in psutil.Process().children() if "tests.support.odd_child" in " ".join(process.cmdline())
+    ]
+
+
+# The folder
+
+
+def test_a_prepared_version_needs_no_child(
+    served_models: Path, prepared: Config, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    load(served_models / "half_plus_two" / "1", prepared).close()
+    monkeypatch.setattr(child, "run", None)
+    copy = shutil.copytree(served_models / "half_plus_two" / "1", tmp_path / "2")
+    model = load(copy, prepared)
+    assert model.run("serving_default", {"x": np.array([[1.0]], np.float32)}, ["y"])["y"].tolist() == [[2.5]]
+    model.close()
+    assert Path(prepared.prepared_dir).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "no manifest"])
+def test_a_damaged_entry_is_not_used(damage: str, tmp_path: Path) -> None:
+    entry = publish(tmp_path, "key", b"12345")
+    file = entry.folder / "graph.pb"
+    match damage:
+        case "cut":
+            overwrite(file, b"123")
+        case "changed":
+            overwrite(file, b"12346")
+        case "missing":
+            file.unlink()
+        case "no manifest":
+            (entry.folder / cache.MANIFEST).unlink()
+    assert cache.find(tmp_path, "key") is None
+    assert publish(tmp_path, "key", b"12345").folder == entry.folder
+    assert cache.find(tmp_path, "key") == entry
+
+
+def test_a_damaged_entry_is_prepared_anew(served_models: Path, tmp_path: Path) -> None:
+    config = Config(prepared_dir=str(tmp_path))
+    version = served_models / "half_plus_two" / "1"
+    load(version, config).close()
+    (graph,) = tmp_path.glob("*/graph.pb")
+    before = graph.read_bytes()
+    overwrite(graph, before[:-1])
+    load(version, config).close()
+    (graph,) = tmp_path.glob("*/graph.pb")
+    assert graph.stat().st_size == len(before)
+
+
+@pytest.mark.parametrize(
+    ("entries_kept", "days", "left"), [(0, 0, "abc"), (2, 0, "bc"), (1, 0, "c"), (0, 40, "bc")], ids=str
+)
+def test_old_entries_are_removed_by_size_and_age(entries_kept: int, days: int, left: str, tmp_path: Path) -> None:
+    now = time.time()
+    for number, key in enumerate("abc"):
+        entry = publish(tmp_path, key, bytes(1000))
+        used = now - 10 + number - (days * 24 * 3600 if key == "a" else 0)
+        os.utime(entry.folder / cache.MANIFEST, (used, used))
+    size = sum(file.stat().st_size for file in entry.folder.iterdir())
+    cache.evict(tmp_path, entries_kept * size, keep="c")
+    assert "".join(sorted(path.name for path in tmp_path.iterdir() if path.is_dir())) == left
+
+
+def test_a_folder_that_everybody_can_write_is_not_used(
+    served_models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(0o777)
+    with caplog.at_level(logging.INFO, "serve"):
+        load(served_models / "half_plus_two" / "1", Config(prepared_dir=str(tmp_path))).close()
+    assert "is served as it is, which is slower: --prepared_dir cannot be used" in caplog.text
+    assert "can be written by every user" in caplog.text
+
+
+def test_without_a_folder_the_version_is_served_as_it_is(
+    served_models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    with caplog.at_level(logging.INFO, "serve"):
+        model = load(served_models / "half_plus_two" / "1", Config(prepared_dir=str(tmp_path / "file" / "below")))
+    assert "--prepared_dir cannot be used" in caplog.text
+    assert model.run("serving_default", {"x": np.array([[1.0]], np.float32)}, ["y"])["y"].tolist() == [[2.5]]
+    model.close()
+
+
+def test_one_preparation_at_a_time(tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def second() -> None:
+        with cache.locked(tmp_path, "key", lambda: None):
+            entered.set()
+
+    thread = threading.Thread(target=second)
+    with cache.locked(tmp_path, "key", lambda: None):
+        thread.start()
+        assert not entered.wait(0.3)
+    assert entered.wait(10)
+    thread.join()
+
+
+def publish(root: Path, key: str, content: bytes) -> cache.Entry:
+    with cache.draft(root, key) as folder:
+        (folder / cache.DETAILS).write_text(json.dumps({}))
+        (folder / "graph.pb").write_bytes(content)
+        return cache.publish(folder, root, key)
+
+
+def overwrite(file: Path, content: bytes) -> None:
+    file.unlink()
+    file.write_bytes(content)
+
+
+# Mapped weights
+
+
+@pytest.mark.parametrize("name", ["dense", "dense_tf1"])
+def test_large_weights_are_mapped_and_the_answers_are_the_same(name: str, odd_models: Path, prepared: Config) -> None:
+    version = odd_models / name / "1"
+    outcome = preparation.prepare(version, prepared, threading.Event())
+    assert outcome.entry
+    files = [*outcome.entry.folder.glob("*.weights")]
+    assert sum(file.stat().st_size for file in files) > 60 * MEGABYTE
+    assert (outcome.entry.folder / "graph.pb").stat().st_size < MEGABYTE
+    model = load(version, prepared)
+    assert {str(file) for file in files} <= mapped_files()
+    assert_as_tensorflow(model, version)
+    model.close()
+    assert not {str(file) for file in files} & mapped_files()
+
+
+def test_what_depends_on_weights_alone_is_computed_once(odd_models: Path, prepared: Config) -> None:
+    outcome = preparation.prepare(odd_models / "dense" / "1", prepared, threading.Event())
+    assert outcome.entry
+    from tensorflow.core.framework import graph_pb2
+
+    graph = graph_pb2.GraphDef.FromString((outcome.entry.folder / "graph.pb").read_bytes())
+    assert {node.op for node in graph.node} & {"Cast", "Transpose"} == set()
+
+
+def test_a_small_model_keeps_its_weights_as_constants(served_models: Path, prepared: Config) -> None:
+    outcome = preparation.prepare(served_models / "image" / "1", prepared, threading.Event())
+    assert outcome.entry
+    assert not [*outcome.entry.folder.glob("*.weights")]
+
+
+def mapped_files() -> set[str]:
+    return {line.split(maxsplit=5)[-1].strip() for line in Path("/proc/self/maps").read_text().splitlines()}
+
+
+def assert_as_tensorflow(model: Any, version: Path) -> None:
+    """Compares the answers of all dense signatures with those of TensorFlow."""
+    import tensorflow as tf
+
+    plain = tf.saved_model.load(str(version))
+    for name, signature in model.signatures.items():
+        if name.startswith("__"):
+            continue
+        inputs = {
+            alias: np.random.default_rng(1).random([size or 3 for size in spec.shape]).astype(np.float32)
+            for alias, spec in signature.inputs.items()
+        }
+        expected = plain.signatures[name](**{alias: tf.constant(value) for alias, value in inputs.items()})
+        answer = model.run(name, inputs, [*signature.outputs])
+        for alias, value in expected.items():
+            np.testing.assert_allclose(answer[alias], value.numpy(), rtol=1e-4, atol=1e-5)
+
+
+# Valid models that the optimiser cannot take
+
+
+@pytest.mark.parametrize("name", ["sparse_input", "huge_shape", "ragged_output", "sparse_output", "wrong_names"])
+def test_an_odd_signature_does_not_keep_the_plain_one_from_being_served(
+    name: str, odd_models: Path, prepared: Config
+) -> None:
+    model = load(odd_models / name / "1", prepared)
+    assert model.run("serving_default", A, ["b"])["b"].tolist() == [2.0, 4.0]
+    model.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "signature", "inputs", "text"),
+    [
+        ("sparse_input", "sparse", {"x": np.ones(1, np.float32)}, "The input x of signature sparse is a sparse tensor"),
+        ("sparse_output", "odd", {"x": np.ones((1, 5), np.float32)}, "The output s of signature odd is a"),
+        (
+            "ragged_output",
+            "odd",
+            {"flat": np.ones(1, np.float32), "splits": np.array([0, 1], np.int64)},
+            "The output r of signature odd is a composite tensor",
+        ),
+        ("wrong_names", "odd", A, "there_is_no_such_tensor"),
+    ],
+)
+def test_only_the_odd_signature_is_refused(
+    name: str, signature: str, inputs: Any, text: str, odd_models: Path, prepared: Config
+) -> None:
+    model = load(odd_models / name / "1", prepared)
+    with pytest.raises(ServeError, match=text):
+        model.run(signature, inputs, [*model.signatures[signature].outputs])
+    model.close()
+
+
+def test_no_signatures(odd_models: Path, prepared: Config) -> None:
+    model = load(odd_models / "no_signatures" / "1", prepared)
+    assert model.signatures == {}
+    model.close()
+
+
+def test_an_output_that_is_the_input(odd_models: Path, prepared: Config) -> None:
+    model = load(odd_models / "echo" / "1", prepared)
+    assert model.run("serving_default", {"x": A["a"]}, ["y"])["y"].tolist() == [1.0, 2.0]
+    model.close()
+
+
+def test_a_large_declared_shape_takes_no_memory(odd_models: Path, prepared: Config) -> None:
+    config = Config(prepared_dir=prepared.prepared_dir, max_prepare_bytes=1024 * MEGABYTE)
+    model = load(odd_models / "large_volume" / "1", config)
+    assert preparation.prepare(odd_models / "large_volume" / "1", config, threading.Event()).entry
+    x = np.full((2, 1, 1, 1, 1), 3, np.float32)
+    assert model.run("serving_default", {"x": x}, ["y"])["y"].tolist() == [3.0, 3.0]
+    model.close()
+
+
+# Ranks
+
+
+def test_only_what_the_outputs_need_is_asked_about_ranks(odd_models: Path, prepared: Config) -> None:
+    model = load(odd_models / "two_ranks" / "1", prepared)
+    x = {"x": np.array([1.0, 2.0], np.float32)}
+    assert model.run("serving_default", x, ["y"])["y"].tolist() == [3.0, 4.0]
+    with pytest.raises(ServeError, match="rank"):
+        model.run("z", x, ["z"])
+    model.close()
+
+
+def test_nothing_before_a_fed_tensor_is_asked_about_ranks(odd_models: Path, prepared: Config) -> None:
+    model = load(odd_models / "tapped" / "1", prepared)
+    one = np.array([2], np.int32)
+    inputs = {"images": np.ones((1, 2, 3, 3), np.float32), "height": one, "width": one}
+    assert model.run("predict_images", inputs, ["map"])["map"].ravel().tolist() == [6.0] * 6
+    model.close()

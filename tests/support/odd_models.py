@@ -1,0 +1,161 @@
+"""Writes valid SavedModels that TensorFlow's optimiser cannot take, below argv[1]: `NAME/1`. Run as a program.
+
+Most have a plain signature, `serving_default`: b = 2 a, a [-1].
+
+sparse_input    `sparse` has a sparse placeholder as its input
+huge_shape      `big` has an input [-1, 100000, 100000]
+large_volume    the input is [-1, 1024, 1024, 512, 1]
+no_signatures   no signature at all
+echo            y = x, the same tensor
+tapped          an input in the middle of the graph; the other inputs are needed only before it
+two_ranks       x [-1, 1]; `serving_default` takes x of any rank, `z` does not
+wrong_names     `odd` names tensors that are not in the graph, and a wrong dtype
+ragged_output   `odd` returns a ragged tensor
+sparse_output   `odd` returns a sparse tensor
+dense           seven layers, 90 MB: its weights are mapped. `half` casts bfloat16 weights (8 MB)
+dense_tf1       the same layers in reference variables
+"""
+
+# TensorFlow has no types: its base classes and decorators are Any.
+# mypy: disable-error-code="misc,untyped-decorator"
+
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from tests.support.lean_tensorflow import tf, tf1
+
+build_info = tf1.saved_model.utils.build_tensor_info
+Signatures = dict[str, Any]
+SIZES = (784, 2048, 2048, 2048, 2048, 2048, 10)
+
+
+def signature(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:
+    return tf1.saved_model.signature_def_utils.build_signature_def(
+        {name: build_info(tensor) for name, tensor in inputs.items()},
+        {name: build_info(tensor) for name, tensor in outputs.items()},
+        "tensorflow/serving/predict",
+    )
+
+
+def plain() -> Any:
+    a = tf1.placeholder(tf.float32, [None], "a")
+    return signature({"a": a}, {"b": a * 2})
+
+
+def sparse_input() -> Signatures:
+    x = tf1.sparse_placeholder(tf.float32, [None, 5], "x")
+    return {"serving_default": plain(), "sparse": signature({"x": x}, {"y": tf.sparse.reduce_sum(x, 1)})}
+
+
+def huge_shape() -> Signatures:
+    x = tf1.placeholder(tf.float32, [None, 100000, 100000], "x")
+    return {"serving_default": plain(), "big": signature({"x": x}, {"y": tf.reduce_sum(x)})}
+
+
+def large_volume() -> Signatures:
+    x = tf1.placeholder(tf.float32, [None, 1024, 1024, 512, 1], "x")
+    return {"serving_default": signature({"x": x}, {"y": tf.reduce_mean(x, [1, 2, 3, 4])})}
+
+
+def no_signatures() -> Signatures:
+    tf1.get_variable("v", initializer=1.0)
+    return {}
+
+
+def echo() -> Signatures:
+    x = tf1.placeholder(tf.float32, [None], "x")
+    return {"serving_default": signature({"x": x}, {"y": x})}
+
+
+def tapped() -> Signatures:
+    height, width = tf1.placeholder(tf.int32), tf1.placeholder(tf.int32)
+    flat = tf1.placeholder(tf.float32, [None])
+    images = tf.identity(tf.reshape(flat, (1, height, width, 3)), name="images")
+    weight = tf1.get_variable("w", initializer=2.0)
+    inputs = {"images": images, "height": height, "width": width}
+    return {"predict_images": signature(inputs, {"map": tf.reduce_sum(images * weight, 3)})}
+
+
+def two_ranks() -> Signatures:
+    x = tf1.placeholder(tf.float32, [None, 1], "x")
+    return {
+        "serving_default": signature({"x": x}, {"y": x + 2}),
+        "z": signature({"x": x}, {"z": tf.concat([x, x], 1)}),
+    }
+
+
+def wrong_names() -> Signatures:
+    odd = plain()
+    odd.inputs["a"].name = "there_is_no_such_tensor:0"
+    odd.outputs["b"].dtype = tf.string.as_datatype_enum
+    return {"serving_default": plain(), "odd": odd}
+
+
+def dense_tf1() -> Signatures:
+    x = y = tf1.placeholder(tf.float32, [None, SIZES[0]], "x")
+    for number, (rows, columns) in enumerate(pairwise(SIZES)):
+        initial = tf.random.stateless_normal([rows, columns], [number, 1]) / rows**0.5
+        y = tf.nn.relu(y @ tf1.get_variable(f"w{number}", initializer=initial, use_resource=False))
+    return {"serving_default": signature({"x": x}, {"y": y})}
+
+
+class Composite(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "a")])
+    def plain(self, a: Any) -> Any:
+        return {"b": a * 2}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, "flat"), tf.TensorSpec([None], tf.int64, "splits")])
+    def ragged(self, flat: Any, splits: Any) -> Any:
+        return {"r": tf.RaggedTensor.from_row_splits(flat, splits)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 5], tf.float32, "x")])
+    def sparse(self, x: Any) -> Any:
+        return {"s": tf.sparse.from_dense(x)}
+
+
+class Dense(tf.Module):
+    def __init__(self) -> None:
+        pairs = [*pairwise(SIZES)]
+        self.weights = [
+            tf.Variable(tf.random.stateless_normal(pair, [number, 1]) / pair[0] ** 0.5)
+            for number, pair in enumerate(pairs)
+        ]
+        self.half_weight = tf.Variable(tf.cast(self.weights[1], tf.bfloat16))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZES[0]], tf.float32, "x")])
+    def run(self, x: Any) -> Any:
+        for weight in self.weights:
+            x = tf.nn.relu(x @ weight)
+        return {"y": x}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, SIZES[1]], tf.float32, "x")])
+    def half(self, x: Any) -> Any:
+        return {"y": x @ tf.transpose(tf.cast(self.half_weight, tf.float32))}
+
+
+def write(folder: Path, build: Callable[[], Signatures]) -> None:
+    with tf.Graph().as_default(), tf1.Session() as session:
+        signatures = build()
+        session.run(tf1.global_variables_initializer())
+        builder = tf1.saved_model.Builder(str(folder / build.__name__ / "1"))
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+
+
+def main(folder: Path) -> None:
+    odd = (sparse_input, huge_shape, large_volume, no_signatures, echo, tapped, two_ranks, wrong_names, dense_tf1)
+    for build in odd:
+        write(folder, build)
+    model = Composite()
+    for kind in ("ragged", "sparse"):
+        signatures = {"serving_default": model.plain, "odd": getattr(model, kind)}
+        tf.saved_model.save(model, str(folder / f"{kind}_output" / "1"), signatures)
+    dense = Dense()
+    tf.saved_model.save(dense, str(folder / "dense" / "1"), {"serving_default": dense.run, "half": dense.half})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
