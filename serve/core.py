@@ -12,6 +12,7 @@ from serve.config import Config
 from serve.errors import ServeError
 from serve.execution.runner import DirectRunner, Runner
 from serve.lifecycle.manager import Manager
+from serve.lifecycle.quarantine import LoadingMarks
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import ModelRef, State, VersionStatus
 from serve.loaded_model import LoadedModel
@@ -36,8 +37,8 @@ logger = logging.getLogger("serve")
 class Core:
     """One per process that runs models."""
 
-    def __init__(self, config: Config, peers: Peers | None = None) -> None:
-        """`peers` are the other processes of the server, if there are any."""
+    def __init__(self, config: Config, peers: Peers | None = None, marks: LoadingMarks | None = None) -> None:
+        """`peers` are the other processes of the server, if there are any; `marks` are for their supervisor."""
         self.config = config
         if config.otlp_endpoint:
             tracing.setup(config.otlp_endpoint)
@@ -52,6 +53,9 @@ class Core:
         )
         self.manager.subscribe(_log_state)
         self.manager.subscribe(record_state)
+        self._marks = marks
+        if marks:
+            self.manager.subscribe(marks.record)
         self._batching = BatchingConfig.from_flags(config)
         self._batcher = _batcher(self._batching) if self._batching else None
         self._runner: Runner = MeasuredRunner(
@@ -119,6 +123,8 @@ class Core:
         return load_measured(self._load_checked, path)
 
     def _load_checked(self, path: Path) -> LoadedModel:
+        if self._marks:
+            self._marks.check(path)
         if not self.config.allow_file_ops:
             reject_file_ops(path)
         parameters = self._batching and self._batching.of_version(path)

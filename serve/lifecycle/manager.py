@@ -252,9 +252,13 @@ class Manager:
         return bool(self._models) and all(self._given_up(name) for name in self._models)
 
     def _given_up(self, name: str) -> bool:
-        """Whether every version of the model has failed and none will be tried again."""
-        harnesses = self._harnesses.get(name, {}).values()
-        return bool(harnesses) and all(harness.error and harness.state is State.END for harness in harnesses)
+        """Whether every version of the model has failed, none will be tried again, and no older one is going to be."""
+        harnesses = self._harnesses.get(name, {})
+        failed = {version for version, harness in harnesses.items() if harness.error and harness.state is State.END}
+        if not failed or failed != harnesses.keys():
+            return False
+        model = self._models.get(name)
+        return model is None or aspired_versions(model.policy, self._on_disk.get(name, {}), failed) <= failed
 
     def _not_available(self, names: Collection[str]) -> ServeError:
         errors = [
@@ -276,7 +280,7 @@ class Manager:
             model = self._load(harness.path)
         except ServeError as error:
             self._load_failed(harness, error)
-        except Exception as error:
+        except BaseException as error:  # also SystemExit: a custom operator may call sys.exit
             logger.exception("Loading %s version %d failed unexpectedly", harness.name, harness.version)
             self._load_failed(harness, ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
         else:
@@ -284,7 +288,8 @@ class Manager:
                 harness.load_succeeded(model)
                 self._publish()
             self._announce(harness)
-        self._woken.set()
+        finally:
+            self._woken.set()
 
     def _load_failed(self, harness: Harness, error: ServeError) -> None:
         again = error.code in TRANSIENT and harness.attempts <= self._max_retries and not self._stopping

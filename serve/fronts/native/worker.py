@@ -35,6 +35,7 @@ from serve.fronts.native.worker_messages import (
     PeerRequest,
     Start,
 )
+from serve.lifecycle.quarantine import LoadingMarks
 from serve.transport.grpc import AnyMethod, method_table
 from serve.transport.grpc_asgi import GrpcApp
 from serve.transport.rest.app import RestApp
@@ -73,7 +74,7 @@ class Worker:
         config = start.config
         logs.setup(config.log_format, config.log_level)
         try:
-            core = Core(config, self._peers)
+            core = Core(config, self._peers, LoadingMarks(start.marks, start.quarantined))
             threading.Thread(target=self._read_messages, args=(core,), name="channel", daemon=True).start()
             self._build_applications(core, config)
             await asyncio.to_thread(core.start, start.reloaded_config)

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from serve.config import Config
 from serve.errors import ServeError
+from serve.lifecycle.quarantine import Quarantined
 from serve.startup.overview import ServedVersion
 
 # In a worker's environment: the file descriptor of the pipe, the working folder, and the one processor to run on.
@@ -18,10 +20,15 @@ PROCESSOR_VARIABLE = "TFX_EXPORT_PROCESSOR"
 
 @dataclass(frozen=True)
 class Start:
-    """The first message to a worker. `reloaded_config` is the ModelServerConfig of the last reload, if any."""
+    """The first message to a worker. `reloaded_config` is the ModelServerConfig of the last reload, if any.
+
+    The worker puts its marks of loading versions into `marks`, and loads no version in `quarantined`.
+    """
 
     config: Config
     reloaded_config: bytes | None
+    marks: Path
+    quarantined: Quarantined
 
 
 @dataclass(frozen=True)

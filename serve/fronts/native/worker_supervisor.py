@@ -18,6 +18,7 @@ from serve.fronts.native.envoy import Envoy
 from serve.fronts.native.envoy_config import Listener, bootstrap_config
 from serve.fronts.native.message_router import MessageRouter
 from serve.fronts.native.worker_messages import Drain, Failed, Loaded, Message, Start
+from serve.lifecycle.quarantine import Quarantine
 from serve.startup.overview import ServedVersion
 
 logger = logging.getLogger("serve")
@@ -25,6 +26,10 @@ logger = logging.getLogger("serve")
 APP = "serve.fronts.native.pyvoy_app:app"
 # The shortest time between two starts of a worker: one that ends sooner is replaced only when this has passed.
 MIN_SECONDS_BETWEEN_STARTS = 5.0
+
+
+class WorkerEndedError(ServeError):
+    """The worker ended before it served."""
 
 
 class WorkerSupervisor:
@@ -43,13 +48,23 @@ class WorkerSupervisor:
         self._configuration = bootstrap_config(
             listeners, config=config, app=APP, module=embedded_python.envoy_module(), runtime=self._runtime
         )
+        self._marks = self._runtime / "loading"
+        self._quarantine = Quarantine(self._marks)
         self._envoy: Envoy | None = None
         self._channel: Connection | None = None
         self._supervision: asyncio.Task[None] | None = None
 
     async def start(self) -> tuple[ServedVersion, ...]:
         """Starts the worker and its supervision. Raises ServeError if the worker ends at once or has no model."""
-        versions = await self._start_worker()
+        while True:
+            try:
+                versions = await self._start_worker()
+                break
+            except WorkerEndedError as error:
+                # A version that ends the worker a second time is in quarantine at the third start.
+                if not self._count_loading():
+                    raise
+                logger.error("%s Starting another.", error)
         self._supervision = asyncio.create_task(self._supervise())
         return versions
 
@@ -84,10 +99,10 @@ class WorkerSupervisor:
         with theirs:
             self._envoy = await Envoy.start(self._configuration, theirs, self._runtime, self._processor)
         try:
-            ours.send(Start(self._config, self._router.reloaded_config))
+            ours.send(Start(self._config, self._router.reloaded_config, self._marks, self._quarantine.versions))
             message = await _receive(ours)
         except (EOFError, OSError):
-            raise ServeError(Code.UNAVAILABLE, await self._envoy.wait_end()) from None
+            raise WorkerEndedError(Code.UNAVAILABLE, await self._envoy.wait_end()) from None
         if isinstance(message, Failed):
             raise message.error
         assert isinstance(message, Loaded)
@@ -102,6 +117,7 @@ class WorkerSupervisor:
         while True:
             if self._envoy:
                 logger.error("%s Starting another.", await self._envoy.wait_end())
+                self._count_loading()
             await asyncio.sleep(max(0.0, started + MIN_SECONDS_BETWEEN_STARTS - time.monotonic()))
             started = time.monotonic()
             try:
@@ -111,6 +127,13 @@ class WorkerSupervisor:
                 logger.error("The new worker cannot serve: %s", error)
                 if self._envoy:
                     await self._envoy.stop()
+
+    def _count_loading(self) -> bool:
+        """Counts the versions that the ended worker was loading. Returns whether there were any."""
+        paths = self._quarantine.worker_ended()
+        for path in paths:
+            logger.error("The worker ended while it loaded %s", path)
+        return bool(paths)
 
     def _read_message(self, channel: Connection) -> None:
         """Handles one message of the worker; the loop calls this again for the next."""
