@@ -120,7 +120,7 @@ class Core:
             return ServedVersion(model.name, version, lease.model.engine, signatures, verb, example)
 
     def _load(self, path: Path) -> LoadedModel:
-        return load_measured(self._load_checked, path)
+        return load_measured(self._load_checked, path, engines.started)
 
     def _load_checked(self, path: Path) -> LoadedModel:
         if self._marks:

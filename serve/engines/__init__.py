@@ -12,8 +12,10 @@ import numpy as np
 from serve.config import Config
 from serve.engines.choice import Assignment, assign
 from serve.engines.preparation import prepare
-from serve.engines.tensorflow_setup import set_environment, tensorflow_engine
+from serve.engines.tensorflow_setup import started, tensorflow_engine
 from serve.loaded_model import LoadedModel
+
+__all__ = ["Engine", "MixedModel", "check_settings", "load", "started"]
 
 
 class MixedModel:
@@ -24,6 +26,7 @@ class MixedModel:
         self._models = tuple(models.values())
         self._by_signature = {name: models[engine] for engine, names in assignment.items() for name in names or ()}
         self.signatures = self._models[0].signatures
+        self.mapped_bytes = sum(getattr(model, "mapped_bytes", 0) for model in self._models)
         self.engine = "; ".join(f"{engine}: {', '.join(names or ())}" for engine, names in assignment.items())
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
@@ -68,8 +71,6 @@ def load(path: Path, config: Config, stopping: threading.Event | None = None) ->
 def _load_with(engine: str, path: Path, config: Config, stopping: threading.Event) -> LoadedModel:
     if engine != "tensorflow":
         return cast(Engine, import_module(f"serve.engines.{engine}")).load(path, config)
-    # Before the preparation, which depends on it.
-    set_environment()
     # The child and this process import TensorFlow at the same time.
     with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
         prepared = pool.submit(prepare, path, config, stopping)

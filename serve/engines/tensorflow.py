@@ -88,6 +88,7 @@ class _Started:
     session: Any
     single_threaded: Any | None
     shape_graph: Any
+    mapped_bytes: int = 0
 
 
 class TensorFlowModel:
@@ -101,6 +102,8 @@ class TensorFlowModel:
             name: Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString()))
             for name, signature in sorted(started.signatures.signature_def.items())
         }
+        # Weights in files, whose pages other processes share.
+        self.mapped_bytes = started.mapped_bytes
         self._session = started.session
         self._single_threaded = started.single_threaded
         cores = max(1, (os.cpu_count() or 1) // config.workers)
@@ -283,7 +286,8 @@ def _start_prepared(folder: Path, contents: Contents, settings: Any) -> _Started
             one_thread.experimental.executor_type = "SINGLE_THREADED_EXECUTOR"
         single_threaded = _session_of(_graph_of(graph_def), contents.init_ops, one_thread)
     signatures = tf.compat.v1.MetaGraphDef.FromString(contents.signatures)
-    return _Started(signatures, session, single_threaded, shape_graph(graph_def))
+    mapped = sum((folder / weight.file).stat().st_size for weight in weights)
+    return _Started(signatures, session, single_threaded, shape_graph(graph_def), mapped)
 
 
 def _start_as_it_is(path: Path, config: Config, settings: Any, contents: Contents) -> _Started:

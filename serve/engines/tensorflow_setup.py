@@ -4,11 +4,16 @@ import gc
 import logging
 import os
 import platform
+import time
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 
+from serve.metrics.process import private_bytes
 from tfx_export.tensorflow_import import import_tensorflow, skip_unneeded_packages
+
+# One entry, once TensorFlow is ready.
+_started: list[tuple[float, int]] = []
 
 
 @cache
@@ -28,7 +33,13 @@ def tensorflow_engine() -> ModuleType:
     # cost every request more than its decoding.
     gc.collect()
     gc.freeze()
+    _started.append((time.perf_counter(), private_bytes()))
     return engine
+
+
+def started() -> tuple[float, int] | None:
+    """When TensorFlow was ready, by time.perf_counter, and the private memory of the process then. None before that."""
+    return _started[0] if _started else None
 
 
 def set_environment() -> None:

@@ -109,7 +109,8 @@ model_load_seconds = Gauge(
 )
 model_memory_bytes = Gauge(
     "tfx_export_model_memory_bytes",
-    "Growth of resident memory while the version was loaded; an estimate if several were loaded at once.",
+    "Growth of private memory while the version was loaded, and the weights that it maps from files; an estimate if "
+    "several were loaded at once.",
     ("model_path",),
 )
 model_state = Gauge(

@@ -21,6 +21,12 @@ def resident_bytes() -> int:
     return int(_process().memory_info().rss)
 
 
+def private_bytes() -> int:
+    """Returns the memory of this process that is not backed by files; all its memory where the system does not tell."""
+    memory = _process().memory_info()
+    return int(memory.rss - getattr(memory, "shared", 0))
+
+
 def _resident() -> dict[Labels, float]:
     return {(): resident_bytes()}
 

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from serve import metrics
 from serve.lifecycle.state import State, VersionStatus
 from serve.metrics.instruments import Labels
-from serve.metrics.process import resident_bytes
+from serve.metrics.process import private_bytes
 
 logger = logging.getLogger("serve")
 
@@ -40,20 +40,31 @@ def _mlmd_map() -> dict[Labels, float]:
 metrics.mlmd_map.read_from(_mlmd_map)
 
 
-def load_measured(load: Callable[[Path], Model], path: Path) -> Model:
-    """Returns `load(path)` and records its outcome, time and memory."""
-    before = resident_bytes()
+def load_measured(
+    load: Callable[[Path], Model], path: Path, engine_started: Callable[[], tuple[float, int] | None] = lambda: None
+) -> Model:
+    """Returns `load(path)` and records its outcome, time and memory.
+
+    The first load also imports the engine, which is not counted: `engine_started` tells when that was done, and the
+    private memory then.
+    """
+    before = private_bytes()
     started = time.perf_counter()
     try:
         model = load(path)
     except BaseException:
         metrics.load_attempt_count.add(str(path), "fail")
         raise
+    engine = engine_started()
+    if engine and engine[0] > started:
+        started, before = engine
     seconds = time.perf_counter() - started
     metrics.load_attempt_count.add(str(path), "success")
     metrics.load_latency.add(str(path), amount=seconds * 1e6)
     metrics.model_load_seconds.set(str(path), value=seconds)
-    _memory[model] = (str(path), max(0, resident_bytes() - before))
+    # Pages of mapped files become resident when they are used.
+    mapped: int = getattr(model, "mapped_bytes", 0)
+    _memory[model] = (str(path), max(0, private_bytes() - before) + mapped)
     return model
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from serve.config import Config
 from serve.engines.preparation import cache, child
 from serve.engines.preparation.cache import Entry
+from serve.engines.tensorflow_setup import set_environment
 from serve.errors import Code, ServeError
 
 __all__ = ["Outcome", "prepare"]
@@ -35,6 +36,8 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
     Raises ServeError if the SavedModel cannot be loaded, and once the server is `stopping`. If anything else fails, the
     SavedModel is served as it is.
     """
+    # It is part of the key, and the child inherits it.
+    set_environment()
     try:
         root = cache.root_folder(config.prepared_dir)
         key = cache.key_of(path, config)

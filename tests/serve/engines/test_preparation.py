@@ -15,9 +15,11 @@ import psutil
 import pytest
 
 from serve.config import Config
-from serve.engines import load, preparation
+from serve.engines import load, preparation, started
 from serve.engines.preparation import cache, child
 from serve.errors import Code, ServeError
+from serve.metrics import model_memory_bytes
+from serve.models.model_metrics import load_measured
 
 A = {"a": np.array([1.0, 2.0], np.float32)}
 MEGABYTE = 1 << 20
@@ -225,6 +227,18 @@ def test_large_weights_are_mapped_and_the_answers_are_the_same(name: str, odd_mo
     assert_as_tensorflow(model, version)
     model.close()
     assert not {str(file) for file in files} & mapped_files()
+
+
+def test_the_metrics_say_what_a_model_weighs(odd_models: Path, prepared: Config) -> None:
+    version = odd_models / "dense" / "1"
+    outcome = preparation.prepare(version, prepared, threading.Event())
+    assert outcome.entry
+    model = load_measured(lambda path: load(path, prepared), version, started)
+    weights = sum(file.stat().st_size for file in outcome.entry.folder.glob("*.weights"))
+    reading = model_memory_bytes.readings()[(str(version),)]
+    assert isinstance(reading, int | float)
+    assert weights <= reading < weights + 32 * MEGABYTE
+    model.close()
 
 
 def test_what_depends_on_weights_alone_is_computed_once(odd_models: Path, prepared: Config) -> None:
