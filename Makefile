@@ -34,7 +34,7 @@ fix: $(STAMP)  ## format, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(STAMP): pyproject.toml $(shell find protos -name '*.proto')
+$(STAMP): pyproject.toml $(shell find protos -name '*.proto' -o -name '*.py')
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[all,dev]'
 	touch $(STAMP)

@@ -46,7 +46,7 @@ class Engine(Protocol):
 
 
 def check_settings(config: Config) -> None:
-    """Raise ServeError if a file that only TensorFlow can read is invalid. Imports TensorFlow only for such a file."""
+    """Raises ServeError if a file that only TensorFlow can read is invalid. Imports TensorFlow only for such a file."""
     if config.tensorflow_session_config_file or config.op_library or config.import_module:
         tensorflow_engine().check_settings(config)
 

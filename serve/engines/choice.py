@@ -22,7 +22,7 @@ LITERT: Assignment = {"litert": None}
 
 
 def assign(path: Path, config: Config) -> Assignment:
-    """Return the engines for the version folder `path`.
+    """Returns the engines for the version folder `path`.
 
     With `auto`, LiteRT runs the signatures for which exactly this `model.tflite` was verified at export, and TensorFlow
     runs the rest. LiteRT runs everything if the folder holds only `model.tflite`.

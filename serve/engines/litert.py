@@ -27,7 +27,7 @@ _Shapes = list[tuple[int, ...]]
 
 
 def load(path: Path, config: Config) -> "LiteRtModel":
-    """Load `model.tflite` of the version folder `path`. Raises ServeError."""
+    """Loads `model.tflite` of the version folder `path`. Raises ServeError."""
     try:
         import ai_edge_litert.interpreter  # noqa: F401
     except ImportError:
@@ -116,7 +116,7 @@ class LiteRtModel:
             self._single_threaded.close()
 
     def _check(self, signature: str, arrays: Sequence[np.ndarray]) -> None:
-        """Raise ServeError for a shape or dtype other than declared: LiteRT would read the array as if it fitted."""
+        """Raises ServeError for a shape or dtype other than declared: LiteRT would read the array as if it fitted."""
         for array, (alias, spec) in zip(arrays, self._expected[signature], strict=True):
             if spec.shape is not None and not _fits(array.shape, spec.shape):
                 sent = ",".join(map(str, array.shape))
@@ -172,7 +172,7 @@ class _Interpreter:
     def run(
         self, signature: str, shapes: _Shapes, arrays: Sequence[np.ndarray], outputs: Sequence[str], prepared: bool
     ) -> dict[str, np.ndarray]:
-        """Run `signature` on `arrays`, in the order of their aliases. `prepared` is what `is_prepared` says."""
+        """Runs `signature` on `arrays`, in the order of their aliases. `prepared` is what `is_prepared` says."""
         entry, native = self.entries[signature], self._native
         if not prepared:
             self._prepared.pop(signature, None)
@@ -238,7 +238,7 @@ class _Pool:
         self._changed = threading.Condition(self._lock)
 
     def borrow(self, signature: str, shapes: _Shapes) -> _Interpreter:
-        """Return an interpreter that no other thread uses. Waits while all are in use."""
+        """Returns an interpreter that no other thread uses. Waits while all are in use."""
         with self._lock:
             while not self._idle and self._made >= self._size:
                 self._waiting += 1
@@ -264,7 +264,7 @@ class _Pool:
                 self._changed.notify()
 
     def drop(self) -> None:
-        """Discard a borrowed interpreter, so that a new one can be created."""
+        """Discards a borrowed interpreter, so that a new one can be created."""
         with self._lock:
             self._made -= 1
             self._changed.notify()
@@ -293,7 +293,7 @@ def _indices(specs: Mapping[str, TensorSpec], tensors: Mapping[str, int]) -> dic
 
 
 def _without_numbers(tensors: Mapping[str, int]) -> dict[str, int]:
-    """Rename `x:0` to `x`, as TensorFlow Serving does, unless two tensors would then have the same name."""
+    """Renames `x:0` to `x`, as TensorFlow Serving does, unless two tensors would then have the same name."""
     short = {name.partition(":")[0]: index for name, index in tensors.items()}
     return short if len(short) == len(tensors) else dict(tensors)
 
@@ -317,7 +317,7 @@ def _more_exact(declared: Signature | None, found: Signature) -> Signature:
 
 
 def _append_unit_dimensions(array: np.ndarray, declared: Shape) -> np.ndarray:
-    """Append the dimensions of size 1 at the end of the declared shape: `[3]` fits `[?, 1]`, as it does upstream."""
+    """Appends the dimensions of size 1 at the end of the declared shape: `[3]` fits `[?, 1]`, as it does upstream."""
     missing = declared[max(1, array.ndim) :]
     if array.ndim and missing and all(size == 1 for size in missing):
         return array.reshape(*array.shape, *missing)

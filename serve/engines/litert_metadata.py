@@ -12,7 +12,7 @@ _NAME = b"signature_defs_metadata"
 
 
 def signatures_in(content: bytes) -> dict[str, Signature]:
-    """Return the signatures by name; empty if there are none. Raises ValueError if they cannot be read."""
+    """Returns the signatures by name; empty if there are none. Raises ValueError if they cannot be read."""
     # Most files have no such metadata, and the schema's module is large.
     if _NAME not in content:
         return {}

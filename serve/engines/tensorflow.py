@@ -211,7 +211,7 @@ class TensorFlowModel:
 
 
 def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
-    """Compile one call of the session for `outputs`. An output that is also an input is returned without a fetch."""
+    """Compiles one call of the session for `outputs`. An output that is also an input is returned without a fetch."""
     fed = [spec.tensor for spec in signature.inputs.values()]
     wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
     fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
@@ -390,7 +390,7 @@ def _serve_error(error: Any) -> ServeError:
 
 
 def _return_memory() -> None:
-    """Return free memory to the system: graphs are reference cycles, and glibc keeps memory that was freed."""
+    """Returns free memory to the system: graphs are reference cycles, and glibc keeps memory that was freed."""
     gc.collect()
     if sys.platform == "linux":
         try:

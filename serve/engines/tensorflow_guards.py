@@ -47,7 +47,7 @@ class GuardedLoader(loader_impl.SavedModelLoader):  # type: ignore[misc]
 
 
 def guard_bodies(graph_def: Any) -> None:
-    """Add guards to every function that an operator such as While, If or Case calls, directly or indirectly."""
+    """Adds guards to every function that an operator such as While, If or Case calls, directly or indirectly."""
     functions = {function.signature.name: function for function in graph_def.library.function}
     everywhere = [graph_def.node, *(function.node_def for function in functions.values())]
     pending = {
@@ -81,7 +81,7 @@ def _guard_function(nodes: Any) -> None:
 
 
 def guard_unknown(graph_def: Any, graph: Any) -> bool:
-    """Add guards before operators whose input rank is unknown in `graph`, which was built from `graph_def`.
+    """Adds guards before operators whose input rank is unknown in `graph`, which was built from `graph_def`.
 
     Returns whether there were any.
     """

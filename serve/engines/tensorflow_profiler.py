@@ -13,7 +13,7 @@ tracing = threading.Lock()
 
 
 def capture(seconds: float) -> bytes:
-    """Trace for `seconds`, at most MAX_SECONDS, and return a serialized XSpace.
+    """Traces for `seconds`, at most MAX_SECONDS, and returns a serialized XSpace.
 
     Blocks. Raises UNAVAILABLE while another trace is being captured.
     """

@@ -18,10 +18,10 @@ _started: list[tuple[float, int]] = []
 
 @cache
 def tensorflow_engine() -> ModuleType:
-    """Import TensorFlow and return the module serve.engines.tensorflow.
+    """Imports TensorFlow and returns the module serve.engines.tensorflow.
 
     Sets environment variables that TensorFlow reads on import, and takes TensorFlow's objects out of garbage
-    collection. Called once, by whichever thread loads the first model for this engine.
+    collection. Called once, by the thread that loads the first model for this engine.
     """
     set_environment()
     # TensorFlow's start-up messages do not belong in the server's log.
@@ -43,7 +43,7 @@ def started() -> tuple[float, int] | None:
 
 
 def set_environment() -> None:
-    """Set TensorFlow's defaults for a server. Variables that the operator has set stay as they are."""
+    """Sets TensorFlow's defaults for a server. Variables that the operator has set stay as they are."""
     # TensorFlow enables oneDNN only on processors with instructions for neural networks. On others convolutions gain
     # too: MobileNetV2 takes half the time for eight images, ResNet50 three quarters for one image on one thread. A run
     # of 40 us becomes 10 us longer.

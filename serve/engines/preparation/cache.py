@@ -29,7 +29,7 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 # What the child recorded: part of the manifest of a published entry.
 DETAILS = "details.json"
-# An entry that nobody has loaded for this long is removed.
+# An entry that has not been loaded for this long is removed.
 MAX_AGE_SECONDS = 30 * 24 * 3600.0
 # A draft this old belongs to a process that was killed.
 MAX_DRAFT_SECONDS = 24 * 3600.0
