@@ -18,6 +18,8 @@ from tests.support.server import RunningServer, Server, running
 
 # The tests start a thousand programs of ours. Without cached bytecode each would spend 0.2 seconds on compilation.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Servers under test keep their prepared versions in the checkout, not in the user's cache folder.
+os.environ["XDG_CACHE_HOME"] = str(Path(__file__).parent.parent / "build" / "cache")
 
 process_guard = ProcessGuard()
 
