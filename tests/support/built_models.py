@@ -1,4 +1,4 @@
-"""Models that programs of the tests write: each program runs once, and what it wrote is kept between test runs."""
+"""Models that programs of the tests write. Each program runs once, and its output is kept between test runs."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""The options of commands that load a Keras file, for what the file does not contain."""
+"""The options of commands that load a Keras file, for everything that the file does not contain."""
 
 from collections.abc import Callable
 from pathlib import Path
