@@ -15,7 +15,7 @@ from serve.lifecycle.manager import Manager
 from serve.lifecycle.quarantine import LoadingMarks
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.state import ModelRef, State, VersionStatus
-from serve.loaded_model import LoadedModel
+from serve.loaded_model import LoadedModel, LoadReport
 from serve.logged_api import LoggedApi
 from serve.measuring import BatchingMetrics, MeasuredRunner
 from serve.models.catalog import Catalog
@@ -119,7 +119,7 @@ class Core:
             verb, example = request_example(default, string_inputs(model, version, self.config))
             return ServedVersion(model.name, version, lease.model.engine, signatures, verb, example)
 
-    def _load(self, path: Path) -> LoadedModel:
+    def _load(self, path: Path) -> tuple[LoadedModel, LoadReport]:
         return load_measured(self._load_checked, path, engines.started)
 
     def _load_checked(self, path: Path) -> LoadedModel:

@@ -26,7 +26,8 @@ class MixedModel:
         self._models = tuple(models.values())
         self._by_signature = {name: models[engine] for engine, names in assignment.items() for name in names or ()}
         self.signatures = self._models[0].signatures
-        self.mapped_bytes = sum(getattr(model, "mapped_bytes", 0) for model in self._models)
+        self.mapped_bytes = sum(model.mapped_bytes for model in self._models)
+        self.preparation = next((model.preparation for model in self._models if model.preparation), None)
         self.engine = "; ".join(f"{engine}: {', '.join(names or ())}" for engine, names in assignment.items())
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:

@@ -50,6 +50,8 @@ class LiteRtModel:
     """One `model.tflite` in memory."""
 
     engine = "litert"
+    mapped_bytes = 0
+    preparation = None
 
     def __init__(self, path: Path, config: Config) -> None:
         # A copy, not a mapping: if the file is overwritten in place, a mapping would end the server with SIGBUS.

@@ -33,6 +33,7 @@ from serve.engines.tensorflow_weights import MappedWeight, initialise
 from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
+from serve.loaded_model import Preparation
 from tfx_export import wire
 from tfx_export.savedmodel.dtypes import from_numpy, type_string
 from tfx_export.savedmodel.signature import Signature
@@ -89,6 +90,8 @@ class _Started:
     single_threaded: Any | None
     shape_graph: Any
     mapped_bytes: int = 0
+    # Why the SavedModel runs as it is; empty if it is prepared.
+    reason: str = ""
 
 
 class TensorFlowModel:
@@ -102,8 +105,8 @@ class TensorFlowModel:
             name: Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString()))
             for name, signature in sorted(started.signatures.signature_def.items())
         }
-        # Weights in files, whose pages other processes share.
         self.mapped_bytes = started.mapped_bytes
+        self.preparation = Preparation(prepared.seconds, started.reason)
         self._session = started.session
         self._single_threaded = started.single_threaded
         cores = max(1, (os.cpu_count() or 1) // config.workers)
@@ -294,7 +297,8 @@ def _start_as_it_is(path: Path, config: Config, settings: Any, contents: Content
     """The session of a SavedModel that cannot be frozen: it assigns to variables, for example."""
     logger.info("%s runs as it is, not frozen: %s", path.name, contents.reason)
     session, meta_graph = open_saved_model(path, config, settings)
-    return _Started(signatures_only(meta_graph), session, None, tf.compat.v1.GraphDef.FromString(contents.graph))
+    graph_def = tf.compat.v1.GraphDef.FromString(contents.graph)
+    return _Started(signatures_only(meta_graph), session, None, graph_def, reason=contents.reason)
 
 
 def _start_unprepared(path: Path, config: Config, settings: Any, reason: str) -> _Started:
@@ -305,7 +309,8 @@ def _start_unprepared(path: Path, config: Config, settings: Any, reason: str) ->
     plain.graph_options.rewrite_options.disable_meta_optimizer = True
     # Functions are not inlined in this graph, so static shape inference does not cover them.
     session, meta_graph = open_saved_model(path, config, plain, guards="all")
-    return _Started(signatures_only(meta_graph), session, None, shape_graph(session.graph.as_graph_def()))
+    graph_def = shape_graph(session.graph.as_graph_def())
+    return _Started(signatures_only(meta_graph), session, None, graph_def, reason=reason)
 
 
 def _session_of(

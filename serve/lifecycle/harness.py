@@ -8,7 +8,7 @@ from types import TracebackType
 from serve.errors import Code, ServeError
 from serve.lifecycle.source import fingerprint
 from serve.lifecycle.state import State, VersionStatus
-from serve.loaded_model import LoadedModel
+from serve.loaded_model import LoadedModel, LoadReport
 
 
 class Harness:
@@ -27,13 +27,14 @@ class Harness:
         self._files = fingerprint(path)
         self._on_idle = on_idle
         self._model: LoadedModel | None = None
+        self._report: LoadReport | None = None
         self._leases = 0
         self._lock = threading.Lock()
 
     @property
     def status(self) -> VersionStatus:
         if self.error is None:
-            return VersionStatus(self.version, self.state)
+            return VersionStatus(self.version, self.state, report=self._report)
         return VersionStatus(self.version, self.state, self.error.code, self.error.message)
 
     def should_reload(self) -> bool:
@@ -48,9 +49,10 @@ class Harness:
         self.attempts += 1
         self.retry_at = None
 
-    def load_succeeded(self, model: LoadedModel) -> None:
+    def load_succeeded(self, model: LoadedModel, report: LoadReport) -> None:
         with self._lock:
             self._model = model
+            self._report = report
             self.error = None
             self.state = State.AVAILABLE
 
@@ -90,7 +92,7 @@ class Harness:
 
     def end(self) -> None:
         """Closes the model, if there is one. Blocks."""
-        model, self._model = self._model, None
+        model, self._model, self._report = self._model, None, None
         try:
             if model is not None:
                 model.close()

@@ -14,14 +14,14 @@ from serve.lifecycle.state import ModelRef, State, VersionStatus
 from serve.lifecycle.swap_policy import Verb, VersionSnapshot, next_action
 from serve.lifecycle.table import ServingTable
 from serve.lifecycle.version_policy import aspired_versions
-from serve.loaded_model import LoadedModel
+from serve.loaded_model import LoadedModel, LoadReport
 
 logger = logging.getLogger("serve")
 
 # Errors after which another attempt with the same files may succeed.
 TRANSIENT = frozenset({Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE})
 
-Load = Callable[[Path], LoadedModel]
+Load = Callable[[Path], tuple[LoadedModel, LoadReport]]
 # Takes the name of the model, the status of the version, and its folder.
 StateObserver = Callable[[str, VersionStatus, Path], None]
 
@@ -277,7 +277,7 @@ class Manager:
 
     def _load_version(self, harness: Harness) -> None:
         try:
-            model = self._load(harness.path)
+            model, report = self._load(harness.path)
         except ServeError as error:
             self._load_failed(harness, error)
         except BaseException as error:  # also SystemExit: a custom operator may call sys.exit
@@ -285,7 +285,7 @@ class Manager:
             self._load_failed(harness, ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
         else:
             with self._changed:
-                harness.load_succeeded(model)
+                harness.load_succeeded(model, report)
                 self._publish()
             self._announce(harness)
         finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from serve.errors import Code
+from serve.loaded_model import LoadReport
 
 
 class State(enum.IntEnum):
@@ -19,12 +20,16 @@ class State(enum.IntEnum):
 
 @dataclass(frozen=True)
 class VersionStatus:
-    """The status of a version, as GetModelStatus reports it, with the error if the version failed to load."""
+    """The status of a version, as GetModelStatus reports it, with the error if the version failed to load.
+
+    `report` is present while the version is in memory.
+    """
 
     version: int
     state: State
     code: Code = Code.OK
     message: str = ""
+    report: LoadReport | None = None
 
 
 class ModelRef(NamedTuple):

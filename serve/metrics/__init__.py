@@ -13,6 +13,7 @@ from serve.metrics.instruments import (
     Gauge,
     Histogram,
     Labels,
+    Memory,
     Metric,
     Reading,
     Snapshot as Snapshot,
@@ -110,8 +111,15 @@ model_load_seconds = Gauge(
 model_memory_bytes = Gauge(
     "tfx_export_model_memory_bytes",
     "Growth of private memory while the version was loaded, and the weights that it maps from files; an estimate if "
-    "several were loaded at once.",
+    "several were loaded at once. Workers share what is mapped, which counts once.",
     ("model_path",),
+    combine=Memory.combined,
+)
+model_prepare_seconds = Gauge(
+    "tfx_export_model_prepare_seconds",
+    "Seconds that the preparation of the version took, part of the load; absent if it was found prepared.",
+    ("model_path",),
+    combine=max,
 )
 model_state = Gauge(
     "tfx_export_model_state",
@@ -147,6 +155,7 @@ ALL: tuple[Metric, ...] = (
     queue_length,
     model_load_seconds,
     model_memory_bytes,
+    model_prepare_seconds,
     model_state,
     request_log_dropped,
     *PROCESS_METRICS,

@@ -8,12 +8,34 @@ import math
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+
+@dataclass(frozen=True)
+class Memory:
+    """A reading of memory, in bytes. As a number it is the sum of both parts."""
+
+    private: int
+    # Pages of files, which the processes share.
+    mapped: int
+
+    def __int__(self) -> int:
+        return self.private + self.mapped
+
+    def __float__(self) -> float:
+        return float(int(self))
+
+    @staticmethod
+    def combined(readings: "Sequence[Memory]") -> "Memory":
+        """Returns the memory of several processes: private memory adds up, mapped files count once."""
+        return Memory(sum(each.private for each in readings), max(each.mapped for each in readings))
+
+
 Labels = tuple[str, ...]
-Readings = Callable[[], Mapping[Labels, float]]
 # The value of a cell: a number or, for a histogram, the counts by bucket and the sum.
-Reading = float | tuple[tuple[int, ...], float]
+Reading = float | Memory | tuple[tuple[int, ...], float]
+Readings = Callable[[], Mapping[Labels, float] | Mapping[Labels, Memory]]
 # Readings by metric name and label values.
 Snapshot = Mapping[str, Mapping[Labels, Reading]]
 Combine = Callable[[Sequence[Any]], Any]
@@ -222,7 +244,8 @@ def _escaped(value: str) -> str:
     return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
-def _number(value: float) -> str:
+def _number(reading: float | Memory) -> str:
+    value = float(reading)
     if math.isfinite(value) and value == int(value) and abs(value) < 1e15:
         return str(int(value))
-    return repr(float(value))
+    return repr(value)

@@ -4,30 +4,37 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from serve import metrics
 from serve.lifecycle.state import State, VersionStatus
-from serve.metrics.instruments import Labels
+from serve.loaded_model import LoadedModel, LoadReport
+from serve.metrics.instruments import Labels, Memory
 from serve.metrics.process import private_bytes
 
 logger = logging.getLogger("serve")
 
-Model = TypeVar("Model")
-
 # TFX pipelines write this file, and TensorFlow Serving reads it.
 MLMD_FILE = Path("assets.extra", "mlmd_uuid")
 
-# The path and bytes of each loaded model. Weak keys: an entry disappears with its model.
-_memory: WeakKeyDictionary[object, tuple[str, int]] = WeakKeyDictionary()
+# The path and the report of each loaded model. Weak keys: an entry disappears with its model.
+_loaded: WeakKeyDictionary[LoadedModel, tuple[str, LoadReport]] = WeakKeyDictionary()
 
 
-def _memory_bytes() -> dict[Labels, float]:
-    return {(path,): size for path, size in list(_memory.values())}
+def _memory_bytes() -> dict[Labels, Memory]:
+    return {(path,): report.memory for path, report in list(_loaded.values())}
+
+
+def _prepare_seconds() -> dict[Labels, float]:
+    return {
+        (path,): report.preparation.seconds
+        for path, report in list(_loaded.values())
+        if report.preparation and report.preparation.seconds is not None
+    }
 
 
 metrics.model_memory_bytes.read_from(_memory_bytes)
+metrics.model_prepare_seconds.read_from(_prepare_seconds)
 
 # By name and version of the available versions.
 _mlmd_uuids: dict[tuple[str, str], str] = {}
@@ -41,9 +48,11 @@ metrics.mlmd_map.read_from(_mlmd_map)
 
 
 def load_measured(
-    load: Callable[[Path], Model], path: Path, engine_started: Callable[[], tuple[float, int] | None] = lambda: None
-) -> Model:
-    """Returns `load(path)` and records its outcome, time and memory.
+    load: Callable[[Path], LoadedModel],
+    path: Path,
+    engine_started: Callable[[], tuple[float, int] | None] = lambda: None,
+) -> tuple[LoadedModel, LoadReport]:
+    """Returns `load(path)` and what it took, and records both in the metrics.
 
     The first load also imports the engine, which is not counted: `engine_started` tells when that was done, and the
     private memory then.
@@ -63,9 +72,10 @@ def load_measured(
     metrics.load_latency.add(str(path), amount=seconds * 1e6)
     metrics.model_load_seconds.set(str(path), value=seconds)
     # Pages of mapped files become resident when they are used.
-    mapped: int = getattr(model, "mapped_bytes", 0)
-    _memory[model] = (str(path), max(0, private_bytes() - before) + mapped)
-    return model
+    memory = Memory(max(0, private_bytes() - before), model.mapped_bytes)
+    report = LoadReport(model.engine, memory, seconds, model.preparation)
+    _loaded[model] = str(path), report
+    return model, report
 
 
 def record_state(name: str, status: VersionStatus, path: Path) -> None:

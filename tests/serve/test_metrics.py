@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serve import metrics
-from serve.metrics.instruments import MAX_CELLS, Counter, Gauge, Histogram, exponential, page
+from serve.metrics.instruments import MAX_CELLS, Counter, Gauge, Histogram, Memory, exponential, page
 
 # Names and labels, as tensorflow_serving and tensorflow/cc/saved_model/loader.cc define them.
 UPSTREAM = {
@@ -93,13 +93,24 @@ def test_snapshots_of_several_processes_make_one_page() -> None:
     metrics.request_count.add("together", "OK", amount=3)
     metrics.request_latency.observe("together", "Predict", "GRPC", amount=100)
     mine = metrics.snapshot()
-    theirs: metrics.Snapshot = {**mine, "tfx_export_model_state": {("m", "1"): 20.0}}
-    mine = {**mine, "tfx_export_model_state": {("m", "1"): 30.0, ("n", "1"): 30.0}}
+    memory = "tfx_export_model_memory_bytes"
+    theirs: metrics.Snapshot = {
+        **mine,
+        "tfx_export_model_state": {("m", "1"): 20.0},
+        memory: {("m/1",): Memory(private=20, mapped=500)},
+    }
+    mine = {
+        **mine,
+        "tfx_export_model_state": {("m", "1"): 30.0, ("n", "1"): 30.0},
+        memory: {("m/1",): Memory(private=30, mapped=500)},
+    }
     lines = metrics.page(metrics.combined([mine, theirs])).decode().splitlines()
     assert ':tensorflow:serving:request_count{model_name="together",status="OK"} 6' in lines
     labels = 'model_name="together",API="Predict",entrypoint="GRPC"'
     assert f":tensorflow:serving:request_latency_sum{{{labels}}} 200" in lines
     assert f':tensorflow:serving:request_latency_bucket{{{labels},le="104.976"}} 2' in lines
+    # Mapped files are shared.
+    assert 'tfx_export_model_memory_bytes{model_path="m/1"} 550' in lines
     # The lowest state counts.
     assert 'tfx_export_model_state{model_name="m",version="1"} 20' in lines
     assert 'tfx_export_model_state{model_name="n",version="1"} 30' in lines

@@ -24,10 +24,14 @@ logger = logging.getLogger("serve")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The prepared version, or None if the SavedModel is served as it is; `reason` then says why."""
+    """The prepared version, or None if the SavedModel is served as it is; `reason` then says why.
+
+    `seconds` is the time that the child took; None if no child ran.
+    """
 
     entry: Entry | None
     reason: str = ""
+    seconds: float | None = None
 
 
 def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
@@ -38,6 +42,7 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
     """
     # It is part of the key, and the child inherits it.
     set_environment()
+    started: float | None = None
     try:
         root = cache.root_folder(config.prepared_dir)
         key = cache.key_of(path, config)
@@ -46,10 +51,13 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
         cache.make_root(root)
         with cache.locked(root, key, lambda: child.check_running(stopping)):
             # Another process may have prepared it in the meantime.
-            entry = cache.find(root, key) or _prepare_now(path, config, root, key, stopping)
-        return Outcome(entry)
+            if entry := cache.find(root, key):
+                return Outcome(entry)
+            started = time.monotonic()
+            entry = _prepare_now(path, config, root, key, stopping)
+            return Outcome(entry, seconds=time.monotonic() - started)
     except child.PreparationError as failure:
-        return Outcome(None, str(failure))
+        return Outcome(None, str(failure), time.monotonic() - started if started else None)
     except OSError as error:
         if not path.is_dir():
             raise ServeError(Code.NOT_FOUND, f"{path} does not exist") from None

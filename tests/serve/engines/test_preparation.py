@@ -18,6 +18,7 @@ from serve.config import Config
 from serve.engines import load, preparation, started
 from serve.engines.preparation import cache, child
 from serve.errors import Code, ServeError
+from serve.loaded_model import Preparation
 from serve.metrics import model_memory_bytes
 from serve.models.model_metrics import load_measured
 
@@ -87,6 +88,8 @@ def test_a_version_that_cannot_be_prepared_is_served_as_it_is(
     with caplog.at_level(logging.INFO, "serve"):
         model = load(served_models / "image" / "1", config)
     assert "is served as it is, which is slower: preparing ended by SIGABRT: Check failed" in caplog.text
+    assert model.preparation
+    assert model.preparation.reason.startswith("preparing ended by SIGABRT: Check failed")
     x = np.ones((1, 8, 8, 3), np.float32)
     output = next(iter(model.signatures["serving_default"].outputs))
     assert model.run("serving_default", {"x": x}, [output])[output].shape == (1, 8, 8, 4)
@@ -114,6 +117,7 @@ def test_a_prepared_version_needs_no_child(
     monkeypatch.setattr(child, "run", None)
     copy = shutil.copytree(served_models / "half_plus_two" / "1", tmp_path / "2")
     model = load(copy, prepared)
+    assert model.preparation == Preparation(seconds=None)
     assert model.run("serving_default", {"x": np.array([[1.0]], np.float32)}, ["y"])["y"].tolist() == [[2.5]]
     model.close()
     assert Path(prepared.prepared_dir).stat().st_mode & 0o077 == 0
@@ -144,7 +148,10 @@ def test_a_damaged_entry_is_prepared_anew(served_models: Path, tmp_path: Path) -
     (graph,) = tmp_path.glob("*/graph.pb")
     before = graph.read_bytes()
     overwrite(graph, before[:-1])
-    load(version, config).close()
+    model = load(version, config)
+    assert model.preparation
+    assert model.preparation.seconds
+    model.close()
     (graph,) = tmp_path.glob("*/graph.pb")
     assert graph.stat().st_size == len(before)
 
@@ -233,11 +240,11 @@ def test_the_metrics_say_what_a_model_weighs(odd_models: Path, prepared: Config)
     version = odd_models / "dense" / "1"
     outcome = preparation.prepare(version, prepared, threading.Event())
     assert outcome.entry
-    model = load_measured(lambda path: load(path, prepared), version, started)
+    model, report = load_measured(lambda path: load(path, prepared), version, started)
     weights = sum(file.stat().st_size for file in outcome.entry.folder.glob("*.weights"))
-    reading = model_memory_bytes.readings()[(str(version),)]
-    assert isinstance(reading, int | float)
-    assert weights <= reading < weights + 32 * MEGABYTE
+    assert report.memory.mapped == weights
+    assert report.memory.private < 32 * MEGABYTE
+    assert model_memory_bytes.readings()[(str(version),)] == report.memory
     model.close()
 
 
