@@ -29,7 +29,7 @@ from tests.support.lean_tensorflow import tf, tf1
 
 build_info = tf1.saved_model.utils.build_tensor_info
 Signatures = dict[str, Any]
-SIZES = (784, 2048, 2048, 2048, 2048, 2048, 10)
+SIZES = (784, 2048, 2048, 2048, 2048, 2560, 10)
 
 
 def signature(inputs: dict[str, Any], outputs: dict[str, Any]) -> Any:

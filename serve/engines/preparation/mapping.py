@@ -27,6 +27,8 @@ from serve.engines.tensorflow_weights import MappedWeight, initialise
 
 # A value that is computed from weights alone is computed now, if it takes at most this many times their bytes.
 MAX_GROWTH = 2
+# Variables are read in parts of this size.
+PART_BYTES = 16 << 20
 # Operators that pass their input on.
 _PASS_ON = frozenset({"Identity", "ReadVariableOp"})
 # Operators of which the input 1 is a filter, as far as they are listed in RANKS.
@@ -41,13 +43,14 @@ class _Draft:
     folder: Path
     weights: list[MappedWeight]
 
-    def write(self, name: str, value: np.ndarray, dtype: int) -> None:
-        """Writes the value of the variable `name` to a file of its own."""
+    def write(self, name: str, dtype: int, shape: tuple[int, ...], parts: Iterable[np.ndarray]) -> None:
+        """Writes the value of the variable `name`, which comes in parts, to a file of its own."""
         file = f"{len(self.weights):05}.weights"
         with (self.folder / file).open("wb") as stream:
-            # Not value.tofile: NumPy does not know all of TensorFlow's dtypes. The view makes no copy.
-            stream.write(np.ascontiguousarray(value).reshape(-1).view(np.uint8).data)
-        self.weights.append(MappedWeight(name, int(dtype), value.shape, file))
+            for part in parts:
+                # Not part.tofile: NumPy does not know all of TensorFlow's dtypes. The view makes no copy.
+                stream.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
+        self.weights.append(MappedWeight(name, int(dtype), shape, file))
 
     def replace(self, node: Any, value: np.ndarray, dtype: int) -> None:
         """Makes `node` a read of a new variable of this value."""
@@ -56,7 +59,7 @@ class _Draft:
         for size in value.shape:
             handle.attr["shape"].shape.dim.add(size=size)
         handle.attr["shared_name"].s = handle.name.encode()
-        self.write(handle.name, value, dtype)
+        self.write(handle.name, dtype, value.shape, [value])
         del node.input[:]
         node.attr.clear()
         node.op = "ReadVariableOp"
@@ -70,8 +73,11 @@ def map_weights(session: Any, frozen: Frozen, folder: Path, max_bytes: int) -> t
     `session` has the SavedModel loaded. `max_bytes` is the memory this process may use.
     """
     draft = _Draft(frozen.graph_def, folder, [])
-    for name, value, dtype in _variables(session, frozen):
-        draft.write(name, value, dtype)
+    for node in [node for node in frozen.graph_def.node if node.op == "VarHandleOp" and node.name in frozen.variables]:
+        with session.graph.as_default(), tf.device(None):
+            tensor = _variable(session.graph, node)
+            shape = tuple(session.run(tf.shape(tensor, tf.int64)).tolist())
+            draft.write(node.name, node.attr["dtype"].type, shape, _parts(session, tensor))
     _map_constants(draft, max_bytes // OPTIMISER_MEMORY_FACTOR, frozen.kept)
     if draft.weights:
         _fold(draft, frozen.kept)
@@ -79,20 +85,25 @@ def map_weights(session: Any, frozen: Frozen, folder: Path, max_bytes: int) -> t
     return draft.graph_def, draft.weights
 
 
-def _variables(session: Any, frozen: Frozen) -> Iterator[tuple[str, np.ndarray, int]]:
-    """The variables that the graph still reads: name, value, dtype. One value at a time is in memory."""
-    graph = session.graph
-    for node in [node for node in frozen.graph_def.node if node.op == "VarHandleOp" and node.name in frozen.variables]:
-        dtype = node.attr["dtype"].type
-        name = node.name
-        if name not in {operation.name for operation in graph.get_operations()}:
-            name = name.removesuffix("/handle")  # a variable of TensorFlow 1
-            tensor = graph.get_tensor_by_name(f"{name}:0")
-        else:
-            with graph.as_default(), tf.device(None):
-                handle = graph.get_tensor_by_name(f"{name}:0")
-                tensor = tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.as_dtype(dtype))
-        yield node.name, session.run(tensor), dtype
+def _variable(graph: Any, node: Any) -> Any:
+    """The tensor in the `graph` of the SavedModel that holds the value of a variable of the frozen graph."""
+    try:
+        handle = graph.get_tensor_by_name(f"{node.name}:0")
+    except KeyError:  # a variable of TensorFlow 1
+        return graph.get_tensor_by_name(f"{node.name.removesuffix('/handle')}:0")
+    return tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.as_dtype(node.attr["dtype"].type))
+
+
+def _parts(session: Any, tensor: Any) -> Iterator[np.ndarray]:
+    """The value of a variable in parts, because fetching all of it would take its memory a second time."""
+    flat = tf.reshape(tensor, [-1])
+    begin = tf.compat.v1.placeholder(tf.int64, [])
+    part = flat[begin : begin + PART_BYTES // tensor.dtype.size]
+    read = session.make_callable(part, [begin])
+    position = 0
+    while (value := read(position)).size:
+        yield value
+        position += value.size
 
 
 def _map_constants(draft: _Draft, max_constant_bytes: int, kept: Collection[str]) -> None:
