@@ -27,7 +27,7 @@ def main() -> None:
             while True:
                 hoard.append(b"x" * (4 << 20))
         case "fail":
-            tell(failed="failed: ValueError: odd")
+            tell(failed="failed: ValueError: odd", repeats=True)
             os._exit(1)
         case "refuse":
             tell(code=5, message="There is no such thing")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from serve.config import Config
-from serve.engines.preparation import cache, child
+from serve.engines.preparation import cache, child, contents
 from serve.engines.preparation.cache import Entry
 from serve.engines.tensorflow_setup import set_environment
 from serve.errors import Code, ServeError
@@ -42,33 +42,40 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
     """
     # It is part of the key, and the child inherits it.
     set_environment()
-    started: float | None = None
     try:
         root = cache.root_folder(config.prepared_dir)
         key = cache.key_of(path, config)
         if entry := cache.find(root, key):
-            return Outcome(entry)
+            return _found(entry)
         cache.make_root(root)
         with cache.locked(root, key, lambda: child.check_running(stopping)):
             # Another process may have prepared it in the meantime.
             if entry := cache.find(root, key):
-                return Outcome(entry)
-            started = time.monotonic()
-            entry = _prepare_now(path, config, root, key, stopping)
-            return Outcome(entry, seconds=time.monotonic() - started)
-    except child.PreparationError as failure:
-        return Outcome(None, str(failure), time.monotonic() - started if started else None)
+                return _found(entry)
+            return _prepare_now(path, config, root, key, stopping)
     except OSError as error:
         if not path.is_dir():
             raise ServeError(Code.NOT_FOUND, f"{path} does not exist") from None
         return Outcome(None, f"--prepared_dir cannot be used: {error}")
 
 
-def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: threading.Event) -> Entry:
+def _found(entry: Entry) -> Outcome:
+    failure = contents.failure(entry)
+    return Outcome(None, failure) if failure else Outcome(entry)
+
+
+def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: threading.Event) -> Outcome:
     started = time.monotonic()
     with cache.draft(root, key) as folder:
-        child.run(path, config, folder, stopping)
+        try:
+            child.run(path, config, folder, stopping)
+        except child.PreparationError as failure:
+            if failure.repeats:  # not every worker and every restart should find it out anew
+                contents.write_failure(folder, str(failure))
+                cache.publish(folder, root, key)
+            return Outcome(None, str(failure), time.monotonic() - started)
         entry = cache.publish(folder, root, key)
-    logger.info("Prepared %s in %.1f s", path, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    logger.info("Prepared %s in %.1f s", path, seconds)
     cache.evict(root, config.max_prepared_bytes, keep=key)
-    return entry
+    return Outcome(entry, seconds=seconds)

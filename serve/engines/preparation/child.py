@@ -26,6 +26,8 @@ MODULE = "serve.engines.preparation.worker"
 # The child may use this share of the memory that is free when it starts.
 FREE_MEMORY_SHARE = 0.8
 WATCH_SECONDS = 0.05
+# Signals by which a program ends because of its own fault.
+CRASHES = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGFPE, signal.SIGILL})
 # The end of the child's messages that is searched for a reason.
 MAX_MESSAGES = 64 << 10
 MAX_REASON = 500
@@ -36,7 +38,14 @@ _FATAL = re.compile(r"^(?:F\d{4} |\S+ \S+: F |.*\bF ).*?\] (.*)$", re.MULTILINE)
 
 
 class PreparationError(Exception):
-    """The SavedModel could be loaded, but not prepared. The text says why."""
+    """The SavedModel could be loaded, but not prepared. The text says why.
+
+    `repeats` tells whether it would fail again: if the cause was not a limit, a lack of space, or a kill.
+    """
+
+    def __init__(self, text: str, *, repeats: bool = False) -> None:
+        super().__init__(text)
+        self.repeats = repeats
 
 
 @dataclass
@@ -46,6 +55,7 @@ class _Progress:
     stage: str = "starting"
     done: bool = False
     failed: str = ""
+    repeats: bool = False
     error: ServeError | None = None
 
     def take(self, line: bytes) -> None:
@@ -53,6 +63,7 @@ class _Progress:
         self.stage = message.get("stage", self.stage)
         self.done = message.get("done", self.done)
         self.failed = message.get("failed", self.failed)
+        self.repeats = message.get("repeats", self.repeats)
         if "code" in message:
             self.error = ServeError(Code(message["code"]), message["message"])
 
@@ -86,10 +97,11 @@ def run(path: Path, config: Config, folder: Path, stopping: threading.Event) -> 
         if progress.done and not reason:
             return
         failure = progress.failed or reason or _explain(process.returncode, messages)
-    text = f"{progress.stage} {failure}"
+    text = " ".join(f"{progress.stage} {failure}".split())  # one line
     if progress.stage == "loading":
         raise ServeError(Code.INTERNAL, text)
-    raise PreparationError(text)
+    crashed = not reason and -process.returncode in CRASHES
+    raise PreparationError(text, repeats=progress.stage == "preparing" and (progress.repeats or crashed))
 
 
 @contextlib.contextmanager

@@ -42,3 +42,15 @@ def read(entry: Entry) -> Contents:
         reason=entry.details["reason"],
         weights=[{**weight, "shape": tuple(weight["shape"])} for weight in entry.details["weights"]],
     )
+
+
+def write_failure(folder: Path, reason: str) -> None:
+    """Writes why the version cannot be prepared, in the place of what the child may have written."""
+    for file in folder.iterdir():
+        file.unlink()
+    (folder / DETAILS).write_text(json.dumps({"failure": reason}))
+
+
+def failure(entry: Entry) -> str:
+    """Returns why the version cannot be prepared; an empty string if it was prepared."""
+    return str(entry.details.get("failure", ""))

@@ -81,7 +81,9 @@ def _prepare(path: Path, config: Config, folder: Path, max_bytes: int, report: R
             ),
         )
     except Exception as error:  # any exception: the SavedModel is served as it is
-        report(failed=f"failed: {type(error).__name__}: {str(error)[:500]}")
+        # A full disk, or too little memory, need not be so the next time.
+        repeats = not isinstance(error, OSError | MemoryError)
+        report(failed=f"failed: {type(error).__name__}: {str(error)[:500]}", repeats=repeats)
         os._exit(1)
 
 

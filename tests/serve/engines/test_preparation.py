@@ -1,5 +1,6 @@
 """A version is prepared in a child process, once, and kept; whatever becomes of the child, the server goes on."""
 
+import contextlib
 import json
 import logging
 import os
@@ -68,6 +69,39 @@ def test_the_end_of_the_child_is_explained(
     assert not children()
 
 
+@pytest.mark.parametrize(
+    ("does", "settings", "remembered"),
+    [
+        ("preparing abort", {}, True),
+        ("preparing fail", {}, True),
+        ("preparing kill", {}, False),
+        ("preparing wait", {"max_prepare_seconds": 0.5}, False),
+        ("starting abort", {}, False),
+        ("loading abort", {}, False),
+    ],
+)
+def test_a_failure_that_repeats_is_remembered(
+    does: str,
+    settings: Any,
+    remembered: bool,
+    served_models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    config = Config(model_name=does, prepared_dir=str(tmp_path), **settings)
+    version = served_models / "half_plus_two" / "1"
+    with contextlib.suppress(ServeError):
+        first = preparation.prepare(version, config, threading.Event())
+    monkeypatch.setattr(child, "MODULE", "no_such_module")
+    second = preparation.prepare(version, config, threading.Event())
+    assert second.entry is None
+    if remembered:
+        assert second.reason == first.reason
+    else:
+        assert "No module named no_such_module" in second.reason
+
+
 def test_a_server_that_stops_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
     stopping = threading.Event()
@@ -97,7 +131,7 @@ def test_a_version_that_cannot_be_prepared_is_served_as_it_is(
     with pytest.raises(ServeError, match=r"(?i)rank|shape"):
         model.run("serving_default", {"x": x[0]}, [output])
     model.close()
-    assert not [path for path in tmp_path.iterdir() if path.suffix != ".lock"]
+    assert not [*tmp_path.glob(".*")]
 
 
 def children() -> list[psutil.Process]:
