@@ -266,8 +266,8 @@ def _start(path: Path, config: Config, prepared: Outcome) -> _Started:
             if not contents.reason:
                 return _start_prepared(prepared.entry.folder, contents, settings)
             return _start_as_it_is(path, config, settings, contents)
-        except (OSError, tf.errors.NotFoundError, tf.errors.InvalidArgumentError) as error:
-            # Another process has removed the entry.
+        except (OSError, tf.errors.OpError) as error:
+            # Another process has removed the entry, or the file system of --prepared_dir cannot map files.
             prepared = Outcome(None, f"its prepared version cannot be used: {error}")
     return _start_unprepared(path, config, settings, prepared.reason)
 
@@ -372,7 +372,7 @@ def _load_custom_ops(config: Config) -> None:
     for module in config.import_module:
         try:
             import_module(module)
-        except Exception as error:  # any exception: this is the operator's own code
+        except BaseException as error:  # any exception, also SystemExit: this is the operator's own code
             raise ServeError(Code.INVALID_ARGUMENT, f"--import={module}: {type(error).__name__}: {error}") from None
 
 

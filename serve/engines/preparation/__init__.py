@@ -5,6 +5,7 @@ workers, restarts and other servers use it without a child. This package does no
 the program that the child runs, and the modules that only `worker` imports.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -44,6 +45,7 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
     set_environment()
     try:
         root = cache.root_folder(config.prepared_dir)
+        _clean(root)
         key = cache.key_of(path, config)
         if entry := cache.find(root, key):
             return _found(entry)
@@ -77,5 +79,12 @@ def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: thr
         entry = cache.publish(folder, root, key)
     seconds = time.monotonic() - started
     logger.info("Prepared %s in %.1f s", path, seconds)
+    cache.remove_abandoned_drafts(root)
     cache.evict(root, config.max_prepared_bytes, keep=key)
     return Outcome(entry, seconds=seconds)
+
+
+@functools.cache
+def _clean(root: Path) -> None:
+    """Removes, once per process, the drafts that killed processes have left."""
+    cache.remove_abandoned_drafts(root)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import stat
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from serve.config import Config
 from tfx_export.savedmodel import export_record
@@ -31,8 +32,8 @@ MANIFEST = "manifest.json"
 DETAILS = "details.json"
 # An entry that has not been loaded for this long is removed.
 MAX_AGE_SECONDS = 30 * 24 * 3600.0
-# A draft this old belongs to a process that was killed.
-MAX_DRAFT_SECONDS = 24 * 3600.0
+# The name of a draft begins with a dot and the key of its entry.
+_DRAFT = re.compile(r"\.([0-9a-f]{40})\..+")
 LOCK_POLL_SECONDS = 0.05
 # Environment variables that change how TensorFlow optimises.
 _VARIABLES = ("TF_ENABLE_ONEDNN_OPTS",)
@@ -122,19 +123,21 @@ def find(root: Path, key: str) -> Entry | None:
 @contextlib.contextmanager
 def locked(root: Path, key: str, check: Callable[[], None]) -> Iterator[None]:
     """Holds the lock of the entry `key`; waits for it, and calls `check` while waiting. A process's end releases it."""
-    try:
-        import fcntl
-    except ImportError:
-        raise OSError("this system has no file locks") from None
-    with (root / f"{key}.lock").open("ab") as handle:
-        while True:
-            check()
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(LOCK_POLL_SECONDS)
+    check()
+    while (lock := _try_lock(root, key)) is None:
+        time.sleep(LOCK_POLL_SECONDS)
+        check()
+    with lock:
         yield
+
+
+def remove_abandoned_drafts(root: Path) -> None:
+    """Removes the drafts of processes that have ended: their entries are not locked any more."""
+    with contextlib.suppress(OSError):
+        for folder in [*root.iterdir()]:
+            if (match := _DRAFT.fullmatch(folder.name)) and (lock := _try_lock(root, match[1])):
+                with lock:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -165,7 +168,7 @@ def publish(folder: Path, root: Path, key: str) -> Entry:
 
 
 def evict(root: Path, max_bytes: int, keep: str) -> None:
-    """Removes what is old, then the entries that were not used for longest until the rest takes at most `max_bytes`.
+    """Removes the entries that are old, then the least recently used ones until the rest takes at most `max_bytes`.
 
     `keep` stays, and 0 lifts the limit. Models that are being served keep the files that they have mapped.
     """
@@ -173,18 +176,46 @@ def evict(root: Path, max_bytes: int, keep: str) -> None:
     entries = []
     for folder in root.iterdir():
         with contextlib.suppress(OSError):
-            if folder.name.startswith("."):
-                if now - folder.stat().st_mtime > MAX_DRAFT_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)
-            elif folder.is_dir() and folder.name != keep:
+            if folder.is_dir() and not folder.name.startswith(".") and folder.name != keep:
                 used = (folder / MANIFEST).stat().st_mtime
                 entries.append((used, sum(file.stat().st_size for file in folder.iterdir()), folder))
     total = sum(size for _, size, _ in entries) + sum(file.stat().st_size for file in (root / keep).iterdir())
     for used, size, folder in sorted(entries):
-        if now - used > MAX_AGE_SECONDS or 0 < max_bytes < total:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.with_name(f"{folder.name}.lock").unlink(missing_ok=True)
+        # An entry whose lock is held is being prepared anew.
+        if (now - used > MAX_AGE_SECONDS or 0 < max_bytes < total) and (lock := _try_lock(root, folder.name)):
+            with lock:
+                shutil.rmtree(folder, ignore_errors=True)
+                _lock_file(root, folder.name).unlink(missing_ok=True)
             total -= size
+
+
+def _lock_file(root: Path, key: str) -> Path:
+    return root / f"{key}.lock"
+
+
+def _try_lock(root: Path, key: str) -> IO[bytes] | None:
+    """Returns the lock file of the entry `key`, open and locked; None if another thread or process holds the lock.
+
+    Raises OSError if the system or the file system has no locks, or the file cannot be created.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        raise OSError("this system has no file locks") from None
+    file = _lock_file(root, key)
+    handle = file.open("ab")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # `evict` may have removed the file before the lock was taken.
+        if os.path.samestat(os.fstat(handle.fileno()), file.stat()):
+            return handle
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except BaseException:
+        handle.close()
+        raise
+    handle.close()
+    return None
 
 
 def _stamp(file: Path) -> list[int]:

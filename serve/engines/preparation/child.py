@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import psutil
 
@@ -59,7 +59,13 @@ class _Progress:
     error: ServeError | None = None
 
     def take(self, line: bytes) -> None:
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            # Something else writes to stdout before the program takes it: a sitecustomize module, for example.
+            return
         self.stage = message.get("stage", self.stage)
         self.done = message.get("done", self.done)
         self.failed = message.get("failed", self.failed)
@@ -81,7 +87,7 @@ def run(path: Path, config: Config, folder: Path, stopping: threading.Event) -> 
     Raises ServeError if the SavedModel cannot be loaded, PreparationError if anything else goes wrong.
     """
     limit = config.max_prepare_bytes or int(FREE_MEMORY_SHARE * free_bytes())
-    with tempfile.TemporaryFile() as messages:
+    with _temporary_file() as messages:
         with _started(messages) as process:
             request = {"path": str(path), "folder": str(folder), "config": asdict(config), "max_bytes": limit}
             progress = _Progress()
@@ -104,20 +110,30 @@ def run(path: Path, config: Config, folder: Path, stopping: threading.Event) -> 
     raise PreparationError(text, repeats=progress.stage == "preparing" and (progress.repeats or crashed))
 
 
+def _temporary_file() -> IO[bytes]:
+    try:
+        return tempfile.TemporaryFile()
+    except OSError as error:
+        raise PreparationError(f"no temporary file for the child's messages: {error}") from None
+
+
 @contextlib.contextmanager
 def _started(messages: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)}
     # The working folder is not searched for modules, except where the server does so.
     safe = ["-P"] if sys.version_info >= (3, 11) else []
-    process = subprocess.Popen(
-        [_interpreter(), *safe, "-m", MODULE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=messages,
-        env=environment,
-        # A Ctrl-C at the terminal is for the server.
-        start_new_session=True,
-    )
+    try:
+        process = subprocess.Popen(
+            [_interpreter(), *safe, "-m", MODULE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            env=environment,
+            # A Ctrl-C at the terminal is for the server.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise PreparationError(f"the child process cannot be started: {error}") from None
     try:
         yield process
     finally:

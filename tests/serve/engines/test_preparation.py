@@ -240,6 +240,23 @@ def test_one_preparation_at_a_time(tmp_path: Path) -> None:
     thread.join()
 
 
+def test_the_drafts_of_processes_that_have_ended_are_removed(tmp_path: Path) -> None:
+    left, used, other = tmp_path / f".{'a' * 40}.x", tmp_path / f".{'b' * 40}.x", tmp_path / ".git.x"
+    for folder in (left, used, other):
+        folder.mkdir()
+    with cache.locked(tmp_path, "b" * 40, lambda: None):
+        cache.remove_abandoned_drafts(tmp_path)
+    assert sorted(path for path in tmp_path.iterdir() if path.is_dir()) == sorted([used, other])
+
+
+def test_an_entry_that_is_being_prepared_anew_is_not_evicted(tmp_path: Path) -> None:
+    for key in "abc":
+        publish(tmp_path, key, bytes(1000))
+    with cache.locked(tmp_path, "a", lambda: None):
+        cache.evict(tmp_path, 1, keep="c")
+    assert {path.name for path in tmp_path.iterdir()} == {"a", "a.lock", "c"}
+
+
 def publish(root: Path, key: str, content: bytes) -> cache.Entry:
     with cache.draft(root, key) as folder:
         (folder / cache.DETAILS).write_text(json.dumps({}))
