@@ -1,5 +1,6 @@
 """Core: the models and the API over them, without ports. Every front connects one to the network."""
 
+import contextlib
 import logging
 import threading
 from pathlib import Path
@@ -103,9 +104,10 @@ class Core:
                 statuses = self.manager.status(ModelRef(model.name))
             except ServeError:
                 continue
-            found += [
-                self._served_version(model, status.version) for status in statuses if status.state is State.AVAILABLE
-            ]
+            for status in statuses:
+                with contextlib.suppress(ServeError):  # it has been replaced in the meantime
+                    if status.state is State.AVAILABLE:
+                        found.append(self._served_version(model, status.version))
         return tuple(found)
 
     def _served_version(self, model: ServedModel, version: int) -> ServedVersion:
@@ -116,7 +118,11 @@ class Core:
                 if signature.inputs
             }
             default = lease.model.signatures.get(DEFAULT_SIGNATURE)
-            verb, example = request_example(default, string_inputs(model, version, self.config))
+            try:
+                verb, example = request_example(default, string_inputs(model, version, self.config))
+            except Exception:  # the version serves without an example
+                logger.exception("No example of a request to %s version %d", model.name, version)
+                verb, example = "", ""
             return ServedVersion(model.name, version, lease.model.engine, signatures, verb, example)
 
     def _load(self, path: Path) -> tuple[LoadedModel, LoadReport]:

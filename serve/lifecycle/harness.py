@@ -96,7 +96,7 @@ class Harness:
         try:
             if model is not None:
                 model.close()
-        except Exception as error:  # a model that fails to close must not block its successor
+        except BaseException as error:  # a model that fails to close must not block its successor
             self.error = ServeError(Code.INTERNAL, f"Unloading failed: {error}")
         self.state = State.END
 

@@ -1,5 +1,6 @@
 """Manager: loads and unloads versions. All threads and timers of the lifecycle are here."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -17,6 +18,9 @@ from serve.lifecycle.version_policy import aspired_versions
 from serve.loaded_model import LoadedModel, LoadReport
 
 logger = logging.getLogger("serve")
+
+# How long the manager's thread waits after an unexpected error.
+SECONDS_AFTER_ERROR = 1.0
 
 # Errors after which another attempt with the same files may succeed.
 TRANSIENT = frozenset({Code.ABORTED, Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED, Code.UNAVAILABLE})
@@ -158,8 +162,13 @@ class Manager:
     def _run(self) -> None:
         while not self._finished():
             self._woken.clear()
-            self._step()
-            self._woken.wait(self._seconds_until_due())
+            try:
+                self._step()
+                seconds = self._seconds_until_due()
+            except Exception:  # without this thread, nothing would be loaded or unloaded any more
+                logger.exception("The manager's thread failed unexpectedly, and continues")
+                self._next_poll, seconds = 0.0, SECONDS_AFTER_ERROR
+            self._woken.wait(seconds)
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -173,7 +182,11 @@ class Manager:
 
     def _scan_disk(self) -> None:
         for model in self.models():
-            found = versions_on_disk(model)
+            try:
+                found = versions_on_disk(model)
+            except OSError as error:  # as if the base path did not exist
+                logger.error("The versions of %s cannot be listed: %s", model.name, error)
+                found = None
             with self._changed:
                 if self._models.get(model.name) != model:
                     continue  # reconfigured while the disk was scanned
@@ -209,10 +222,15 @@ class Manager:
     def _submit(self, harness: Harness) -> None:
         harness.load_started()
         self._announce(harness)
-        self._pool.submit(self._load_version, harness)
+        try:
+            self._pool.submit(self._load_version, harness, harness.attempts)
+        except RuntimeError as error:  # the system has no more threads
+            self._load_failed(harness, ServeError(Code.RESOURCE_EXHAUSTED, f"No thread can load it: {error}"))
 
     def _unload(self, harness: Harness) -> None:
-        self._pool.submit(self._end_version, harness)
+        # The pool keeps the work even if it cannot start another thread; the one that loaded the version is left.
+        with contextlib.suppress(RuntimeError):
+            self._pool.submit(self._end_version, harness)
 
     def _publish(self, without: Harness | None = None) -> None:
         """Replaces the table that requests use with one of the versions that are available now."""
@@ -228,7 +246,10 @@ class Manager:
 
     def _announce(self, harness: Harness) -> None:
         for observer in self._observers:
-            observer(harness.name, harness.status, harness.path)
+            try:
+                observer(harness.name, harness.status, harness.path)
+            except Exception:  # a failing observer must not keep the version in its present state
+                logger.exception("Recording a state of %s version %d failed", harness.name, harness.version)
 
     def _seconds_until_due(self) -> float | None:
         """Returns the seconds until the next scan of the disk or the next attempt to load; None if neither is due."""
@@ -275,14 +296,16 @@ class Manager:
 
     # In the pool's threads
 
-    def _load_version(self, harness: Harness) -> None:
+    def _load_version(self, harness: Harness, attempt: int) -> None:
+        if (harness.attempts, harness.state, harness.retry_at) != (attempt, State.LOADING, None):
+            return  # `_submit` has given up this attempt
         try:
             model, report = self._load(harness.path)
         except ServeError as error:
             self._load_failed(harness, error)
         except BaseException as error:  # also SystemExit: a custom operator may call sys.exit
             logger.exception("Loading %s version %d failed unexpectedly", harness.name, harness.version)
-            self._load_failed(harness, ServeError(Code.INTERNAL, f"{type(error).__name__}: {error}"))
+            self._load_failed(harness, ServeError(Code.INTERNAL, _text(error)))
         else:
             with self._changed:
                 harness.load_succeeded(model, report)
@@ -301,3 +324,10 @@ class Manager:
         harness.end()
         self._announce(harness)
         self._woken.set()
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a custom operator's own class of exceptions
+        return type(error).__name__

@@ -32,7 +32,7 @@ def fingerprint(folder: Path) -> Fingerprint:
     for path in sorted(folder.rglob("*")):
         try:
             stat = path.stat()
-        except FileNotFoundError:
+        except OSError:  # it was removed, or cannot be reached
             continue
         seen.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
     return tuple(seen)

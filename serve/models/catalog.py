@@ -111,19 +111,21 @@ class Catalog:
 
         def run() -> None:
             while not self._stopping.wait(seconds):
-                step()
+                try:
+                    step()
+                    self._last_error = ""
+                except (ServeError, OSError) as error:
+                    # Logged once for each new error, not at each poll.
+                    if str(error) != self._last_error:
+                        self._last_error = str(error)
+                        logger.error("The current config stays: %s", error)
+                except Exception:
+                    logger.exception("The current config stays after an unexpected error")
 
         threading.Thread(target=run, name="catalog", daemon=True).start()
 
     def _reload_file(self) -> None:
-        try:
-            self.reload(read_config(Path(self._config.model_config_file)))
-            self._last_error = ""
-        except ServeError as error:
-            # Logged once for each new error, not at each poll.
-            if error.message != self._last_error:
-                self._last_error = error.message
-                logger.error("The current config stays: %s", error)
+        self.reload(read_config(Path(self._config.model_config_file)))
 
     def _scan_folder(self) -> None:
         models = models_in_folder(Path(self._config.model_base_path).absolute())

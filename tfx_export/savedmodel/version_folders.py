@@ -1,5 +1,6 @@
 """Version folders: `models/mnist/3`. A folder is a version if its name is a whole number; others are ignored."""
 
+import errno
 import time
 from pathlib import Path
 
@@ -25,6 +26,10 @@ def list_versions(model: Path) -> dict[int, Path]:
         children = [path for path in model.iterdir() if path.is_dir()]
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads to itself
+            return {}
+        raise
     numbered = [(version, path) for path in children if (version := parse_version(path.name)) is not None]
     return dict(sorted(numbered, key=lambda item: item[0], reverse=True))
 

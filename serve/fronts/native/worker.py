@@ -78,8 +78,8 @@ class Worker:
             threading.Thread(target=self._read_messages, args=(core,), name="channel", daemon=True).start()
             self._build_applications(core, config)
             await asyncio.to_thread(core.start, start.reloaded_config)
-        except ServeError as error:
-            self._send(Failed(error))
+        except Exception as error:
+            self._send(Failed(error if isinstance(error, ServeError) else from_unexpected(error, "The start")))
             # An ordinary return would only make Envoy log that it could not start.
             os._exit(1)
         self._send(Loaded(core.served_versions()))

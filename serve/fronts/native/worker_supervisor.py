@@ -123,7 +123,7 @@ class WorkerSupervisor:
             try:
                 await self._start_worker()
                 logger.info("The new worker serves")
-            except ServeError as error:
+            except (ServeError, OSError) as error:  # OSError: no memory or file for the process
                 logger.error("The new worker cannot serve: %s", error)
                 if self._envoy:
                     await self._envoy.stop()
