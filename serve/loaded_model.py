@@ -12,7 +12,7 @@ from tfx_export.savedmodel.signature import Signature
 
 @dataclass(frozen=True)
 class Preparation:
-    """How a version was prepared for the TensorFlow engine. `seconds` is None if it was found prepared.
+    """How a version was prepared for the TensorFlow engine, and how long that took; None if it was found prepared.
 
     If `reason` is not empty, the SavedModel is served as it is, and `reason` says why.
     """

@@ -104,7 +104,7 @@ in_flight = Gauge("tfx_export_requests_in_flight", "Requests in flight.", ("entr
 queue_length = Gauge("tfx_export_batch_queue_length", "Requests waiting for a batch.", ("model_name",))
 model_load_seconds = Gauge(
     "tfx_export_model_load_seconds",
-    "Seconds that the last successful load took, including warmup.",
+    "Seconds that the last successful load took, including preparation and warmup.",
     ("model_path",),
     combine=max,
 )
@@ -117,7 +117,7 @@ model_memory_bytes = Gauge(
 )
 model_prepare_seconds = Gauge(
     "tfx_export_model_prepare_seconds",
-    "Seconds that the preparation of the version took, part of the load; absent if it was found prepared.",
+    "Seconds of the load that the preparation of the version took; absent if it was found prepared.",
     ("model_path",),
     combine=max,
 )

@@ -15,12 +15,21 @@ function errorMessage(text) {
   }
 }
 
-/** Returns [{ name, versions: [{ version, state, error }] }], the largest version first. */
+/**
+ * Returns [{ name, versions: [{ version, state, error, report }] }], the largest version first. The report of a loaded
+ * version has the members engine, memory_bytes, load_seconds, preparation and, where they apply, prepare_seconds and
+ * reason; it is undefined for other versions.
+ */
 export async function models() {
   const models = JSON.parse(await get("v1/models")).models ?? [];
   return models.map(({ name, model_version_status: statuses }) => ({
     name,
-    versions: (statuses ?? []).map(({ version, state, status }) => ({ version, state, error: status.error_message })),
+    versions: (statuses ?? []).map(({ version, state, status, load_report: report }) => ({
+      version,
+      state,
+      error: status.error_message,
+      report,
+    })),
   }));
 }
 

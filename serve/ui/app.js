@@ -20,6 +20,22 @@ const state = {
 };
 
 const shapeText = (shape) => (shape === null ? "any" : `(${shape.map((size) => size ?? "?").join(", ")})`);
+// Numbers stay on one line with their units.
+const size = (bytes) => {
+  if (bytes < 1e6) return "<\u00a01\u00a0MB"; // an estimate of less says nothing
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)}\u00a0MB` : `${(bytes / 1e9).toFixed(1)}\u00a0GB`;
+};
+const duration = (seconds) =>
+  seconds < 1 ? `${(1000 * seconds).toFixed(0)}\u00a0ms` : `${seconds.toFixed(seconds < 10 ? 1 : 0)}\u00a0s`;
+const asItIsText = ({ reason }) => `Served as it is, which is slower: ${reason}`;
+
+/** Returns text like `tensorflow, 371.0 MB, loaded in 0.4 s (found prepared)`. */
+function reportText({ engine, memory_bytes, load_seconds, preparation, prepare_seconds }) {
+  const loaded = `${engine}, ${size(memory_bytes)}, loaded in ${duration(load_seconds)}`;
+  if (preparation === "prepared") return `${loaded} (${duration(prepare_seconds)} to prepare)`;
+  return preparation === "found prepared" ? `${loaded} (found prepared)` : loaded;
+}
+
 const availableVersions = (model) =>
   model.versions.filter((version) => version.state === "AVAILABLE").map(({ version }) => version);
 
@@ -27,10 +43,12 @@ function showModels() {
   const focused = document.activeElement?.dataset?.model;
   $("models").replaceChildren(
     ...state.models.map((model) => {
-      const rows = model.versions.flatMap(({ version, state: versionState, error }) => [
+      const rows = model.versions.flatMap(({ version, state: versionState, error, report }) => [
         element("dt", {}, `version ${version}`),
         element("dd", { class: versionState }, versionState),
         ...(error ? [element("dd", { class: "error" }, error)] : []),
+        ...(report ? [element("dd", { class: "report" }, reportText(report))] : []),
+        ...(report?.reason ? [element("dd", { class: "warning" }, asItIsText(report))] : []),
       ]);
       const button = element(
         "button",

@@ -2,14 +2,23 @@
 
 import base64
 import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
 from tests.support.command_line import tfx_export
 from tests.support.fronts import one_front
 from tests.support.server import RunningServer
+from tests.support.terminal import on_a_terminal
+from tfx_export import wire
 
 
 @pytest.fixture
@@ -105,9 +114,13 @@ def test_an_unreachable_server_gives_exit_code_6() -> None:
 @one_front
 def test_status_shows_versions_and_its_exit_code_shows_whether_one_is_available(server: RunningServer) -> None:
     done = tfx_export("status", "plus", "--server", server.grpc)
-    assert done.stdout == "plus/4  AVAILABLE\n"
+    assert re.fullmatch(r"plus/4  AVAILABLE  litert, .* MB, loaded in .*s\n", done.stdout)
     document = json.loads(tfx_export("status", "plus", "--server", server.grpc, "--json").stdout)
-    assert document == {"model": "plus", "versions": [{"version": 4, "state": "AVAILABLE", "error": ""}]}
+    (version,) = document["versions"]
+    assert (document["model"], version["version"], version["state"], version["error"]) == ("plus", 4, "AVAILABLE", "")
+    report = version["load_report"]
+    assert report.keys() >= {"engine", "memory_bytes", "mapped_bytes", "load_seconds", "preparation"}
+    assert isinstance(report["memory_bytes"], int)
     assert "NOT_FOUND" in tfx_export("status", "nothing", "--server", server.grpc, code=6).stderr
 
 
@@ -130,6 +143,84 @@ def test_predict_gives_the_same_result_over_rest(
 
 @one_front
 def test_status_works_over_rest(server: RunningServer) -> None:
-    assert tfx_export("status", "plus", "--rest", "--server", server.rest).stdout == "plus/4  AVAILABLE\n"
+    over_rest = tfx_export("status", "plus", "--rest", "--server", server.rest, "--json")
+    assert over_rest.stdout == tfx_export("status", "plus", "--server", server.grpc, "--json").stdout
     done = tfx_export("status", "nothing", "--rest", "--server", server.rest, code=6)
     assert "404: Could not find any versions of model nothing" in done.stderr
+
+
+@one_front
+def test_status_says_how_a_version_was_prepared_or_why_it_was_not(server: RunningServer) -> None:
+    prepared = tfx_export("status", "image", "--server", server.grpc).stdout
+    assert re.fullmatch(
+        r"image/1  AVAILABLE  tensorflow, .* MB, loaded in .* \((.* to prepare|found prepared)\)\n", prepared
+    )
+    (line,) = tfx_export("status", "counter", "--server", server.grpc).stdout.splitlines()
+    assert "served as it is, which is slower: a signature uses Assign" in line
+    drawn = on_a_terminal("status", "counter", "--server", server.grpc)
+    headings, row = drawn.splitlines()[:2]
+    assert headings.split() == ["version", "state", "engine", "memory", "mapped", "load", "prepare"]
+    assert row.strip().startswith("counter/1  AVAILABLE  tensorflow")
+    assert row.endswith("as it is")
+    assert "counter/1 is served as it is, which is slower: a signature uses Assign" in drawn
+
+
+def stock_status(request: wire.GetModelStatusRequest, context: grpc.ServicerContext) -> wire.GetModelStatusResponse:
+    response = wire.GetModelStatusResponse()
+    response.model_version_status.add(version=2, state=50).status.error_message = "broken"
+    response.model_version_status.add(version=1, state=30)
+    return response
+
+
+def stock_metadata(request: wire.GetModelMetadataRequest, context: grpc.ServicerContext) -> None:
+    context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"Metadata field {request.metadata_field[0]} is not supported")
+
+
+def stock_service(service: str, method: str, handler: Callable[..., Any]) -> grpc.GenericRpcHandler:
+    rpc = next(each for each in wire.SERVICES[service] if each.name == method)
+    handlers = {
+        method: grpc.unary_unary_rpc_method_handler(handler, rpc.request.FromString, rpc.response.SerializeToString)
+    }
+    return grpc.method_handlers_generic_handler(service, handlers)
+
+
+class StockRest(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # the name that BaseHTTPRequestHandler calls
+        known = self.path == "/v1/models/stock"
+        status: list[Any] = [{"version": "2", "state": "END", "status": {"error_message": "broken"}}]
+        status.append({"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}})
+        body = {"model_version_status": status} if known else {"error": f"Malformed request: GET {self.path}"}
+        self.send_response(200 if known else 400)
+        self.end_headers()
+        self.wfile.write(json.dumps(body).encode())
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture(params=["grpc", "rest"])
+def stock_server(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """The options that connect to a server with the messages of TensorFlow Serving and without load reports."""
+    if request.param == "rest":
+        with ThreadingHTTPServer(("127.0.0.1", 0), StockRest) as rest:
+            threading.Thread(target=rest.serve_forever, daemon=True).start()
+            yield ["--rest", "--server", f"127.0.0.1:{rest.server_port}"]
+            rest.shutdown()
+        return
+    with ThreadPoolExecutor(2) as pool:
+        started = grpc.server(pool)
+        models = stock_service("tensorflow.serving.ModelService", "GetModelStatus", stock_status)
+        predictions = stock_service("tensorflow.serving.PredictionService", "GetModelMetadata", stock_metadata)
+        started.add_generic_rpc_handlers((models, predictions))
+        port = started.add_insecure_port("127.0.0.1:0")
+        started.start()
+        yield ["--server", f"127.0.0.1:{port}"]
+        started.stop(None)
+
+
+def test_status_of_tensorflow_serving_has_no_load_reports(stock_server: list[str]) -> None:
+    assert tfx_export("status", "stock", *stock_server).stdout == "stock/2  END  broken\nstock/1  AVAILABLE\n"
+    versions = json.loads(tfx_export("status", "stock", *stock_server, "--json").stdout)["versions"]
+    assert versions[1] == {"version": 1, "state": "AVAILABLE", "error": ""}
+    drawn = on_a_terminal("status", "stock", *stock_server)
+    assert drawn.split() == ["version", "state", "stock/2", "END", "stock/1", "AVAILABLE", "stock/2:", "broken"]

@@ -10,7 +10,8 @@ import pytest
 from tests.support.server import RunningServer, Server
 
 apis = pytest.importorskip("tensorflow_serving.apis")
-from google.protobuf import text_format  # noqa: E402
+from google.protobuf import json_format, text_format  # noqa: E402
+from google.protobuf.struct_pb2 import Struct  # noqa: E402
 from tensorflow_serving.apis import (  # noqa: E402
     classification_pb2,
     get_model_metadata_pb2,
@@ -322,6 +323,21 @@ def test_metadata(predictions: Any) -> None:
         "scale": ("scale:0", 1),
     }
     assert not signature.defaults
+
+
+def test_metadata_tells_what_loading_took(predictions: Any) -> None:
+    request = get_model_metadata_pb2.GetModelMetadataRequest()
+    text_format.Parse('model_spec { name: "counter" } metadata_field: "load_report"', request)
+    answer = predictions.GetModelMetadata(request)
+    assert list(answer.metadata) == ["load_report"]
+    members = Struct()
+    assert answer.metadata["load_report"].Unpack(members)
+    report = json_format.MessageToDict(members)
+    assert report["engine"] == "tensorflow"
+    assert report["load_seconds"] > 0
+    assert report["memory_bytes"] >= report["mapped_bytes"] == 0
+    assert report["preparation"] == "served as it is"
+    assert "Assign" in report["reason"]
 
 
 @pytest.mark.parametrize(

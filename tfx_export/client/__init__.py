@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tfx_export import wire
 from tfx_export.client import calls
-from tfx_export.client.calls import FeatureValue, Model, UnaryCall, VersionState
+from tfx_export.client.calls import FeatureValue, LoadReport, Model, UnaryCall, VersionState
 from tfx_export.errors import TfxExportError
 from tfx_export.savedmodel.signature import Signature
 
@@ -123,6 +123,13 @@ class Client:
         """Returns the versions of the model with their states, newest first."""
         return self.send(calls.status(_model(model)))
 
+    def load_report(self, model: str | Model) -> LoadReport:
+        """Returns what the version takes in memory and how it was loaded, by name: `memory_bytes`, `load_seconds`, ...
+
+        TensorFlow Serving refuses the request (ServerError with INVALID_ARGUMENT).
+        """
+        return self.send(calls.load_report(_model(model)))
+
     def reload_config(self, config: wire.ModelServerConfig) -> None:
         """Replaces the models of the server by those in `config`; returns when they are available."""
         return self.send(calls.reload_config(config))
@@ -189,6 +196,10 @@ class AsyncClient:
     async def status(self, model: str | Model) -> list[VersionState]:
         """See `Client.status`."""
         return await self.send(calls.status(_model(model)))
+
+    async def load_report(self, model: str | Model) -> LoadReport:
+        """See `Client.load_report`."""
+        return await self.send(calls.load_report(_model(model)))
 
     async def reload_config(self, config: wire.ModelServerConfig) -> None:
         """See `Client.reload_config`."""

@@ -50,6 +50,19 @@ class RestClient:
         found: list[dict[str, Any]] = self._send("GET", model_path(model)).get("model_version_status", [])
         return found
 
+    def load_reports(self, name: str) -> dict[int, dict[str, str | float]]:
+        """Returns what each loaded version of the model takes in memory and how it was loaded, by version.
+
+        TensorFlow Serving refuses the request.
+        """
+        found = [model for model in self._send("GET", "/v1/models").get("models", []) if model["name"] == name]
+        return {
+            int(version["version"]): version["load_report"]
+            for model in found
+            for version in model["model_version_status"]
+            if "load_report" in version
+        }
+
     def _send(self, method: str, url: str, body: Mapping[str, object] | None = None) -> dict[str, Any]:
         connection = (
             HTTPSConnection(self._target, timeout=self._timeout, context=self._tls)

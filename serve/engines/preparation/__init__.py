@@ -27,7 +27,8 @@ logger = logging.getLogger("serve")
 class Outcome:
     """The prepared version, or None if the SavedModel is served as it is; `reason` then says why.
 
-    `seconds` is the time that the child took; None if no child ran.
+    `seconds` is the time that the preparation took, in a child of this process or of another one; None if the version
+    was found prepared.
     """
 
     entry: Entry | None
@@ -50,10 +51,11 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
         if entry := cache.find(root, key):
             return _found(entry)
         cache.make_root(root)
+        started = time.monotonic()
         with cache.locked(root, key, lambda: child.check_running(stopping)):
             # Another process may have prepared it in the meantime.
             if entry := cache.find(root, key):
-                return _found(entry)
+                return _found(entry, seconds=time.monotonic() - started)
             return _prepare_now(path, config, root, key, stopping)
     except OSError as error:
         if not path.is_dir():
@@ -61,9 +63,9 @@ def prepare(path: Path, config: Config, stopping: threading.Event) -> Outcome:
         return Outcome(None, f"--prepared_dir cannot be used: {error}")
 
 
-def _found(entry: Entry) -> Outcome:
+def _found(entry: Entry, seconds: float | None = None) -> Outcome:
     failure = contents.failure(entry)
-    return Outcome(None, failure) if failure else Outcome(entry)
+    return Outcome(None if failure else entry, failure, seconds)
 
 
 def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: threading.Event) -> Outcome:

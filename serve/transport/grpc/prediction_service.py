@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from google.protobuf.struct_pb2 import Struct
 from numpy.typing import NDArray
 
 from serve.api import Api, predict_signature
@@ -16,6 +17,8 @@ from serve.codec.signature_def_map import signature_def_map
 from serve.codec.tensor import decode
 from serve.config import Config
 from serve.errors import Code, ServeError
+from serve.lifecycle.harness import Lease
+from serve.lifecycle.state import ModelRef
 from serve.request import tracing
 from serve.transport.grpc.method import CallContext, Handler, SerializedResponse
 from serve.transport.grpc.model_spec import fill_model_spec, model_ref, spec_of
@@ -23,8 +26,9 @@ from tfx_export import wire
 
 SERVICE = "tensorflow.serving.PredictionService"
 
-# The one field of GetModelMetadata.
+# The fields of GetModelMetadata. The second one is ours: TensorFlow Serving refuses it, as any other that it lacks.
 SIGNATURE_DEF = "signature_def"
+LOAD_REPORT = "load_report"
 
 
 def readers(config: Config) -> dict[str, Callable[[bytes], PredictRequest]]:
@@ -120,15 +124,25 @@ class PredictionService:
         if not request.metadata_field:
             raise ServeError(Code.INVALID_ARGUMENT, "GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
-            if field != SIGNATURE_DEF:
+            if field not in (SIGNATURE_DEF, LOAD_REPORT):
                 raise ServeError(
-                    Code.INVALID_ARGUMENT, f"Metadata field {field} is not supported. There is: {SIGNATURE_DEF}"
+                    Code.INVALID_ARGUMENT,
+                    f"Metadata field {field} is not supported. There is: {SIGNATURE_DEF}, {LOAD_REPORT}",
                 )
         response = wire.GetModelMetadataResponse()
         with self._api.lease(model_ref(spec)) as lease:
             fill_model_spec(response.model_spec, lease)
-            response.metadata[SIGNATURE_DEF].Pack(signature_def_map(lease.model.signatures))
+            if SIGNATURE_DEF in request.metadata_field:
+                response.metadata[SIGNATURE_DEF].Pack(signature_def_map(lease.model.signatures))
+            if LOAD_REPORT in request.metadata_field:
+                response.metadata[LOAD_REPORT].Pack(await self._load_report(lease))
         return response
+
+    async def _load_report(self, lease: Lease) -> Struct:
+        (status,) = await self._api.status(ModelRef(lease.name, lease.version))
+        members = Struct()
+        members.update(status.report.to_json() if status.report else {})
+        return members
 
 
 def _examples(

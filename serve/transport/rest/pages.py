@@ -20,13 +20,15 @@ async def status(api: Api, ref: ModelRef) -> bytes:
 
 
 async def models(api: Api) -> bytes:
-    """Returns every configured model, with the state of its versions and its labels."""
+    """Returns every configured model, with its labels, and the state of its versions and what loading them took."""
     return _page(
         {
             "models": [
                 {
                     "name": model.name,
-                    "model_version_status": [_version(each) for each in await _statuses(api, model.name)],
+                    "model_version_status": [
+                        {**_version(each), **_load_report(each)} for each in await _statuses(api, model.name)
+                    ],
                     "version_labels": {label: str(version) for label, version in model.labels.items()},
                 }
                 for model in api.models()
@@ -72,6 +74,10 @@ def _version(status: VersionStatus) -> dict[str, object]:
         "state": status.state.name,
         "status": {"error_code": status.code.name, "error_message": status.message},
     }
+
+
+def _load_report(status: VersionStatus) -> dict[str, object]:
+    return {"load_report": status.report.to_json()} if status.report else {}
 
 
 def _fields(message: Message) -> dict[str, object]:

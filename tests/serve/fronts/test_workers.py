@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -65,7 +66,18 @@ def requests_counted(server: RunningServer) -> float:
     return sum(float(line.removeprefix(name)) for line in lines if line.startswith(name))
 
 
-def test_all_workers_listen_and_their_metrics_are_combined(server: RunningServer) -> None:
+def reports(server: RunningServer) -> list[dict[str, Any]]:
+    """Returns the distinct load reports of the first version, over many connections."""
+    found: list[dict[str, Any]] = []
+    for _ in range(CONNECTIONS):
+        (model,) = server.request("GET", "/v1/models").json["models"]
+        report = model["model_version_status"][0]["load_report"]
+        if report not in found:
+            found.append(report)
+    return found
+
+
+def test_all_workers_listen_and_their_metrics_are_combined(server: RunningServer, base: Path) -> None:
     both = workers(server)
     assert [listens(worker, address) for worker in both for address in (server.grpc, server.rest)] == [True] * 4
     before = [cpu_ticks(worker.pid) for worker in both]
@@ -74,6 +86,11 @@ def test_all_workers_listen_and_their_metrics_are_combined(server: RunningServer
         assert answers(server) == {2.0}
     assert requests_counted(server) == counted + 5 * CONNECTIONS
     assert all(cpu_ticks(worker.pid) > ticks for worker, ticks in zip(both, before, strict=True))
+    # Each worker reports what all of them take, and so do the metrics.
+    (report,) = reports(server)
+    assert report["load_seconds"] > 0
+    memory = f'tfx_export_model_memory_bytes{{model_path="{base}/1"}} {report["memory_bytes"]}'
+    assert memory in server.request("GET", "/metrics").body.decode().splitlines()
 
 
 @pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) != 2, reason="made for two processors")

@@ -189,7 +189,14 @@ def test_metadata(any_server: Server) -> None:
 def test_models_are_listed(any_server: Server, all_models: Path) -> None:
     models = any_server.request("GET", "/v1/models").json["models"]
     assert {model["name"] for model in models} == {folder.name for folder in all_models.iterdir()}
-    assert all(model["model_version_status"][0]["state"] == "AVAILABLE" for model in models)
+    versions = {model["name"]: model["model_version_status"][0] for model in models}
+    assert {version["state"] for version in versions.values()} == {"AVAILABLE"}
+    assert all(version["load_report"]["load_seconds"] > 0 for version in versions.values())
+    assert versions["image"]["load_report"]["preparation"] in ("prepared", "found prepared")
+    assert "Assign" in versions["counter"]["load_report"]["reason"]
+    # TensorFlow Serving's response has its members and no others.
+    (status,) = any_server.request("GET", "/v1/models/plus").json["model_version_status"]
+    assert status.keys() == {"version", "state", "status"}
 
 
 def test_openapi_describes_every_signature(any_server: Server) -> None:

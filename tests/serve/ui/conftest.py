@@ -29,7 +29,8 @@ def page_models(built: Callable[[str], Path]) -> Path:
 def page_folder(page_models: Path, served_models: Path, front: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the models that the server serves; tests may add versions."""
     folder = tmp_path_factory.mktemp(f"page_{front}") / "models"
-    for source in (page_models / "quarters", page_models / "pair", served_models / "words", served_models / "pictures"):
+    served = [served_models / name for name in ("words", "pictures", "counter")]
+    for source in (page_models / "quarters", page_models / "pair", *served):
         publish(source / "1", folder / source.name)
     return folder
 

@@ -1,6 +1,7 @@
 """The web page on the REST port, used as a person uses it: models, forms, responses, new versions."""
 
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -34,6 +35,17 @@ def test_models_signatures_and_health_are_shown(page: Any) -> None:
     assert page.text_content("#inputs") == "imagefloat(?, 8, 8)"
     assert page.text_content("#outputs") == "scoresfloat(?, 4)"
     assert page.get_attribute("[data-model=quarters]", "aria-current") == "true"
+
+
+def test_what_loading_took_is_shown_beside_each_version(page: Any) -> None:
+    counter, *others = page.locator("#models dd.report").all_text_contents()
+    assert len(others) == 4
+    assert all(
+        re.fullmatch(r"(tensorflow|litert), .*MB, loaded in [\d.]+\s(s|ms)( \(.*prepared?\))?", report)
+        for report in (counter, *others)
+    )
+    (reason,) = page.locator("#models dd.warning").all_text_contents()
+    assert reason.startswith("Served as it is, which is slower: a signature uses Assign")
 
 
 def test_a_drawing_with_the_pointer_gets_scores_as_bars(page: Any) -> None:
