@@ -11,7 +11,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
@@ -33,21 +36,29 @@ def plain_signature_ms(version: Path, request: Path, seconds: float) -> float:
     return float(done.stdout)
 
 
+def signature_call(loaded: Any, file: Path) -> Callable[[], Any]:
+    """Returns a function that calls a signature of a loaded SavedModel with the PredictRequest in `file`."""
+    import tensorflow as tf
+
+    request = wire.PredictRequest.FromString(file.read_bytes())
+    signature = loaded.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
+    inputs = {name: tf.constant(tensor.decode(value)) for name, value in request.inputs.items()}
+    return partial(signature, **inputs)
+
+
 def main(folder: str, file: str, seconds: str) -> None:
     import_tensorflow()
     import tensorflow as tf
 
-    request = wire.PredictRequest.FromString(Path(file).read_bytes())
     loaded = tf.saved_model.load(folder)
-    signature = loaded.signatures[request.model_spec.signature_name or DEFAULT_SIGNATURE]
-    inputs = {name: tf.constant(tensor.decode(value)) for name, value in request.inputs.items()}
+    call = signature_call(loaded, Path(file))
     for _ in range(3):
-        signature(**inputs)
+        call()
     durations: list[float] = []
     end = time.perf_counter() + float(seconds)
     while not durations or time.perf_counter() < end:
         started = time.perf_counter()
-        signature(**inputs)
+        call()
         durations.append(time.perf_counter() - started)
     print(1e3 * sorted(durations)[len(durations) // 2])  # noqa: T201
 
