@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 # The servers that `bench` compares with have an environment of their own.
 PEERS := .venv-peers
+# They are installed unless BENCH chooses only parts that do not need them.
+NEEDS_PEERS := $(if $(findstring --only,$(BENCH)),$(filter %rest_rate %peer_memory,$(BENCH)),yes)
 
 .PHONY: demo test test-fast check docs bench fix clean
 
@@ -27,7 +29,7 @@ check: $(STAMP)  ## lint, types, import directions
 docs: $(STAMP)  ## the documentation's site, into build/docs; a warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet -f docs/site/mkdocs.yml
 
-bench: $(STAMP) $(PEERS)/installed  ## the performance targets, and other servers for comparison: a table, and build/bench.json
+bench: $(STAMP) $(if $(NEEDS_PEERS),$(PEERS)/installed)  ## the performance targets, and other servers for comparison: a table, and build/bench.json
 	$(BIN)/python -m tests.benchmark $(BENCH)
 
 fix: $(STAMP)  ## format, and fix what ruff can fix

@@ -9,6 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from tests.benchmark.memory import memory_table
+from tests.benchmark.swapping import memory_swaps
+from tests.benchmark.targets import GROUPS, PEER_TARGETS, TARGETS
+from tests.benchmark.testbed import Testbed
 from tests.docs.page import ROOT
 from tests.support.command_line import tfx_export
 from tests.support.server import RunningServer
@@ -84,11 +88,43 @@ def test_a_model_of_the_user_is_measured(served_models: Path) -> None:
     assert all(each["ratio"] > 0 for each in comparisons)
 
 
+@pytest.fixture(scope="module")
+def bench_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the developers' benchmark, which keeps the exported model for its next run."""
+    return tmp_path_factory.mktemp("bench")
+
+
 @pytest.mark.slow
-def test_make_bench_measures_the_chosen_comparisons(tmp_path: Path) -> None:
-    options = ["--seconds=0.2", "--rounds=1", f"--folder={tmp_path}/work", f"--output={tmp_path}/bench.json"]
+def test_make_bench_measures_the_chosen_comparisons(bench_folder: Path) -> None:
+    options = ["--seconds=0.2", "--rounds=1", f"--folder={bench_folder}", f"--output={bench_folder}/bench.json"]
     chosen = ["--only=grpc_rate", "--only=start", "--only=swap"]
     subprocess.run([sys.executable, "-m", "tests.benchmark", *options, *chosen], check=True, cwd=ROOT)
-    comparisons = json.loads((tmp_path / "bench.json").read_text())["comparisons"]
+    comparisons = json.loads((bench_folder / "bench.json").read_text())["comparisons"]
     assert len(comparisons) == 6
     assert all(each["ratio"] > 0 and each["bar"] for each in comparisons)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_memory_is_measured_while_versions_are_loaded_and_swapped(bench_folder: Path) -> None:
+    testbed = Testbed(bench_folder, seconds=0.2, rounds=1, report=print)
+    comparisons = [*memory_table(testbed, rows=200_000), *memory_swaps(testbed, "mlp", swaps=2)]
+    assert len(comparisons) == 9
+    by_name = {each.what: each for each in comparisons}
+    # 51 MB of weights, mapped by the server and read by the plain SavedModel.
+    assert by_name["embedding table, steady memory, one process"].values[0] > 0
+    assert by_name["embedding table, peak memory, the first time"].ratio > 1
+
+
+def test_make_bench_installs_the_peers_only_for_the_parts_that_need_them(tmp_path: Path) -> None:
+    def commands(choice: str) -> str:
+        return subprocess.check_output(
+            ["make", "--dry-run", "bench", f"BENCH={choice}", f"PEERS={tmp_path}"], cwd=ROOT, text=True
+        )
+
+    for target in PEER_TARGETS:
+        assert "bentoml" in commands(f"--only {target}")
+        assert "bentoml" in commands(f"--only latency --only={target}")
+    assert "bentoml" in commands("--rounds 1")
+    for name in (*TARGETS, *GROUPS):
+        assert "bentoml" not in commands(f"--only {name}")

@@ -8,16 +8,18 @@ import click
 from rich.console import Console
 
 from tests.benchmark.peer import peer_environment
-from tests.benchmark.targets import PEER_TARGETS, TARGETS
+from tests.benchmark.targets import GROUPS, PEER_TARGETS, TARGETS
 from tests.benchmark.testbed import Testbed
 from tfx_export.bench.comparison import Comparison, as_json, print_table
 from tfx_export.errors import TfxExportError
 
-NAMES = [*TARGETS, *PEER_TARGETS]
+MEASURES = {**TARGETS, **PEER_TARGETS}
 
 
 @click.command()
-@click.option("--only", multiple=True, type=click.Choice(NAMES), help="Measure this target only (repeatable).")
+@click.option(
+    "--only", multiple=True, type=click.Choice([*MEASURES, *GROUPS]), help="Measure this target only (repeatable)."
+)
 @click.option(
     "--seconds", type=click.FloatRange(0.1), default=3.0, show_default=True, help="Duration of each measurement."
 )
@@ -44,7 +46,8 @@ def main(only: tuple[str, ...], seconds: float, rounds: int, folder: Path, outpu
     folder.mkdir(parents=True, exist_ok=True)
     _keep_bytecode(folder.absolute())
     testbed = Testbed(folder.absolute(), seconds=seconds, rounds=rounds, report=console.print)
-    chosen = {name: measure for name, measure in {**TARGETS, **PEER_TARGETS}.items() if not only or name in only}
+    names = {target for name in only for target in GROUPS.get(name, [name])} or {*MEASURES}
+    chosen = {name: measure for name, measure in MEASURES.items() if name in names}
     if peer_environment() is None:
         for name in [name for name in chosen if name in PEER_TARGETS]:
             console.print(f"Skipped {name}: the peers are not installed (make bench installs them)")

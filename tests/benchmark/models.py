@@ -20,6 +20,16 @@ def dense(keras: Any) -> Any:
     return _perceptron(keras, 4096, 4096)
 
 
+def dense_100mb(keras: Any) -> Any:
+    """784-4600-4600-10, 99 MB of weights."""
+    return _perceptron(keras, 4600, 4600)
+
+
+def dense_350mb(keras: Any) -> Any:
+    """784-9000-9000-10, 353 MB of weights."""
+    return _perceptron(keras, 9000, 9000)
+
+
 def _perceptron(keras: Any, *hidden: int) -> Any:
     layers = keras.layers
     return keras.Sequential(
@@ -41,13 +51,13 @@ def resnet(keras: Any) -> Any:
     return keras.applications.ResNet50(weights=None)
 
 
-MODELS: dict[str, Callable[[Any], Any]] = {"mlp": mlp, "dense": dense, "mobilenet": mobilenet, "resnet": resnet}
-SHAPES: dict[str, tuple[int, ...]] = {
-    "mlp": (784,),
-    "dense": (784,),
-    "mobilenet": (224, 224, 3),
-    "resnet": (224, 224, 3),
+MODELS: dict[str, Callable[[Any], Any]] = {
+    each.__name__: each for each in (mlp, dense, dense_100mb, dense_350mb, mobilenet, resnet)
 }
+IMAGE = (224, 224, 3)
+SHAPES: dict[str, tuple[int, ...]] = {name: IMAGE if name in ("mobilenet", "resnet") else (784,) for name in MODELS}
+# Exported without a LiteRT model, because they are measured with the TensorFlow engine only.
+TENSORFLOW_ONLY = ("dense_100mb", "dense_350mb")
 
 
 def main(name: str, file: str) -> None:

@@ -2,22 +2,22 @@
 
 import json
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from shutil import copytree, rmtree
 
 import numpy as np
 import psutil
 
+from tests.benchmark.latency import latency, memory_answers
+from tests.benchmark.memory import memory_loading, memory_table
 from tests.benchmark.peer import PATH, running_peer
-from tests.benchmark.testbed import Testbed, run_program
+from tests.benchmark.swapping import memory_p99, memory_swaps, swap
+from tests.benchmark.testbed import LITERT, TENSORFLOW, Testbed, run_program
 from tfx_export.bench.comparison import Comparison, in_turn
 from tfx_export.bench.echo_server import echo_server
 
 RATE = "requests/s"
-TENSORFLOW, LITERT = "--engine=tensorflow", "--engine=litert"
 Measure = Callable[[Testbed], Iterator[Comparison]]
 
 
@@ -36,25 +36,6 @@ def grpc_rate(testbed: Testbed) -> Iterator[Comparison]:
                 lambda: testbed.grpc(echo, "mlp").requests_per_second,
             )
         yield Comparison(f"gRPC Predict, MLP, {name}", "grpc.aio echo", RATE, ours, theirs, target)
-
-
-def latency(testbed: Testbed) -> Iterator[Comparison]:
-    """The latency of MobileNetV2 over gRPC for one client, compared with the plain signature in process."""
-    yield _latency(testbed, 1, TENSORFLOW, 0.80)
-    yield _latency(testbed, 1, LITERT, 0.25)
-    yield _latency(testbed, 8, TENSORFLOW, 0.60)
-    yield _latency(testbed, 8, LITERT, 0.35)
-
-
-def _latency(testbed: Testbed, rows: int, engine: str, target: float) -> Comparison:
-    with testbed.server("mobilenet", engine) as server:
-        ours, theirs = in_turn(
-            testbed.rounds,
-            lambda: testbed.grpc(server.grpc, "mobilenet", rows, clients=1).p50_ms,
-            lambda: testbed.plain_ms("mobilenet", rows),
-        )
-    what = f"MobileNetV2, batch {rows}, {engine.partition('=')[2]}"
-    return Comparison(what, "plain signature", "ms", ours, theirs, target, at_least=False)
 
 
 def large_json(testbed: Testbed) -> Iterator[Comparison]:
@@ -143,36 +124,6 @@ def show(testbed: Testbed) -> Iterator[Comparison]:
     yield Comparison("saved_model_cli show --all, ResNet50", "tfx-export show --all", "s", theirs, ours, 15)
 
 
-def swap(testbed: Testbed) -> Iterator[Comparison]:
-    """The p99 latency while a version is swapped under load."""
-    base = testbed.folder / "swapped"
-    rmtree(base, ignore_errors=True)
-    copytree(testbed.version("mlp"), base / "1")
-    with testbed.server(
-        "mlp", TENSORFLOW, f"--model_base_path={base}", "--file_system_poll_wait_seconds=0.2"
-    ) as server:
-        version = 1
-
-        def swapping() -> float:
-            nonlocal version
-            version += 1
-            thread = threading.Timer(testbed.seconds / 3, _publish, (base, version))
-            thread.start()
-            p99 = testbed.grpc(server.grpc, "mlp", clients=8).p99_ms
-            thread.join()
-            return p99
-
-        ours, theirs = in_turn(testbed.rounds, swapping, lambda: testbed.grpc(server.grpc, "mlp", clients=8).p99_ms)
-    yield Comparison("p99 while a version is swapped", "p99 without", "ms", ours, theirs, 3.0, at_least=False)
-
-
-def _publish(base: Path, version: int) -> None:
-    """Publishes another version of the same model, as an exporter does."""
-    partial = base / f".{version}.partial"
-    copytree(base / str(version - 1), partial)
-    partial.rename(base / str(version))
-
-
 def rest_rate(testbed: Testbed) -> Iterator[Comparison]:
     """REST predict of a small model on 16 connections, compared with the peers."""
     body = testbed.json_file("mlp").read_bytes()
@@ -189,7 +140,7 @@ def rest_rate(testbed: Testbed) -> Iterator[Comparison]:
         yield Comparison("REST predict, MLP, 16 connections", name, RATE, ours, theirs, target)
 
 
-def memory(testbed: Testbed) -> Iterator[Comparison]:
+def peer_memory(testbed: Testbed) -> Iterator[Comparison]:
     """The peak memory of a server of MobileNetV2, compared with BentoML."""
     body = testbed.json_file("mobilenet").read_bytes()
     with testbed.server("mobilenet", LITERT) as server:
@@ -214,7 +165,13 @@ def _peak_megabytes(pid: int) -> float:
 
 # Name -> the function that measures it.
 TARGETS: dict[str, Measure] = {
-    each.__name__: each for each in (grpc_rate, latency, large_json, batching, workers, start, show, swap)
+    each.__name__: each
+    for each in (
+        *(grpc_rate, latency, large_json, batching, workers, start, show, swap),
+        *(memory_loading, memory_answers, memory_table, memory_swaps, memory_p99),
+    )
 }
-# Targets that need the peers installed.
-PEER_TARGETS: dict[str, Measure] = {each.__name__: each for each in (rest_rate, memory)}
+# Targets that need the peers installed. The Makefile has their names too.
+PEER_TARGETS: dict[str, Measure] = {each.__name__: each for each in (rest_rate, peer_memory)}
+# Names for several targets.
+GROUPS = {"memory": [name for name in TARGETS if name.startswith("memory_")]}

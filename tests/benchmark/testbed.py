@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from tests.benchmark.models import SHAPES
+from tests.benchmark.models import SHAPES, TENSORFLOW_ONLY
 from tfx_export.bench.plain_signature import plain_signature_ms
 from tfx_export.client import Model, calls
 from tfx_export.load.generator import PREDICT, Load, Measurement, measure
 from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.server_program import Server, running_server
+
+TENSORFLOW, LITERT = "--engine=tensorflow", "--engine=litert"
 
 
 class Testbed:
@@ -33,18 +35,20 @@ class Testbed:
         self.folder = folder
         self.seconds = seconds
         self.rounds = rounds
-        self._report = report
+        self.report = report
 
     def version(self, name: str) -> Path:
-        """Returns the exported version of a model of `models.py`, with its LiteRT model."""
+        """Returns the exported version of a model of `models.py`, with a LiteRT model if not TENSORFLOW_ONLY."""
         version = self.folder / name / "1"
         if not version.exists():
-            self._report(f"Exporting {name}")
+            self.report(f"Exporting {name}")
             file = self.folder / f"{name}.keras"
             run_program(sys.executable, "-m", "tests.benchmark.models", name, str(file))
+            options = () if name in TENSORFLOW_ONLY else ("--accelerate",)
             run_program(
-                *(sys.executable, "-m", "tfx_export", "keras", str(file), "--out", str(version.parent), "--accelerate")
+                *(sys.executable, "-m", "tfx_export", "keras", str(file), "--out", str(version.parent), *options)
             )
+            file.unlink()
         return version
 
     def message_file(self, name: str, rows: int = 1) -> Path:
@@ -66,16 +70,19 @@ class Testbed:
     def server(self, name: str, *flags: str) -> Iterator[Server]:
         """Runs our server with one of the models."""
         model = f"--model_base_path={self.version(name).parent}", f"--model_name={name}"
+        prepared = f"--prepared_dir={self.folder / 'prepared'}"
         with (
             TemporaryDirectory() as folder,
-            running_server(Path(folder), *model, "--port=auto", "--rest_api_port=auto", *flags) as server,
+            running_server(Path(folder), *model, "--port=auto", "--rest_api_port=auto", prepared, *flags) as server,
         ):
             yield server
 
-    def grpc(self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4) -> Measurement:
+    def grpc(
+        self, address: str, name: str, rows: int = 1, *, clients: int = 32, connections: int = 4, seconds: float = 0.0
+    ) -> Measurement:
         """Measures Predict over gRPC, with `clients` requests in flight on at most `connections` connections."""
         message = self.message_file(name, rows).read_bytes()
-        return measure(Load("grpc", address, PREDICT, (message,), clients, connections, self.seconds))
+        return measure(Load("grpc", address, PREDICT, (message,), clients, connections, seconds or self.seconds))
 
     def rest(self, address: str, name: str, rows: int = 1, *, clients: int = 16, path: str = "") -> Measurement:
         """Measures predict over REST, with one connection per client."""
