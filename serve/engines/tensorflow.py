@@ -21,13 +21,14 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.protobuf import config_pb2
+from tensorflow.python.saved_model import loader_impl
 
 from serve.config import Config
 from serve.engines import tensorflow_profiler
 from serve.engines.preparation import Outcome, contents as prepared_contents
 from serve.engines.preparation.contents import Contents
 from serve.engines.tensorflow_graph import is_straight, shape_graph
-from serve.engines.tensorflow_guards import GuardedLoader, Guards, guard_unknown
+from serve.engines.tensorflow_guards import GuardedLoader, guard_optimised
 from serve.engines.tensorflow_ranks import RankGuard
 from serve.engines.tensorflow_weights import MappedWeight, initialise
 from serve.errors import Code, ServeError
@@ -73,6 +74,10 @@ def loading_errors() -> Iterator[None]:
         raise ServeError(Code.NOT_FOUND, str(error)) from None
     except (RuntimeError, ValueError) as error:
         raise ServeError(Code.INVALID_ARGUMENT, str(error)) from None
+    except ServeError:
+        raise
+    except Exception as error:  # any exception: TensorFlow's loader assumes a valid SavedModel
+        raise ServeError(Code.INVALID_ARGUMENT, f"{type(error).__name__}: {error}") from None
 
 
 def check_settings(config: Config) -> None:
@@ -114,7 +119,7 @@ class TensorFlowModel:
         # oneDNN remembers per thread how to compute an operator for a shape, and on how many threads: a thread that
         # has computed alone would not hand parts to other threads later.
         self._dedicated_threads = DedicatedThreads(cores, "intra-op")
-        self._ranks = RankGuard(started.shape_graph)
+        self._ranks = RankGuard(started.shape_graph, started.session.graph)
         self._aliases = {name: tuple(signature.inputs) for name, signature in self.signatures.items()}
         # Signatures with the outputs, and the dtypes and ranks of inputs, that passed `_check`.
         self._checked: set[tuple[Any, ...]] = set()
@@ -184,11 +189,16 @@ class TensorFlowModel:
                     f"Expects arg[{position}] to be {type_string(spec.dtype)} but {type_string(sent)} is provided "
                     f"(input {alias})",
                 )
-        ranks = [(spec, array.ndim) for array, spec in zip(arrays, specs.values(), strict=True)]
-        if any(spec.shape is None or rank != len(spec.shape) for spec, rank in ranks):
-            self._ranks.check(
-                {spec.tensor: rank for spec, rank in ranks}, frozenset(spec.tensor for spec in wanted.values())
-            )
+            if (found := self._ranks.dtype(spec.tensor)) not in (spec.dtype, None):
+                raise ServeError(
+                    Code.INVALID_ARGUMENT,
+                    f"Signature {signature} declares the input {alias} as {type_string(spec.dtype)}, but the tensor "
+                    f"{spec.tensor} of the graph is {type_string(found)}",
+                )
+        self._ranks.check(
+            {spec.tensor: array.ndim for array, spec in zip(arrays, specs.values(), strict=True)},
+            frozenset(spec.tensor for spec in wanted.values()),
+        )
 
     def _compute(self, key: _Key, arrays: Sequence[np.ndarray], elements: int) -> dict[str, np.ndarray]:
         signature, _, single_threaded = key
@@ -235,13 +245,14 @@ def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _C
     return call
 
 
-def open_saved_model(path: Path, config: Config, settings: Any, *, guards: Guards = "hidden") -> tuple[Any, Any]:
+def open_saved_model(path: Path, config: Config, settings: Any, *, guarded: bool) -> tuple[Any, Any]:
     """Loads the SavedModel into a new session: imports the graph, restores variables, initialises tables."""
     graph = tf.Graph()
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=settings)
         tags = [tag for tag in config.saved_model_tags.split(",") if tag]
-        return session, GuardedLoader(str(path), guards).load(session, tags)
+        loader = GuardedLoader if guarded else loader_impl.SavedModelLoader
+        return session, loader(str(path)).load(session, tags)
 
 
 def signatures_only(meta_graph: Any) -> Any:
@@ -253,8 +264,8 @@ def signatures_only(meta_graph: Any) -> Any:
 
 
 def guarded(graph_def: Any) -> Any:
-    """Adds guards to a graph before operators whose input rank is unknown. Raises ValueError for an invalid graph."""
-    guard_unknown(graph_def, _graph_of(graph_def))
+    """Adds guards to an optimised graph. Raises ValueError for an invalid graph."""
+    guard_optimised(graph_def, _graph_of(graph_def))
     return graph_def
 
 
@@ -296,7 +307,7 @@ def _start_prepared(folder: Path, contents: Contents, settings: Any) -> _Started
 def _start_as_it_is(path: Path, config: Config, settings: Any, contents: Contents) -> _Started:
     """The session of a SavedModel that cannot be frozen: it assigns to variables, for example."""
     logger.info("%s runs as it is, not frozen: %s", path.name, contents.reason)
-    session, meta_graph = open_saved_model(path, config, settings)
+    session, meta_graph = open_saved_model(path, config, settings, guarded=True)
     graph_def = tf.compat.v1.GraphDef.FromString(contents.graph)
     return _Started(signatures_only(meta_graph), session, None, graph_def, reason=contents.reason)
 
@@ -307,8 +318,7 @@ def _start_unprepared(path: Path, config: Config, settings: Any, reason: str) ->
     plain = config_pb2.ConfigProto()
     plain.CopyFrom(settings)
     plain.graph_options.rewrite_options.disable_meta_optimizer = True
-    # Functions are not inlined in this graph, so static shape inference does not cover them.
-    session, meta_graph = open_saved_model(path, config, plain, guards="all")
+    session, meta_graph = open_saved_model(path, config, plain, guarded=True)
     graph_def = shape_graph(session.graph.as_graph_def())
     return _Started(signatures_only(meta_graph), session, None, graph_def, reason=reason)
 

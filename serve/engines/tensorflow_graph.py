@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import op_def_registry
 
-from serve.engines.tensorflow_guards import called
+from serve.engines.tensorflow_guards import SIZE_GUARD, called
 
 # Constants up to this many bytes may determine shapes; larger ones are weights.
 MAX_SHAPE_CONSTANT = 1024
@@ -33,6 +33,8 @@ def shape_graph(graph_def: Any) -> Any:
         if tensor is None or tensor.ByteSize() <= MAX_SHAPE_CONSTANT:
             copied = without_weights.node.add()
             copied.CopyFrom(node)
+            # A size guard would report a wrong rank before the operator does, in other words.
+            copied.input[:] = [source for source in node.input if not source.endswith(SIZE_GUARD)]
             # Shapes that were inferred from the declared ones would contradict any other.
             for inferred in ("_output_shapes", "_input_shapes"):
                 copied.attr.pop(inferred, None)

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from serve.errors import Code, ServeError
+from tfx_export.savedmodel.dtypes import dtype_name
 
 # The limit of TensorFlow's own tensors.
 MAX_RANK = 254
@@ -21,8 +22,10 @@ MAX_VERDICTS = 1024
 class RankGuard:
     """Infers shapes once for each combination of ranks and remembers the verdict."""
 
-    def __init__(self, shape_graph: Any) -> None:
+    def __init__(self, shape_graph: Any, graph: Any) -> None:
+        """`graph` is the one of the session; `shape_graph` has its nodes for shape inference."""
         self._shape_graph = shape_graph
+        self._graph = graph
         self._nodes = {node.name: node for node in shape_graph.node}
         # By the ranks of the inputs and the fetched tensors.
         self._verdicts: dict[tuple[Any, ...], str] = {}
@@ -30,16 +33,31 @@ class RankGuard:
 
     def check(self, ranks: Mapping[str, int], fetched: frozenset[str]) -> None:
         """Raises INVALID_ARGUMENT if what `fetched` tensors need does not accept `ranks` (input tensor -> rank)."""
-        key = tuple(sorted(ranks.items())), fetched
+        # The session refuses to feed a tensor that is not in the graph.
+        found = {_full_name(name): rank for name, rank in ranks.items() if self._find(name) is not None}
+        if all(self._find(name).shape.rank == rank for name, rank in found.items()):
+            return
+        key = tuple(sorted(found.items())), fetched
         verdict = self._verdicts.get(key)
         if verdict is None:
             with self._lock:
-                verdict = self._infer(ranks, fetched)
+                verdict = self._infer(found, fetched)
                 if len(self._verdicts) >= MAX_VERDICTS:
                     self._verdicts.clear()
                 self._verdicts[key] = verdict
         if verdict:
             raise ServeError(Code.INVALID_ARGUMENT, verdict)
+
+    def dtype(self, name: str) -> str | None:
+        """The dtype of a tensor, such as `DT_FLOAT`; None if the graph has no such tensor."""
+        tensor = self._find(name)
+        return None if tensor is None else dtype_name(tensor.dtype.base_dtype.as_datatype_enum)
+
+    def _find(self, name: str) -> Any:
+        try:
+            return self._graph.get_tensor_by_name(_full_name(name))
+        except (KeyError, ValueError):
+            return None
 
     def _infer(self, ranks: Mapping[str, int], fetched: frozenset[str]) -> str:
         """Returns an empty string if all shapes can be inferred, otherwise TensorFlow's error message."""
@@ -49,12 +67,11 @@ class RankGuard:
         with tf.Graph().as_default():
             feeds = {}
             for tensor in fed:
-                attr = self._nodes[tensor.partition(":")[0]].attr
-                dtype = tf.as_dtype(attr["dtype" if "dtype" in attr else "T"].type)
+                dtype = self._find(tensor).dtype.base_dtype
                 feeds[tensor] = tf.compat.v1.placeholder(dtype, [None] * ranks[tensor])
             try:
                 tf.graph_util.import_graph_def(needed, input_map=feeds, name="")
-            except ValueError as error:
+            except (ValueError, TypeError) as error:
                 return str(error)
         return ""
 

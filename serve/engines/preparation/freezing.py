@@ -69,8 +69,9 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
     init_ops = tuple(_init_ops(meta_graph))
     graph_def = session.graph.as_graph_def()
     nodes = {node.name: node for node in graph_def.node}
-    feeds, fetches = _fed_and_fetched(meta_graph, nodes.keys())
-    kept = sorted(feeds | fetches)
+    fed, fetches = _fed_and_fetched(meta_graph, nodes.keys())
+    kept = sorted(fed | fetches)
+    feeds = _dtypes(session.graph, fed)
     used = _nodes_upstream(nodes, [*kept, *init_ops])
     reason = _why_not_frozen(graph_def, kept, init_ops)
     frozen, mapped = None, frozenset[str]()
@@ -81,7 +82,7 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
                 session, graph_def, [*kept, *init_ops], variable_names_denylist=mapped
             )
         except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
-            reason = str(error)
+            reason = f"{type(error).__name__}: {error}"
     if frozen is None:
         optimised = _optimise(graph_def, feeds, fetches, init_ops, session_config)
         return Frozen(optimised, init_ops, frozenset(kept), reason=reason or "unknown")
@@ -121,6 +122,12 @@ def _fed_and_fetched(meta_graph: Any, nodes: Collection[str]) -> tuple[set[str],
     signatures = meta_graph.signature_def.values()
     feeds = named(info for signature in signatures for info in signature.inputs.values())
     return feeds, named(info for signature in signatures for info in signature.outputs.values())
+
+
+def _dtypes(graph: Any, names: Iterable[str]) -> dict[str, int]:
+    """The dtypes of the first outputs of nodes. A node without outputs cannot be fed."""
+    outputs = {name: graph.get_operation_by_name(name).outputs for name in names}
+    return {name: found[0].dtype.base_dtype.as_datatype_enum for name, found in outputs.items() if found}
 
 
 def _why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str]) -> str | None:
@@ -245,27 +252,34 @@ def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:
             value.string_val[:] = [tf.compat.as_bytes(by_node[node.name])]
 
 
-def _optimise(graph_def: Any, feeds: set[str], fetches: set[str], init_ops: Iterable[str], session_config: Any) -> Any:
-    """Runs grappler with a signature made for it: it fails on sparse tensors and on outputs that are inputs."""
-    fetched = [*fetches - feeds, *init_ops]
+def _optimise(
+    graph_def: Any, feeds: Mapping[str, int], fetches: set[str], init_ops: Iterable[str], session_config: Any
+) -> Any:
+    """Runs grappler with a signature made for it: it fails on sparse tensors and on outputs that are inputs.
+
+    `feeds` are the fed nodes and their dtypes.
+    """
+    fetched = [*fetches - feeds.keys(), *init_ops]
     if not fetched:
         return graph_def
     item = tf.compat.v1.MetaGraphDef()
     item.graph_def.CopyFrom(graph_def)
     item.meta_info_def.tags.append("serve")
-    dtypes = {}
     for node in item.graph_def.node:
-        if node.name in feeds:
-            dtypes[node.name] = node.attr["dtype" if "dtype" in node.attr else "T"].type
         if node.op in ("Placeholder", "PlaceholderWithDefault", "PlaceholderV2"):
             _hide_large_dimensions(node.attr["shape"].shape)
             node.attr.pop("_output_shapes", None)
-    for name, dtype in dtypes.items():
-        info = item.signature_def["serving_default"].inputs[name]
-        info.name, info.dtype = f"{name}:0", dtype
-        info.tensor_shape.unknown_rank = True
+        if node.name in feeds:
+            info = item.signature_def["serving_default"].inputs[node.name]
+            info.name, info.dtype = f"{node.name}:0", feeds[node.name]
+            info.tensor_shape.unknown_rank = True
     item.collection_def["train_op"].node_list.value.extend(fetched)
-    return tf_optimizer.OptimizeGraph(session_config, item)
+    optimised = tf_optimizer.OptimizeGraph(session_config, item)
+    for node in optimised.node:
+        # oneDNN's rewriting of the graph reads the shapes that grappler notes, and aborts if a rank is unknown.
+        if "_input_shapes" in node.attr and any(s.unknown_rank for s in node.attr["_input_shapes"].list.shape):
+            del node.attr["_input_shapes"]
+    return optimised
 
 
 def _hide_large_dimensions(shape: Any) -> None:
