@@ -124,7 +124,7 @@ def _print_table(model: str, versions: Sequence[_Version]) -> None:
     for version in versions:
         cells = _cells(version.load_report) if version.load_report else ()
         state = Text(version.state, _STYLES.get(version.state, "red" if version.error else ""))
-        table.add_row(f"{model}/{version.version}", state, *cells)
+        table.add_row(Text(f"{model}/{version.version}"), state, *map(Text, cells))
     console = Console(highlight=False)
     console.print(table)
     for version in versions:
