@@ -8,7 +8,11 @@ PEERS := .venv-peers
 # They are installed unless BENCH chooses only parts that do not need them.
 NEEDS_PEERS := $(if $(findstring --only,$(BENCH)),$(filter %rest_rate %peer_memory,$(BENCH)),yes)
 
-.PHONY: demo test test-fast check docs bench fix clean
+# For `make fuzz`.
+MUTANTS ?= 600
+SEED ?= 15
+
+.PHONY: demo test test-fast fuzz check docs bench fix clean
 
 demo: $(STAMP)  ## train, export, show, serve, send requests, stop
 	$(BIN)/python examples/digits/run.py
@@ -19,6 +23,10 @@ test: $(STAMP)  ## the whole suite
 
 test-fast: $(STAMP)  ## the tests that start no process and export no model: under a minute
 	$(BIN)/python -m pytest -q -m fast
+
+fuzz: $(STAMP)  ## SavedModels changed at random, on both fronts: make fuzz MUTANTS=2000 SEED=7
+	TFX_EXPORT_MUTANTS=$(MUTANTS) TFX_EXPORT_SEED=$(SEED) $(BIN)/python -m pytest -n 2 --dist loadgroup \
+		tests/serve/test_mutated_models.py
 
 check: $(STAMP)  ## lint, types, import directions
 	$(BIN)/ruff format --check .

@@ -1,115 +1,126 @@
 """SavedModels that were changed at random end AVAILABLE, or at END with a reason; the server answers all the while.
 
-TFX_EXPORT_MUTANTS is how many there are, and TFX_EXPORT_SEED picks others.
+`make fuzz` runs some hundred mutants, `make test` a few. TFX_EXPORT_MUTANTS is their number, and TFX_EXPORT_SEED picks
+others. `python -m tests.support.mutants SEED NUMBER FOLDER` writes the mutant that a failure names.
 """
 
-import contextlib
 import os
-import random
 import shutil
 from collections.abc import Callable
+from itertools import count, islice
 from pathlib import Path
-from typing import Any
+from random import Random
 
 import numpy as np
+import psutil
 import pytest
 
-from tests.support.fronts import one_front
+from tests.support.mutants.mutant import write
+from tests.support.odd_requests import requests
 from tests.support.server import RunningServer, publish, wait_until
-from tfx_export.client import ServerError
+from tfx_export.client import Client, Model, ServerError
 
-MUTANTS = int(os.environ.get("TFX_EXPORT_MUTANTS", "16"))
+SHORT_RUN = 24
+MUTANTS = int(os.environ.get("TFX_EXPORT_MUTANTS", SHORT_RUN))
 SEED = int(os.environ.get("TFX_EXPORT_SEED", "15"))
-X = {"x": np.array([1.0], np.float32)}
-A = {"a": np.array([1.0], np.float32)}
-SOURCES = ("sparse_input", "huge_shape", "two_ranks", "ragged_output", "tapped")
+FRONTS = ["python"] if MUTANTS <= SHORT_RUN else ["python", "native"]
+# SavedModels that are served at the same time.
+WAVE = 6
+REQUEST_SECONDS = 15
+# How much the server may grow between the first waves, which bring TensorFlow's code and threads, and the last.
+MAX_GROWTH_BYTES = 150 << 20
+GOOD = {"x": np.array([[1.0]], np.float32)}
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120 + 10 * MUTANTS)
-@one_front
+@pytest.mark.timeout(300 + 10 * MUTANTS)
+@pytest.mark.parametrize("front", FRONTS, indirect=True)
 def test_mutated_models_end_in_a_state(
-    start_server: Callable[..., RunningServer], built: Callable[[str], Path], served_models: Path, tmp_path: Path
+    front: str, start_server: Callable[..., RunningServer], served_models: Path, tmp_path: Path
 ) -> None:
-    models = tmp_path / "models"
-    publish(served_models / "plus" / "1", models / "good")
-    for number in range(MUTANTS):
-        chance = random.Random(f"{SEED} {number}")
-        version = models / f"mutant{number}" / "1"
-        shutil.copytree(built("tests.support.odd_models") / chance.choice(SOURCES) / "1", version)
-        mutate(version / "saved_model.pb", chance)
+    publish(served_models / "half_plus_two" / "1", tmp_path / "models" / "good")
     server = start_server(
-        str(models),
+        str(tmp_path / "models"),
         "--watch",
+        "--file_system_poll_wait_seconds=0.1",
         f"--prepared_dir={tmp_path / 'prepared'}",
-        f"--max_prepare_bytes={2 << 30}",
+        f"--max_prepare_bytes={3 << 30}",
         "--num_load_threads=2",
+        "--max_num_load_retries=0",
+        f"--max_request_seconds={REQUEST_SECONDS}",
     )
-    for number in range(MUTANTS):
-        name = f"mutant{number}"
-        wait_until(lambda name=name: settled(server, name), 60 + 10 * MUTANTS)  # type: ignore[misc]
-        with server.client as client:
+    served = _ServedMutants(server, tmp_path)
+    numbers = count(FRONTS.index(front), len(FRONTS))
+    memory = []
+    while served.count * len(FRONTS) < MUTANTS:
+        served.try_wave([*islice(numbers, WAVE)])
+        memory.append(served.memory())
+    assert max(memory[-2:]) < memory[len(memory) // 3] + MAX_GROWTH_BYTES, [used >> 20 for used in memory]
+
+
+class _ServedMutants:
+    """Mutants on a server that serves the model `good` as well. `count` is how many have been tried."""
+
+    def __init__(self, server: RunningServer, folder: Path) -> None:
+        self.count = 0
+        self._server = server
+        self._models, self._written = folder / "models", folder / "written"
+        root = psutil.Process(server.process.pid)
+        self._processes = [root, *root.children(recursive=True)]
+
+    def memory(self) -> int:
+        """The memory of the server's processes, in bytes; shared pages count in parts."""
+        return sum(process.memory_full_info().pss for process in self._processes)
+
+    def try_wave(self, numbers: list[int]) -> None:
+        """Publishes mutants, sends requests to each, and removes them again."""
+        mutants = {number: write(SEED, number, self._written / str(number) / "1") for number in numbers}
+        for number in numbers:
+            (self._written / str(number)).rename(self._models / f"mutant{number}")
+        unloaded = []
+        for number, mutant in mutants.items():
+            try:
+                if self._try(f"mutant{number}", Random(f"{SEED} {number}")):
+                    unloaded.append(f"mutant{number}")
+                self._check_server()
+            except Exception as error:
+                log = self._server.log.read_text()[-4000:]
+                pytest.fail(f"Mutant {number} of seed {SEED}, {mutant.source}: {mutant.changes}: {error!r}\n{log}")
+            self.count += mutant.count
+        for number in numbers:
+            shutil.rmtree(self._models / f"mutant{number}")
+        for name in unloaded:
+            wait_until(lambda name=name: set(self._server.states(name).values()) <= {"END"})  # type: ignore[misc]
+
+    def _try(self, name: str, chance: Random) -> bool:
+        """Sends requests to each signature. Returns whether each was answered or refused in time."""
+        wait_until(lambda: self._server.states(name).get(1) in ("AVAILABLE", "END"), 600)
+        with Client(self._server.grpc, timeout=2 * REQUEST_SECONDS) as client:
             (status,) = client.status(name)
-            assert status.state == "AVAILABLE" or status.error, name
-            with contextlib.suppress(ServerError, ValueError):
-                client.predict(name, A)
-            assert client.predict("good", X)["y"].tolist() == [2.0]
-    assert server.process.poll() is None
+            if status.state == "END":
+                assert status.error
+                return True
+            for signature in client.metadata(name).values():
+                for inputs in requests(signature, chance):
+                    code = _send(client, Model(name, signature=signature.name), inputs)
+                    assert code not in ("UNAVAILABLE", "UNKNOWN"), signature.name
+                    if code == "DEADLINE_EXCEEDED":  # a loop that was changed may not end
+                        return False
+        return True
+
+    def _check_server(self) -> None:
+        assert all(process.is_running() for process in self._processes), "a process of the server has ended"
+        assert "Traceback" not in self._server.log.read_text()
+        with Client(self._server.grpc, timeout=REQUEST_SECONDS) as client:
+            assert client.predict("good", GOOD)["y"].tolist() == [[2.5]]
 
 
-def settled(server: RunningServer, name: str) -> bool:
-    return server.states(name).get(1) in ("AVAILABLE", "END")
-
-
-def mutate(file: Path, chance: random.Random) -> None:
-    """Changes one to three things in a SavedModel."""
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    saved_model = saved_model_pb2.SavedModel.FromString(file.read_bytes())
-    meta_graph = saved_model.meta_graphs[0]
-    for _ in range(chance.randint(1, 3)):
-        chance.choice((change_signature, change_node))(meta_graph, chance)
-    content = bytearray(saved_model.SerializeToString())
-    if chance.random() < 0.15:
-        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    file.write_bytes(content)
-
-
-def change_signature(meta_graph: Any, chance: random.Random) -> None:
-    signature = meta_graph.signature_def[chance.choice(sorted(meta_graph.signature_def))]
-    tensors = chance.choice((signature.inputs, signature.outputs))
-    if not tensors:
-        return
-    alias = chance.choice(sorted(tensors))
-    info = tensors[alias]
-    match chance.randrange(6):
-        case 0:
-            info.name = f"{chance.choice(meta_graph.graph_def.node).name}:{chance.randint(0, 2)}"
-        case 1:
-            info.dtype = chance.randint(0, 30)
-        case 2:
-            info.tensor_shape.dim.add(size=chance.choice((-1, 0, 1, 1 << 20, 1 << 40, -5)))
-        case 3:
-            info.tensor_shape.unknown_rank = True
-        case 4:
-            del tensors[alias]
-        case 5:
-            info.name = chance.choice(("", ":", "x:-1", "\u2603:0", "there/is/none:0"))
-
-
-def change_node(meta_graph: Any, chance: random.Random) -> None:
-    nodes = meta_graph.graph_def.node
-    node = chance.choice(nodes)
-    match chance.randrange(6):
-        case 0:
-            nodes.remove(node)
-        case 1:
-            node.op = chance.choice(nodes).op
-        case 2 if node.input:
-            node.input[chance.randrange(len(node.input))] = chance.choice(nodes).name
-        case 3 if node.attr:
-            node.attr[chance.choice(sorted(node.attr))].type = chance.randint(0, 30)
-        case 4 if "shape" in node.attr:
-            node.attr["shape"].shape.dim.add(size=chance.choice((-1, 0, 1 << 20, 1 << 40)))
-        case 5:
-            node.name = chance.choice(nodes).name
+def _send(client: Client, model: Model, inputs: dict[str, np.ndarray]) -> str:
+    """Sends a request, which may be refused. Returns the code of the error, or an empty string."""
+    try:
+        client.predict(model, inputs)
+    except ServerError as error:
+        return error.code
+    except (ValueError, KeyError):  # this client cannot decode an output whose dtype NumPy does not have
+        return ""
+    return ""
