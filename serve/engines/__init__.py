@@ -11,7 +11,7 @@ import numpy as np
 
 from serve.config import Config
 from serve.engines.choice import Assignment, assign
-from serve.engines.preparation import prepare
+from serve.engines.preparation import lower_priority, prepare
 from serve.engines.tensorflow_setup import started, tensorflow_engine
 from serve.loaded_model import LoadedModel
 
@@ -73,7 +73,7 @@ def _load_with(engine: str, path: Path, config: Config, stopping: threading.Even
     if engine != "tensorflow":
         return cast(Engine, import_module(f"serve.engines.{engine}")).load(path, config)
     # The child and this process import TensorFlow at the same time.
-    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare", initializer=lower_priority) as pool:
         prepared = pool.submit(prepare, path, config, stopping)
         tensorflow = tensorflow_engine()
         return cast(LoadedModel, tensorflow.load(path, config, prepared.result()))

@@ -20,10 +20,8 @@ from serve.engines.preparation import contents
 from serve.engines.tensorflow_setup import tensorflow_engine
 from serve.errors import ServeError
 
-# Requests come first: the server and this process share the processors.
-NICENESS = 5
 _PR_SET_PDEATHSIG = 1
-# Linux kills the process with the highest score first when memory runs out.
+# The highest score of processes to kill.
 _MOST_DISPENSABLE = "1000"
 
 Report = Callable[..., None]
@@ -110,7 +108,7 @@ def _watch_parent(stream: IO[bytes]) -> None:
 
 
 def _make_dispensable() -> None:
-    os.nice(NICENESS)
+    """Linux kills this process, not the server, when memory runs out."""
     if sys.platform == "linux":
         Path("/proc/self/oom_score_adj").write_text(_MOST_DISPENSABLE)
 

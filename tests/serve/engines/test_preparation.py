@@ -5,9 +5,12 @@ import json
 import logging
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +103,15 @@ def test_a_failure_that_repeats_is_remembered(
         assert second.reason == first.reason
     else:
         assert "No module named no_such_module" in second.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_only_the_thread_that_prepares_and_its_child_give_way_to_requests() -> None:
+    before = os.nice(0)
+    with ThreadPoolExecutor(1, initializer=preparation.lower_priority) as pool:
+        inherited = pool.submit(subprocess.check_output, ["nice"], text=True).result()
+    assert int(inherited) == min(19, before + preparation.NICENESS)
+    assert os.nice(0) == before
 
 
 def test_a_server_that_stops_ends_the_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
