@@ -16,7 +16,7 @@ import numpy as np
 from tests.benchmark import embedding_table
 from tests.benchmark.model_folder import watched_folder
 from tests.benchmark.plain_model import plain_model
-from tests.benchmark.process_memory import MemorySampler, settled_memory
+from tests.benchmark.process_memory import MemorySampler, other_tensorflow_processes, settled_memory
 from tests.benchmark.testbed import Testbed, run_program
 from tfx_export import wire
 from tfx_export.bench.comparison import Comparison
@@ -147,6 +147,8 @@ def _server_cost(
     testbed: Testbed, subject: Subject, prepared: Path, *, workers: int = 1, timed: bool = False, variant: int = 0
 ) -> Cost:
     """Measures a model in a server. If `timed`, it is published again, as this `variant`, to take the time."""
+    if others := other_tensorflow_processes():
+        testbed.report(f"The memory may be wrong: processes {others} share the pages of TensorFlow's libraries")
     tiny = testbed.version("mlp")
     connections = 1 if workers == 1 else CONNECTIONS_PER_WORKER * workers
     with watched_folder(testbed, {TINY: tiny}, prepared, workers=workers) as server:

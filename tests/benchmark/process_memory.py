@@ -1,5 +1,6 @@
 """The memory of a process and its descendants, read from Linux's /proc."""
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -49,6 +50,18 @@ def _family(pid: int) -> Iterator[int]:
             with suppress(OSError):
                 for child in (task / "children").read_text().split():
                     yield from _family(int(child))
+
+
+def other_tensorflow_processes() -> list[int]:
+    """Returns the ids of the processes that map TensorFlow's libraries, except this process and its descendants."""
+    own = {*_family(os.getpid())}
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        # It may belong to another user, or end at any time.
+        with suppress(OSError):
+            if int(folder.name) not in own and "libtensorflow" in (folder / "maps").read_text(errors="replace"):
+                found.append(int(folder.name))
+    return found
 
 
 @dataclass
