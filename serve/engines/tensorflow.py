@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -36,8 +36,8 @@ from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
 from serve.loaded_model import Preparation
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import from_numpy, type_string
-from tfx_export.savedmodel.signature import Signature
+from tfx_export.savedmodel.dtypes import dtype_name, from_numpy, type_string
+from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 logger = logging.getLogger("serve")
 
@@ -107,7 +107,10 @@ class TensorFlowModel:
     def __init__(self, path: Path, config: Config, prepared: Outcome) -> None:
         started = _start(path, config, prepared)
         self.signatures: Mapping[str, Signature] = {
-            name: Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString()))
+            name: _as_in_graph(
+                Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString())),
+                started.session.graph,
+            )
             for name, signature in sorted(started.signatures.signature_def.items())
         }
         self.mapped_bytes = started.mapped_bytes
@@ -189,12 +192,6 @@ class TensorFlowModel:
                     f"Expects arg[{position}] to be {type_string(spec.dtype)} but {type_string(sent)} is provided "
                     f"(input {alias})",
                 )
-            if (found := self._ranks.dtype(spec.tensor)) not in (spec.dtype, None):
-                raise ServeError(
-                    Code.INVALID_ARGUMENT,
-                    f"Signature {signature} declares the input {alias} as {type_string(spec.dtype)}, but the tensor "
-                    f"{spec.tensor} of the graph is {type_string(found)}",
-                )
         self._ranks.check(
             {spec.tensor: array.ndim for array, spec in zip(arrays, specs.values(), strict=True)},
             frozenset(spec.tensor for spec in wanted.values()),
@@ -223,9 +220,30 @@ class TensorFlowModel:
             return call
 
 
+def _as_in_graph(signature: Signature, graph: Any) -> Signature:
+    """The signature with the full names (`x:0`) and the dtypes that its tensors have in the graph.
+
+    A SignatureDef may say otherwise; a session does not read it. What is not in the graph stays as it is.
+    """
+
+    def found(spec: TensorSpec) -> TensorSpec:
+        name = spec.tensor if ":" in spec.tensor else f"{spec.tensor}:0"
+        try:
+            dtype = graph.get_tensor_by_name(name).dtype.base_dtype
+        except (KeyError, ValueError):
+            return spec
+        return replace(spec, tensor=name, dtype=dtype_name(dtype.as_datatype_enum))
+
+    inputs = {alias: found(spec) if spec.encoding == "dense" else spec for alias, spec in signature.inputs.items()}
+    outputs = {alias: found(spec) if spec.encoding == "dense" else spec for alias, spec in signature.outputs.items()}
+    return replace(signature, inputs=inputs, outputs=outputs)
+
+
 def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
     """Compiles one call of the session for `outputs`. An output that is also an input is returned without a fetch."""
     fed = [spec.tensor for spec in signature.inputs.values()]
+    if len(set(fed)) < len(fed):
+        return _call_without_repeated(session, signature, outputs)
     wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
     fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
     if not fetched:
@@ -243,6 +261,24 @@ def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _C
         return {alias: found[tensor] for alias, tensor in wanted.items()}
 
     return call
+
+
+def _call_without_repeated(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
+    """A call for a signature of which several inputs are the same tensor: a session takes each tensor once."""
+    fed = [spec.tensor for spec in signature.inputs.values()]
+    first = {tensor: fed.index(tensor) for tensor in fed}
+    inputs = {
+        alias: spec for position, (alias, spec) in enumerate(signature.inputs.items()) if position in first.values()
+    }
+    call = _make_call(session, replace(signature, inputs=inputs), outputs)
+
+    def call_once(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        for tensor, array in zip(fed, arrays, strict=True):
+            if not np.array_equal(array, arrays[first[tensor]]):
+                raise ServeError(Code.INVALID_ARGUMENT, f'Endpoint "{tensor}" fed more than once.')
+        return call([arrays[position] for position in first.values()])
+
+    return call_once
 
 
 def open_saved_model(path: Path, config: Config, settings: Any, *, guarded: bool) -> tuple[Any, Any]:

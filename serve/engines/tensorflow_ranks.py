@@ -11,7 +11,6 @@ from typing import Any
 import tensorflow as tf
 
 from serve.errors import Code, ServeError
-from tfx_export.savedmodel.dtypes import dtype_name
 
 # The limit of TensorFlow's own tensors.
 MAX_RANK = 254
@@ -48,11 +47,6 @@ class RankGuard:
         if verdict:
             raise ServeError(Code.INVALID_ARGUMENT, verdict)
 
-    def dtype(self, name: str) -> str | None:
-        """The dtype of a tensor, such as `DT_FLOAT`; None if the graph has no such tensor."""
-        tensor = self._find(name)
-        return None if tensor is None else dtype_name(tensor.dtype.base_dtype.as_datatype_enum)
-
     def _find(self, name: str) -> Any:
         try:
             return self._graph.get_tensor_by_name(_full_name(name))
@@ -83,7 +77,8 @@ class RankGuard:
         needed = tf.compat.v1.GraphDef(versions=self._shape_graph.versions, library=self._shape_graph.library)
         read: set[str] = set()
         seen: set[str] = set()
-        pending = [*fetched]
+        # A fed tensor that is fetched is returned as it is.
+        pending = [tensor for tensor in fetched if tensor not in fed]
         while pending:
             tensor = _full_name(pending.pop())
             if tensor in fed:

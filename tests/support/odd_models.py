@@ -9,11 +9,15 @@ no_signatures   no signature at all
 echo            y = x, the same tensor
 tapped          an input in the middle of the graph; the other inputs are needed only before it
 two_ranks       x [-1, 1]; `serving_default` takes x of any rank, `z` does not
+misdeclared     `dtypes` and `names` declare dtypes and tensor names other than the graph's; `twice` has two inputs that
+                are one tensor; `passed` returns an input, whatever the rank of the other
+shared_input    the input of any rank goes through a convolution in one signature and is averaged in the other
+no_value        `odd` reads a variable that was never initialised
 wrong_names     `odd` names tensors that are not in the graph, and a wrong dtype
 ragged_output   `odd` returns a ragged tensor
 sparse_output   `odd` returns a sparse tensor
 dense           seven layers, 90 MB: its weights are mapped. `half` casts bfloat16 weights (8 MB)
-dense_tf1       the same layers in reference variables
+dense_tf1       the same layers in reference variables; `tapped` has the last of them as its input
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.
@@ -25,7 +29,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from tests.support.lean_tensorflow import tf, tf1
+from tests.support.lean_tensorflow import tf, tf1  # first, because it imports TensorFlow without Keras
+
+# isort: split
+from tensorflow.core.framework import types_pb2
 
 build_info = tf1.saved_model.utils.build_tensor_info
 Signatures = dict[str, Any]
@@ -87,6 +94,34 @@ def two_ranks() -> Signatures:
     }
 
 
+def misdeclared() -> Signatures:
+    x, y = tf1.placeholder(tf.float32, [None, 1], "x"), tf1.placeholder(tf.float32, [None], "y")
+    dtypes = signature({"x": x}, {"z": x * 3})
+    names = signature({"x": x}, {"top": tf.math.top_k(x)[1]})
+    dtypes.inputs["x"].dtype, dtypes.outputs["z"].dtype = tf.float64.as_datatype_enum, tf.int32.as_datatype_enum
+    names.inputs["x"].name, names.inputs["x"].dtype = "x", types_pb2.DT_FLOAT_REF
+    return {
+        "dtypes": dtypes,
+        "names": names,
+        "twice": signature({"a": x, "b": x}, {"z": x + 1}),
+        "passed": signature({"x": x, "y": y}, {"x": x}),
+    }
+
+
+def shared_input() -> Signatures:
+    x = tf1.placeholder(tf.float32, None, "x")
+    convolved = tf.nn.conv2d(x, tf.ones([1, 1, 1, 1]), 1, "SAME")
+    return {"convolve": signature({"x": x}, {"y": convolved}), "mean": signature({"x": x}, {"y": tf.reduce_mean(x)})}
+
+
+def no_value() -> Signatures:
+    variables = [
+        tf1.Variable([1.0], collections=["other"], use_resource=use_resource, name="v")
+        for use_resource in (False, True)
+    ]
+    return {"serving_default": plain(), "odd": signature({}, {"b": variables[0] + variables[1]})}
+
+
 def wrong_names() -> Signatures:
     odd = plain()
     odd.inputs["a"].name = "there_is_no_such_tensor:0"
@@ -98,8 +133,10 @@ def dense_tf1() -> Signatures:
     x = y = tf1.placeholder(tf.float32, [None, SIZES[0]], "x")
     for number, (rows, columns) in enumerate(pairwise(SIZES)):
         initial = tf.random.stateless_normal([rows, columns], [number, 1]) / rows**0.5
-        y = tf.nn.relu(y @ tf1.get_variable(f"w{number}", initializer=initial, use_resource=False))
-    return {"serving_default": signature({"x": x}, {"y": y})}
+        weight = tf1.get_variable(f"w{number}", initializer=initial, use_resource=False)
+        y = tf.nn.relu(y @ weight)
+    tapped = signature({"w": weight.value()}, {"y": weight + 1})
+    return {"serving_default": signature({"x": x}, {"y": y}), "tapped": tapped}
 
 
 class Composite(tf.Module):
@@ -146,8 +183,10 @@ def write(folder: Path, build: Callable[[], Signatures]) -> None:
 
 
 def main(folder: Path) -> None:
-    odd = (sparse_input, huge_shape, large_volume, no_signatures, echo, tapped, two_ranks, wrong_names, dense_tf1)
-    for build in odd:
+    for build in (
+        sparse_input, huge_shape, large_volume, no_signatures, echo, tapped, two_ranks, misdeclared, shared_input,
+        no_value, wrong_names, dense_tf1,
+    ):  # fmt: skip
         write(folder, build)
     model = Composite()
     for kind in ("ragged", "sparse"):

@@ -14,6 +14,7 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants, op_def_registry
 from tensorflow.python.grappler import tf_optimizer
+from tensorflow.python.ops import gen_state_ops
 from tensorflow.python.saved_model import loader_impl
 
 from serve.engines.tensorflow_guards import called
@@ -30,6 +31,10 @@ OPTIMISER_MEMORY_FACTOR = 20
 # Grappler allocates an input of every shape that is declared. Dimensions of larger ones are hidden from it.
 MAX_DECLARED_ELEMENTS = 1 << 20
 
+# To find which outputs an input leads to, at most this many nodes are visited.
+MAX_SPLIT_STEPS = 10_000_000
+
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderWithDefault", "PlaceholderV2"})
 VARIABLES = frozenset({"VarHandleOp", "Variable", "VariableV2"})
 # Stateful operators that have no variable or only read one. Any other stateful operator prevents freezing.
 HARMLESS = re.compile(
@@ -42,6 +47,8 @@ HARMLESS = re.compile(
     """,
     re.VERBOSE,
 )
+# A variable of TensorFlow 1 becomes a resource variable of this name.
+_HANDLE = "/handle"
 # Operators that fill tables when a model is loaded; the frozen graph runs them again.
 TABLE_FILL = re.compile(r"(LookupTableImport|InitializeTable\w*)(V2)?")
 
@@ -51,12 +58,13 @@ class Frozen:
     """A graph that has been optimised. `reason` says why it was not frozen; it is empty if it was.
 
     `variables` are the names of the variables that are left in a frozen graph. `kept` are the nodes that requests feed
-    and fetch, and the operators that initialise tables.
+    and fetch, `fed` only those that they feed.
     """
 
     graph_def: Any
     init_ops: tuple[str, ...]
     kept: frozenset[str]
+    fed: frozenset[str]
     variables: frozenset[str] = frozenset()
     reason: str = ""
 
@@ -74,22 +82,70 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
     feeds = _dtypes(session.graph, fed)
     used = _nodes_upstream(nodes, [*kept, *init_ops])
     reason = _why_not_frozen(graph_def, kept, init_ops)
-    frozen, mapped = None, frozenset[str]()
+    frozen, mapped, without_value = None, frozenset[str](), frozenset[str]()
     if reason is None:
         mapped = frozenset(_variables_to_map(used, max_bytes // OPTIMISER_MEMORY_FACTOR))
         try:
-            frozen = convert_to_constants.convert_variables_to_constants_from_session_graph(
-                session, graph_def, [*kept, *init_ops], variable_names_denylist=mapped
-            )
+            frozen, without_value = _convert(session, graph_def, used, [*kept, *init_ops], mapped)
         except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
             reason = f"{type(error).__name__}: {error}"
     if frozen is None:
         optimised = _optimise(graph_def, feeds, fetches, init_ops, session_config)
-        return Frozen(optimised, init_ops, frozenset(kept), reason=reason or "unknown")
+        return Frozen(optimised, init_ops, frozenset(kept), frozenset(feeds), reason=reason or "unknown")
     _place_assets(frozen, path, meta_graph)
-    left = _use_resources(frozen, mapped)
+    left = _use_resources(frozen, mapped | without_value) - {
+        f"{name}{end}" for name in without_value for end in ("", _HANDLE)
+    }
     optimised = _optimise(frozen, feeds, fetches, init_ops, session_config)
-    return Frozen(optimised, init_ops, frozenset(kept), left)
+    return Frozen(optimised, init_ops, frozenset(kept), frozenset(feeds), left)
+
+
+def _convert(
+    session: Any, graph_def: Any, used: Collection[Any], roots: list[str], mapped: frozenset[str]
+) -> tuple[Any, frozenset[str]]:
+    """Makes constants of variables, except `mapped` and those without a value. Returns the latter too.
+
+    `used` are the nodes of the main graph that `roots` need.
+    """
+    without_value = frozenset[str]()
+    for node in used:
+        # The conversion expects an operator of this name.
+        name = f"{node.name}/Read/ReadVariableOp"
+        if node.op == "VarHandleOp" and not _has(session.graph, name):
+            with session.graph.as_default(), tf.device(None):
+                handle = session.graph.get_tensor_by_name(f"{node.name}:0")
+                tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.as_dtype(node.attr["dtype"].type), name=name)
+    convert = convert_to_constants.convert_variables_to_constants_from_session_graph
+    try:
+        return convert(session, graph_def, roots, variable_names_denylist=mapped), without_value
+    except tf.errors.FailedPreconditionError:
+        # A request that reads such a variable gets this error; others do not need it.
+        without_value = _without_value(session, used)
+        return convert(session, graph_def, roots, variable_names_denylist=mapped | without_value), without_value
+
+
+def _without_value(session: Any, nodes: Iterable[Any]) -> frozenset[str]:
+    """The variables among `nodes` that were not initialised, by name."""
+    found = {}
+    with session.graph.as_default(), tf.device(None):
+        for node in nodes:
+            if node.op in VARIABLES:
+                tensor = session.graph.get_tensor_by_name(f"{node.name}:0")
+                is_resource = node.op == "VarHandleOp"
+                found[node.name] = (
+                    tf.raw_ops.VarIsInitializedOp(resource=tensor)
+                    if is_resource
+                    else gen_state_ops.is_variable_initialized(tensor)
+                )
+    return frozenset(name for name, initialised in session.run(found).items() if not initialised)
+
+
+def _has(graph: Any, operation: str) -> bool:
+    try:
+        graph.get_operation_by_name(operation)
+    except KeyError:
+        return False
+    return True
 
 
 def element_bytes(dtype: int) -> int:
@@ -182,7 +238,7 @@ def _variables_to_map(nodes: Iterable[Any], max_constant_bytes: int) -> set[str]
 def _use_resources(graph_def: Any, mapped: Collection[str]) -> frozenset[str]:
     """Makes resource variables of the TensorFlow 1 variables among `mapped`. Returns the names of all that are left."""
     for node in [node for node in graph_def.node if node.name in mapped and node.op in ("Variable", "VariableV2")]:
-        handle = graph_def.node.add(name=f"{node.name}/handle", op="VarHandleOp")
+        handle = graph_def.node.add(name=f"{node.name}{_HANDLE}", op="VarHandleOp")
         handle.attr["dtype"].CopyFrom(node.attr["dtype"])
         handle.attr["shape"].CopyFrom(node.attr["shape"])
         dtype = node.attr["dtype"].type
@@ -265,21 +321,62 @@ def _optimise(
     item = tf.compat.v1.MetaGraphDef()
     item.graph_def.CopyFrom(graph_def)
     item.meta_info_def.tags.append("serve")
+    split = _split_placeholders(item.graph_def, feeds, fetched)
     for node in item.graph_def.node:
-        if node.op in ("Placeholder", "PlaceholderWithDefault", "PlaceholderV2"):
+        if node.op in _PLACEHOLDERS:
             _hide_large_dimensions(node.attr["shape"].shape)
             node.attr.pop("_output_shapes", None)
-        if node.name in feeds:
+        name = split.get(node.name, node.name)
+        if name in feeds:
             info = item.signature_def["serving_default"].inputs[node.name]
-            info.name, info.dtype = f"{node.name}:0", feeds[node.name]
+            info.name, info.dtype = f"{node.name}:0", feeds[name]
             info.tensor_shape.unknown_rank = True
     item.collection_def["train_op"].node_list.value.extend(fetched)
     optimised = tf_optimizer.OptimizeGraph(session_config, item)
+    _merge_placeholders(optimised, split)
     for node in optimised.node:
         # oneDNN's rewriting of the graph reads the shapes that grappler notes, and aborts if a rank is unknown.
         if "_input_shapes" in node.attr and any(s.unknown_rank for s in node.attr["_input_shapes"].list.shape):
             del node.attr["_input_shapes"]
     return optimised
+
+
+def _split_placeholders(graph_def: Any, feeds: Collection[str], fetched: Collection[str]) -> dict[str, str]:
+    """Gives the consumers of a placeholder that lead to different outputs placeholders of their own.
+
+    Grappler assumes that a run computes all outputs. From a convolution that one output needs, it would conclude that
+    the input has four dimensions, and fold the rank or the size of it for another output too. Returns the placeholders
+    that were added and the names of those that they stand for.
+    """
+    nodes = {node.name: node for node in graph_def.node}
+    placeholders = {name for name in feeds if name in nodes and nodes[name].op in _PLACEHOLDERS}
+    if len(fetched) < 2 or len(fetched) * len(nodes) > MAX_SPLIT_STEPS:
+        return {}
+    outputs: dict[str, int] = {}
+    for number, fetch in enumerate(fetched):
+        for node in _nodes_upstream(nodes, [fetch]):
+            outputs[node.name] = outputs.get(node.name, 0) | 1 << number
+    added: dict[tuple[str, int], str] = {}
+    for node in nodes.values():
+        for position, source in enumerate(node.input):
+            name = source.removesuffix(":0")
+            if name in placeholders and node.name in outputs and outputs[node.name] != outputs[name]:
+                key = name, outputs[node.name]
+                if key not in added:
+                    added[key] = f"{name}/split_{len(added)}"
+                    placeholder = graph_def.node.add()
+                    placeholder.CopyFrom(nodes[name])
+                    placeholder.name = added[key]
+                node.input[position] = added[key]
+    return {new: name for (name, _), new in added.items()}
+
+
+def _merge_placeholders(graph_def: Any, split: Mapping[str, str]) -> None:
+    """Undoes _split_placeholders."""
+    if split:
+        replace_inputs(graph_def, {**split, **{f"^{new}": f"^{name}" for new, name in split.items()}})
+        for node in [node for node in graph_def.node if node.name in split]:
+            graph_def.node.remove(node)
 
 
 def _hide_large_dimensions(shape: Any) -> None:

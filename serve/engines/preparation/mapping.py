@@ -3,6 +3,7 @@
 Runs in the child process only. In the graph, a resource variable that is read takes the place of the constant.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -78,9 +79,9 @@ def map_weights(session: Any, frozen: Frozen, folder: Path, max_bytes: int) -> t
             tensor = _variable(session.graph, node)
             shape = tuple(session.run(tf.shape(tensor, tf.int64)).tolist())
             draft.write(node.name, node.attr["dtype"].type, shape, _parts(session, tensor))
-    _map_constants(draft, max_bytes // OPTIMISER_MEMORY_FACTOR, frozen.kept)
+    _map_constants(draft, max_bytes // OPTIMISER_MEMORY_FACTOR, frozen)
     if draft.weights:
-        _fold(draft, frozen.kept)
+        _fold(draft, frozen)
         _drop_unused(draft, {*frozen.kept, *frozen.init_ops})
     return draft.graph_def, draft.weights
 
@@ -106,9 +107,11 @@ def _parts(session: Any, tensor: Any) -> Iterator[np.ndarray]:
         position += value.size
 
 
-def _map_constants(draft: _Draft, max_constant_bytes: int, kept: Collection[str]) -> None:
+def _map_constants(draft: _Draft, max_constant_bytes: int, frozen: Frozen) -> None:
     """Maps the large constants, except filters of convolutions as far as the budget allows."""
-    _merge_equal_constants(draft.graph_def, [node for _, node in _large_constants(draft.graph_def)], kept)
+    # The value of a constant that requests feed is not known.
+    unfed = [node for _, node in _large_constants(draft.graph_def) if node.name not in frozen.fed]
+    _merge_equal_constants(draft.graph_def, unfed, frozen.kept)
     large = _large_constants(draft.graph_def)
     total = sum(size for size, _ in large)
     if not draft.weights and total <= min(SMALL_MODEL_BYTES, max_constant_bytes):
@@ -163,12 +166,12 @@ def _filters(graph_def: Any) -> set[str]:
     return found
 
 
-def _fold(draft: _Draft, kept: Collection[str]) -> None:
+def _fold(draft: _Draft, frozen: Frozen) -> None:
     """Computes what depends on weights alone, such as a cast or a transposition: grappler could not, without values."""
     nodes = {node.name: node for node in draft.graph_def.node}
     mapped = {weight.variable for weight in draft.weights}
     functions = {function.signature.name for function in draft.graph_def.library.function}
-    constant = _constant_nodes(nodes, mapped, functions)
+    constant = _constant_nodes(nodes, mapped, functions, frozen.fed)
     consumers: dict[str, list[str]] = {}
     for node in draft.graph_def.node:
         for source in node.input:
@@ -178,7 +181,7 @@ def _fold(draft: _Draft, kept: Collection[str]) -> None:
         for name, bytes_below in constant.items()
         if bytes_below
         and nodes[name].op not in _PASS_ON
-        and (name in kept or any(user not in constant for user in consumers.get(name, ())))
+        and (name in frozen.kept or any(user not in constant for user in consumers.get(name, ())))
     ]
     if not frontier:
         return
@@ -200,14 +203,23 @@ def _fold(draft: _Draft, kept: Collection[str]) -> None:
             output = operation.outputs[0]
             size = element_bytes(output.dtype.as_datatype_enum) * (output.shape.num_elements() or 0)
             if MIN_MAPPED_BYTES <= size <= MAX_GROWTH * constant[name]:
-                draft.replace(nodes[name], session.run(output), output.dtype.as_datatype_enum)
+                # An operator that fails does so when it is needed, in the request.
+                with contextlib.suppress(tf.errors.OpError):
+                    draft.replace(nodes[name], session.run(output), output.dtype.as_datatype_enum)
 
 
-def _constant_nodes(nodes: Mapping[str, Any], mapped: Collection[str], functions: Collection[str]) -> dict[str, int]:
-    """The nodes whose value depends on nothing but constants and mapped weights, with the bytes of these weights."""
+def _constant_nodes(
+    nodes: Mapping[str, Any], mapped: Collection[str], functions: Collection[str], fed: Collection[str]
+) -> dict[str, int]:
+    """The nodes whose value depends on nothing but constants and mapped weights, with the bytes of these weights.
+
+    The value of a node that requests feed (`fed`) depends on the request, even if the node is a constant.
+    """
     constant: dict[str, int] = {}
     for name in _in_order(nodes):
         node = nodes[name]
+        if name in fed:
+            continue
         if node.op == "Const":
             constant[name] = 0
         elif node.op == "ReadVariableOp":
