@@ -25,7 +25,7 @@ from serve.config import Config
 from tfx_export.savedmodel import export_record
 
 # Part of every key: increase it when the format or the preparation changes.
-FORMAT = 2
+FORMAT = 3
 # Written last by `publish`; holds the size and the SHA-256 of every other file of the entry.
 MANIFEST = "manifest.json"
 # What the child recorded: part of the manifest of a published entry.

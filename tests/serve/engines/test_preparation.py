@@ -373,6 +373,7 @@ def test_a_request_that_a_session_answers_is_answered(
     name: str, signature: str, inputs: Any, outputs: list[str], expected: Any, odd_models: Path, prepared: Config
 ) -> None:
     model = load(odd_models / name / "1", prepared)
+    assert model.preparation
     assert model.preparation.reason == ""
     arrays = {alias: np.array(value, np.float32) for alias, value in inputs.items()}
     answer = model.run(signature, arrays, outputs)
