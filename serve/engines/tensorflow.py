@@ -30,7 +30,7 @@ from serve.engines.preparation.contents import Contents
 from serve.engines.tensorflow_graph import is_straight, shape_graph
 from serve.engines.tensorflow_guards import GuardedLoader, guard_optimised
 from serve.engines.tensorflow_ranks import RankGuard
-from serve.engines.tensorflow_weights import MappedWeight, initialise
+from serve.engines.tensorflow_weights import MappedWeight, initialise, map_pages
 from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
@@ -325,6 +325,8 @@ def _start_prepared(folder: Path, contents: Contents, settings: Any) -> _Started
     weights = [MappedWeight(**weight) for weight in contents.weights]
     # First, because TensorFlow's threads are those of the first session.
     session = _session_of(_graph_of(graph_def), contents.init_ops, settings, folder, weights)
+    if weights:
+        map_pages(folder)
     single_threaded = None
     # The session of a larger program, of one with large weights, or with a number of threads that the operator has set.
     if not weights and graph_def.ByteSize() <= MAX_DUPLICATED_BYTES and not settings.intra_op_parallelism_threads:

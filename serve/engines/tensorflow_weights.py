@@ -1,11 +1,15 @@
 """Weights in files: a server maps them into its variables, so that all processes share the pages."""
 
+import ctypes
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+_MADV_POPULATE_READ = 22
 
 
 @dataclass(frozen=True)
@@ -37,3 +41,20 @@ def initialise(session: Any, folder: Path, weights: Iterable[MappedWeight]) -> N
             assignments.append(tf.raw_ops.AssignVariableOp(resource=handle, value=value))
     if assignments:
         session.run(assignments)
+
+
+def map_pages(folder: Path) -> None:
+    """Maps the pages of the files in `folder` that this process has mapped; they are in the page cache already.
+
+    Otherwise the first request would do so: it took 60 ms instead of 25 ms for a dense network of 353 MB.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None)
+    beginning = f"{folder.absolute()}/"
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        addresses, _, _, _, _, *file = line.split(maxsplit=5)
+        if file and file[0].startswith(beginning):
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            # A kernel before 5.14 does not know it, which changes nothing else.
+            libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_POPULATE_READ)

@@ -169,7 +169,7 @@ def test_a_prepared_version_needs_no_child(
     assert Path(prepared.prepared_dir).stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "no manifest"])
+@pytest.mark.parametrize("damage", ["cut", "changed", "missing", "details", "manifest", "no manifest"])
 def test_a_damaged_entry_is_not_used(damage: str, tmp_path: Path) -> None:
     entry = publish(tmp_path, "key", b"12345")
     file = entry.folder / "graph.pb"
@@ -180,6 +180,10 @@ def test_a_damaged_entry_is_not_used(damage: str, tmp_path: Path) -> None:
             overwrite(file, b"12346")
         case "missing":
             file.unlink()
+        case "details":
+            overwrite(entry.folder / cache.DETAILS, b"{ }")
+        case "manifest":
+            overwrite(entry.folder / cache.MANIFEST, b"[]")
         case "no manifest":
             (entry.folder / cache.MANIFEST).unlink()
     assert cache.find(tmp_path, "key") is None
