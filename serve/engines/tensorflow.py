@@ -6,11 +6,12 @@ Import it through serve.engines.tensorflow_setup, which prepares the process.
 import ctypes
 import gc
 import logging
+import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
@@ -27,8 +28,8 @@ from serve.config import Config
 from serve.engines import tensorflow_profiler
 from serve.engines.preparation import Outcome, contents as prepared_contents
 from serve.engines.preparation.contents import Contents
-from serve.engines.tensorflow_graph import is_straight, shape_graph
-from serve.engines.tensorflow_guards import GuardedLoader, guard_optimised
+from serve.engines.tensorflow_graph import check_functions, is_straight, shape_graph
+from serve.engines.tensorflow_guards import guard_everything, guard_optimised
 from serve.engines.tensorflow_ranks import RankGuard
 from serve.engines.tensorflow_weights import MappedWeight, initialise, map_pages
 from serve.errors import Code, ServeError
@@ -36,7 +37,7 @@ from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
 from serve.loaded_model import Preparation
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name, from_numpy, type_string
+from tfx_export.savedmodel.dtypes import dtype_name, from_numpy, numpy_dtype, type_string
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 logger = logging.getLogger("serve")
@@ -47,6 +48,9 @@ MAX_DUPLICATED_BYTES = 32 << 20
 MAX_CALLS = 256
 # At most 4,096 combinations of dtypes and ranks per model, because clients choose them.
 MAX_REMEMBERED = 4096
+
+# `try_out` makes no larger input.
+MAX_TRIED_ELEMENTS = 1 << 22
 
 # Takes the inputs in the signature's order.
 _Call = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
@@ -106,13 +110,7 @@ class TensorFlowModel:
 
     def __init__(self, path: Path, config: Config, prepared: Outcome) -> None:
         started = _start(path, config, prepared)
-        self.signatures: Mapping[str, Signature] = {
-            name: _as_in_graph(
-                Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString())),
-                started.session.graph,
-            )
-            for name, signature in sorted(started.signatures.signature_def.items())
-        }
+        self.signatures: Mapping[str, Signature] = signatures_of(started.signatures, started.session.graph)
         self.mapped_bytes = started.mapped_bytes
         self.preparation = Preparation(prepared.seconds, started.reason)
         self._session = started.session
@@ -159,6 +157,19 @@ class TensorFlowModel:
             return self._compute((signature, tuple(outputs), False), arrays, elements)
         except tf.errors.OpError as error:
             raise _serve_error(error) from None
+
+    def try_out(self, runnable: Callable[[Signature, Any], bool]) -> None:
+        """Compiles every signature, and runs once those that are `runnable`, a function of the signature and the graph.
+
+        The inputs are zeros. Errors do not count: the caller wants to know whether the process survives.
+        """
+        for session in (self._session, self._single_threaded):
+            if session is not None:
+                compile_calls(session, self.signatures)
+        for name, signature in self.signatures.items():
+            with suppress(Exception):
+                if runnable(signature, self._session.graph):
+                    self.run(name, _zeros(signature), [*signature.outputs])
 
     def close(self) -> None:
         self._calls.clear()
@@ -239,6 +250,19 @@ def _as_in_graph(signature: Signature, graph: Any) -> Signature:
     return replace(signature, inputs=inputs, outputs=outputs)
 
 
+def _zeros(signature: Signature) -> dict[str, np.ndarray]:
+    """Inputs of the declared shapes; unknown dimensions are 1. Raises ValueError if one would be large."""
+    inputs = {}
+    for alias, spec in signature.inputs.items():
+        declared = (None,) if spec.shape is None else spec.shape
+        shape = [1 if size is None else size for size in declared]
+        if math.prod(shape) > MAX_TRIED_ELEMENTS:
+            raise ValueError(f"{alias} is too large")
+        dtype = numpy_dtype(spec.dtype)
+        inputs[alias] = np.full(shape, b"", object) if dtype.kind == "O" else np.zeros(shape, dtype)
+    return inputs
+
+
 def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
     """Compiles one call of the session for `outputs`. An output that is also an input is returned without a fetch."""
     fed = [spec.tensor for spec in signature.inputs.values()]
@@ -287,8 +311,46 @@ def open_saved_model(path: Path, config: Config, settings: Any, *, guarded: bool
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=settings)
         tags = [tag for tag in config.saved_model_tags.split(",") if tag]
-        loader = GuardedLoader if guarded else loader_impl.SavedModelLoader
-        return session, loader(str(path)).load(session, tags)
+        return session, _Loader(path, guarded).load(session, tags)
+
+
+class _Loader(loader_impl.SavedModelLoader):  # type: ignore[misc]
+    """Checks the graph of a SavedModel before it is imported, and adds guards to one that runs as it is."""
+
+    def __init__(self, path: Path, guarded: bool) -> None:
+        super().__init__(str(path))
+        self._guarded = guarded
+
+    def get_meta_graph_def_from_tags(self, tags: Iterable[str]) -> Any:
+        meta_graph = super().get_meta_graph_def_from_tags(tags)
+        check_functions(meta_graph.graph_def)
+        if self._guarded:
+            guard_everything(meta_graph.graph_def)
+        return meta_graph
+
+
+def open_unoptimised(path: Path, config: Config) -> tuple[Any, Any]:
+    """Loads the SavedModel into a session that does not optimise its graph."""
+    settings = session_config(config)
+    settings.graph_options.rewrite_options.disable_meta_optimizer = True
+    return open_saved_model(path, config, settings, guarded=True)
+
+
+def compile_calls(session: Any, signatures: Mapping[str, Signature]) -> None:
+    """Compiles a call of every signature: TensorFlow rewrites the graph and creates its operators, but runs nothing."""
+    for signature in signatures.values():
+        with suppress(Exception):  # a request gets this error
+            _make_call(session, signature, [*signature.outputs])
+
+
+def signatures_of(meta_graph: Any, graph: Any) -> dict[str, Signature]:
+    """The signatures of `meta_graph` by name, as `graph` has their tensors."""
+    return {
+        name: _as_in_graph(
+            Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString())), graph
+        )
+        for name, signature in sorted(meta_graph.signature_def.items())
+    }
 
 
 def signatures_only(meta_graph: Any) -> Any:
@@ -316,7 +378,7 @@ def _start(path: Path, config: Config, prepared: Outcome) -> _Started:
         except (OSError, tf.errors.OpError) as error:
             # Another process has removed the entry, or the file system of --prepared_dir cannot map files.
             prepared = Outcome(None, f"its prepared version cannot be used: {error}")
-    return _start_unprepared(path, config, settings, prepared.reason)
+    return _start_unprepared(path, config, prepared.reason)
 
 
 def _start_prepared(folder: Path, contents: Contents, settings: Any) -> _Started:
@@ -350,13 +412,10 @@ def _start_as_it_is(path: Path, config: Config, settings: Any, contents: Content
     return _Started(signatures_only(meta_graph), session, None, graph_def, reason=contents.reason)
 
 
-def _start_unprepared(path: Path, config: Config, settings: Any, reason: str) -> _Started:
+def _start_unprepared(path: Path, config: Config, reason: str) -> _Started:
     """The session of a SavedModel whose preparation failed: without any optimisation, which may have been the cause."""
     logger.warning("%s is served as it is, which is slower: %s", path, reason)
-    plain = config_pb2.ConfigProto()
-    plain.CopyFrom(settings)
-    plain.graph_options.rewrite_options.disable_meta_optimizer = True
-    session, meta_graph = open_saved_model(path, config, plain, guarded=True)
+    session, meta_graph = open_unoptimised(path, config)
     graph_def = shape_graph(session.graph.as_graph_def())
     return _Started(signatures_only(meta_graph), session, None, graph_def, reason=reason)
 

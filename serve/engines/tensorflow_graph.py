@@ -1,4 +1,4 @@
-"""What the server derives from a graph that is about to run: its graph for shape inference, and its executor."""
+"""What the server derives from a graph: its graph for shape inference, its executor, and whether it can run at all."""
 
 import re
 from typing import Any
@@ -12,6 +12,41 @@ from serve.engines.tensorflow_guards import SIZE_GUARD, called
 MAX_SHAPE_CONSTANT = 1024
 # Operators of control flow (Node::IsControlFlow).
 CONTROL_FLOW = re.compile("(Ref)?(Switch|Merge|Enter|Exit|NextIteration)|_SwitchN")
+
+
+# Operators that call a function only if their condition holds, unless TensorFlow inlines it.
+CONDITIONAL = re.compile("(Stateless)?(If|Case|While)")
+
+
+def check_functions(graph_def: Any) -> None:
+    """Raises ValueError if the graph calls a function that calls itself without a condition.
+
+    TensorFlow inlines such a function until the stack overflows, or until it has used all memory.
+    """
+    functions = {function.signature.name: function.node_def for function in graph_def.library.function}
+    calls = {name: set().union(*map(_always_called, nodes)) & functions.keys() for name, nodes in functions.items()}
+    pending = list(set().union(*map(called, graph_def.node)) & functions.keys())
+    for name in pending:
+        for node in functions[name]:
+            pending += (called(node) & functions.keys()) - set(pending)
+    # Functions that call no others, or that no other calls, are removed, again and again. What is left are cycles.
+    left = set(pending)
+    while ends := {name for name in left if not calls[name] & left or not any(name in calls[each] for each in left)}:
+        left -= ends
+    if left:
+        raise ValueError(f"The function {min(left)} calls itself without end")
+
+
+def _always_called(node: Any) -> set[str]:
+    """The functions that `node` calls whenever it runs, or that TensorFlow inlines."""
+    if CONDITIONAL.fullmatch(node.op) and not _is_inlined(node):
+        return set()
+    return called(node)
+
+
+def _is_inlined(node: Any) -> bool:
+    # Reading a missing attribute would add an empty one.
+    return "_lower_using_switch_merge" in node.attr and bool(node.attr["_lower_using_switch_merge"].b)
 
 
 def is_straight(graph_def: Any) -> bool:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from tensorflow.core.framework import types_pb2
 from tensorflow.python.framework import tensor_util
-from tensorflow.python.saved_model import loader_impl
 
 # Operator -> (index of an input, the rank it must have).
 RANKS: Mapping[str, tuple[int, int]] = {
@@ -30,15 +29,6 @@ RANKS: Mapping[str, tuple[int, int]] = {
 POOLINGS = frozenset({"MaxPool", "MaxPool3D"})
 # The end of the name of their guard, which is a control input.
 SIZE_GUARD = "/size_guard"
-
-
-class GuardedLoader(loader_impl.SavedModelLoader):  # type: ignore[misc]
-    """Loads a SavedModel that runs as it is, and adds guards to its graph."""
-
-    def get_meta_graph_def_from_tags(self, tags: Iterable[str]) -> Any:
-        meta_graph = super().get_meta_graph_def_from_tags(tags)
-        guard_everything(meta_graph.graph_def)
-        return meta_graph
 
 
 def guard_everything(graph_def: Any) -> None:

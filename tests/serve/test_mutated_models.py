@@ -46,6 +46,7 @@ def test_mutated_models_end_in_a_state(
         f"--prepared_dir={tmp_path / 'prepared'}",
         f"--max_prepare_bytes={3 << 30}",
         "--num_load_threads=2",
+        "--max_prepare_seconds=60",
         "--max_num_load_retries=0",
         f"--max_request_seconds={REQUEST_SECONDS}",
     )

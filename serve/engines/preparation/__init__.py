@@ -92,6 +92,7 @@ def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: thr
             child.run(path, config, folder, stopping)
         except child.PreparationError as failure:
             if failure.repeats:  # not every worker and every restart should find it out anew
+                _try_as_it_is(path, config, folder, stopping)
                 contents.write_failure(folder, str(failure))
                 cache.publish(folder, root, key)
             return Outcome(None, str(failure), time.monotonic() - started)
@@ -101,6 +102,12 @@ def _prepare_now(path: Path, config: Config, root: Path, key: str, stopping: thr
     cache.remove_abandoned_drafts(root)
     cache.evict(root, config.max_prepared_bytes, keep=key)
     return Outcome(entry, seconds=seconds)
+
+
+def _try_as_it_is(path: Path, config: Config, folder: Path, stopping: threading.Event) -> None:
+    """Raises ServeError if the version ends a child process without the preparation, too: it would end the server."""
+    with contextlib.suppress(child.PreparationError):
+        child.run(path, config, folder, stopping, as_it_is=True)
 
 
 @functools.cache

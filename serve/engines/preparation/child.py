@@ -81,8 +81,10 @@ def check_running(stopping: threading.Event) -> None:
         raise ServeError(Code.CANCELLED, "The server stops")
 
 
-def run(path: Path, config: Config, folder: Path, stopping: threading.Event) -> None:
+def run(path: Path, config: Config, folder: Path, stopping: threading.Event, *, as_it_is: bool = False) -> None:
     """Prepares the version in `path` in a child process, which writes to the empty `folder`. Blocks until `stopping`.
+
+    `as_it_is` only loads the version as a server does without its preparation, and tries out its signatures.
 
     Raises ServeError if the SavedModel cannot be loaded, PreparationError if anything else goes wrong.
     """
@@ -90,6 +92,7 @@ def run(path: Path, config: Config, folder: Path, stopping: threading.Event) -> 
     with _temporary_file() as messages:
         with _started(messages) as process:
             request = {"path": str(path), "folder": str(folder), "config": asdict(config), "max_bytes": limit}
+            request["as_it_is"] = as_it_is
             progress = _Progress()
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # it has ended already, as the watch will find
@@ -104,10 +107,15 @@ def run(path: Path, config: Config, folder: Path, stopping: threading.Event) -> 
             return
         failure = progress.failed or reason or _explain(process.returncode, messages)
     text = " ".join(f"{progress.stage} {failure}".split())  # one line
-    if progress.stage == "loading":
+    # Some checks of TensorFlow end the process with an exit code.
+    exited = process.returncode > 0 and not progress.failed
+    crashed = progress.stage != "starting" and not reason and (exited or -process.returncode in CRASHES)
+    if progress.stage == "trying" and not crashed:
+        return  # everything is written
+    # A limit of this attempt is not one of the server.
+    if crashed if as_it_is else progress.stage == "loading":
         raise ServeError(Code.INTERNAL, text)
-    crashed = not reason and -process.returncode in CRASHES
-    raise PreparationError(text, repeats=progress.stage == "preparing" and (progress.repeats or crashed))
+    raise PreparationError(text, repeats=progress.repeats or crashed)
 
 
 def _temporary_file() -> IO[bytes]:

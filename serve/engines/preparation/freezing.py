@@ -81,7 +81,7 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
     kept = sorted(fed | fetches)
     feeds = _dtypes(session.graph, fed)
     used = _nodes_upstream(nodes, [*kept, *init_ops])
-    reason = _why_not_frozen(graph_def, kept, init_ops)
+    reason = why_not_frozen(graph_def, kept, init_ops)
     frozen, mapped, without_value = None, frozenset[str](), frozenset[str]()
     if reason is None:
         mapped = frozenset(_variables_to_map(used, max_bytes // OPTIMISER_MEMORY_FACTOR))
@@ -186,7 +186,8 @@ def _dtypes(graph: Any, names: Iterable[str]) -> dict[str, int]:
     return {name: found[0].dtype.base_dtype.as_datatype_enum for name, found in outputs.items() if found}
 
 
-def _why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str]) -> str | None:
+def why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str]) -> str | None:
+    """Which operator with side effects `roots` or `init_ops` depend on, in words; None if there is none."""
     functions = {function.signature.name: function.node_def for function in graph_def.library.function}
     for op in _ops_upstream(graph_def, functions, roots):
         if _writes(op) and not HARMLESS.fullmatch(op):

@@ -4,6 +4,7 @@ It tells its progress on stdout, a line of JSON for each stage. The end of stdin
 this process ends too.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -16,9 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 from serve.config import Config
-from serve.engines.preparation import contents
+from serve.engines.preparation import Outcome, contents
+from serve.engines.preparation.cache import DETAILS, Entry
 from serve.engines.tensorflow_setup import tensorflow_engine
 from serve.errors import ServeError
+from tfx_export.savedmodel.signature import Signature
 
 _PR_SET_PDEATHSIG = 1
 # The highest score of processes to kill.
@@ -36,7 +39,10 @@ def main() -> None:
     threading.Thread(target=_watch_parent, args=(sys.stdin.buffer,), daemon=True).start()
     config = _config(request["config"])
     try:
-        _prepare(Path(request["path"]), config, Path(request["folder"]), request["max_bytes"], report)
+        if request["as_it_is"]:
+            _try_as_it_is(Path(request["path"]), config, report)
+        else:
+            _prepare(Path(request["path"]), config, Path(request["folder"]), request["max_bytes"], report)
     except ServeError as error:
         report(code=int(error.code), message=error.message)
     else:
@@ -83,6 +89,36 @@ def _prepare(path: Path, config: Config, folder: Path, max_bytes: int, report: R
         repeats = not isinstance(error, OSError | MemoryError)
         report(failed=f"failed: {type(error).__name__}: {str(error)[:500]}", repeats=repeats)
         os._exit(1)
+    report(stage="trying")
+    with contextlib.suppress(Exception):  # the server reports it
+        if frozen.reason:
+            engine.compile_calls(session, engine.signatures_of(meta_graph, session.graph))
+        else:
+            session.close()
+            del session  # and the variables
+            prepared = Outcome(Entry(folder, json.loads((folder / DETAILS).read_bytes())))
+            engine.TensorFlowModel(path, config, prepared).try_out(lambda *_: False)
+
+
+def _try_as_it_is(path: Path, config: Config, report: Report) -> None:
+    """Does what the server would do with a version that cannot be prepared.
+
+    Signatures that change a variable, or anything outside, do not run.
+    """
+    engine = tensorflow_engine()
+    from serve.engines.preparation import freezing
+
+    report(stage="loading")
+    with engine.loading_errors():
+        engine.check_settings(config)
+        model = engine.TensorFlowModel(path, config, Outcome(None))
+
+    def is_pure(signature: Signature, graph: Any) -> bool:
+        outputs = [spec.tensor.partition(":")[0] for spec in signature.outputs.values()]
+        return freezing.why_not_frozen(graph.as_graph_def(), outputs, ()) is None
+
+    report(stage="trying")
+    model.try_out(is_pure)
 
 
 def _reporter() -> Report:

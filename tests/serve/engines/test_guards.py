@@ -1,4 +1,4 @@
-"""No input ends the process: not one smaller than a pooling's window, nor one that the SignatureDef gets wrong."""
+"""Neither an input nor a graph ends the process: too small images, wrong SignatureDefs, functions without end."""
 
 import shutil
 from collections.abc import Callable
@@ -95,6 +95,31 @@ def test_a_tensor_that_has_no_dtype_attribute_can_be_fed(operator_models: Path, 
 def test_an_error_of_any_kind_ends_the_version_in_words(operator_models: Path, tmp_path: Path) -> None:
     path = changed(operator_models / "pooled" / "1", tmp_path, lambda _: None, filename_tensor="none:0")
     with pytest.raises(ServeError, match="none:0"):
+        load(path, Config())
+
+
+@pytest.mark.parametrize("caller", ["while_body", "while_cond", "signature_wrapper_loop"])
+def test_a_function_that_calls_itself_without_end_is_refused(
+    caller: str, operator_models: Path, tmp_path: Path
+) -> None:
+    """TensorFlow inlines it until the stack overflows, or takes all memory."""
+
+    def recurse(functions: Any) -> None:
+        function = next(each for each in functions if caller in each.signature.name)
+        call = function.node_def.add(name="again", op="PartitionedCall")
+        call.attr["f"].func.name = function.signature.name
+        for argument in function.signature.input_arg:
+            call.input.append(argument.name)
+            call.attr["Tin"].list.type.append(argument.type)
+        for number, output in enumerate(function.signature.output_arg):
+            call.attr["Tout"].list.type.append(output.type)
+            function.ret[output.name] = f"again:output:{number}"
+
+    path = shutil.copytree(operator_models / "pooled" / "1", tmp_path / "1")
+    saved_model = wire.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    recurse(saved_model.meta_graphs[0].graph_def.library.function)
+    (path / "saved_model.pb").write_bytes(saved_model.SerializeToString())
+    with pytest.raises(ServeError, match=f"The function .*{caller}.* calls itself without end"):
         load(path, Config())
 
 

@@ -59,6 +59,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Config:
         ("preparing fail", {}, child.PreparationError, "preparing failed: ValueError: odd"),
         ("preparing wait", {"max_prepare_seconds": 0.5}, child.PreparationError, "preparing took more than 0.5"),
         ("preparing grow", {"max_prepare_bytes": 64 * MEGABYTE}, child.PreparationError, "more than 64 MB"),
+        ("trying abort", {}, child.PreparationError, "trying ended by SIGABRT: Check failed: 1 == 2"),
         ("preparing silently", {}, child.PreparationError, "preparing ended with exit code 0"),
     ],
 )
@@ -144,6 +145,24 @@ def test_a_version_that_cannot_be_prepared_is_served_as_it_is(
         model.run("serving_default", {"x": x[0]}, [output])
     model.close()
     assert not [*tmp_path.glob(".*")]
+
+
+def test_a_version_that_ends_the_child_in_both_ways_is_not_loaded_into_the_server(
+    served_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    config = Config(model_name="preparing abort always", prepared_dir=str(tmp_path))
+    with pytest.raises(ServeError, match="trying ended by SIGABRT: Check failed: 1 == 2"):
+        load(served_models / "image" / "1", config)
+
+
+@pytest.mark.parametrize("end", ["kill", "silently", "wait"])
+def test_only_a_crash_counts_when_signatures_are_tried(
+    end: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    config = Config(model_name=f"trying {end}", max_prepare_seconds=0.5 if end == "wait" else 60.0)
+    child.run(tmp_path, config, tmp_path, threading.Event())
 
 
 def children() -> list[psutil.Process]:
