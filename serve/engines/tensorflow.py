@@ -149,13 +149,13 @@ class TensorFlowModel:
         key = signature, tuple(outputs), single_threaded
         try:
             return self._compute(key, arrays, elements)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
             if not single_threaded:
                 raise _serve_error(error) from None
         # nor in an error: the other executor says which operator failed.
         try:
             return self._compute((signature, tuple(outputs), False), arrays, elements)
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, UnicodeDecodeError) as error:
             raise _serve_error(error) from None
 
     def try_out(self, runnable: Callable[[Signature, Any], bool]) -> None:
@@ -498,6 +498,9 @@ def _hint(message: str) -> str:
 
 
 def _serve_error(error: Any) -> ServeError:
+    if isinstance(error, UnicodeDecodeError):
+        # TensorFlow's message quotes an input that is not valid UTF-8. Its code is lost.
+        return ServeError(Code.INVALID_ARGUMENT, error.object.decode(errors="replace"))
     return ServeError(Code(error.error_code), error.message)
 
 
