@@ -1,155 +1,236 @@
 """No version ends the server, and none keeps another one from being served, while it is prepared, loaded or called."""
 
+import contextlib
+import http.client
+import json
 import shutil
 import signal
+import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
 
-from tests.support.server import RunningServer, publish, starting, wait_until
+from tests.support import odd_calls
+from tests.support.server import RunningServer, publish, running, starting, wait_until
+from tfx_export.client import ServerError
 
 X = {"x": np.array([[1.0]], np.float32)}
-ODD = (
-    *("sparse_input", "huge_shape", "large_volume", "no_signatures", "echo", "tapped", "two_ranks", "wrong_names"),
-    *("ragged_output", "sparse_output"),
+# The kernel gives each connection to a worker: among so many, each worker has one.
+CONNECTIONS = 16
+FLAGS = "--import=tests.support.odd_import", "--file_system_poll_wait_seconds=0.1"
+SERVERS = pytest.mark.parametrize(
+    ("front", "workers"),
+    [("python", 1), ("native", 1), ("native", 2)],
+    indirect=["front"],
+    ids=["python", "native", "two workers"],
 )
 
 
+@pytest.fixture
+def control(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder by which a test controls tests/support/odd_import.py in the processes that it starts."""
+    folder = tmp_path / "control"
+    folder.mkdir()
+    monkeypatch.setenv("TFX_EXPORT_TEST_FOLDER", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def prepared_odd_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The prepared versions of the odd models: the first server makes them, the next ones find them."""
+    return tmp_path_factory.mktemp("prepared")
+
+
+@pytest.fixture
+def flags(control: Path, tmp_path: Path) -> tuple[str, ...]:
+    return f"--prepared_dir={tmp_path / 'prepared'}", *FLAGS
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
+@SERVERS
 def test_a_good_model_answers_while_odd_ones_come_and_go(
     workers: int,
-    front: str,
     start_server: Callable[..., RunningServer],
     built: Callable[[str], Path],
     served_models: Path,
+    control: Path,
+    prepared_odd_models: Path,
     tmp_path: Path,
 ) -> None:
-    if front == "python" and workers > 1:
-        pytest.skip("the Python front has one process")
     odd, models = built("tests.support.odd_models"), tmp_path / "models"
     publish(served_models / "half_plus_two" / "1", models / "good")
-    server = start_server(
-        str(models),
-        "--watch",
-        "--file_system_poll_wait_seconds=0.1",
-        f"--workers={workers}",
-        f"--prepared_dir={tmp_path / 'prepared'}",
-    )
-    failures: list[Exception] = []
-    answers: list[float] = []
-    done = threading.Event()
-
-    def send_requests() -> None:
-        with server.client as client:
-            while not done.wait(0.01):
-                try:
-                    answers.append(float(client.predict("good", X)["y"][0, 0]))
-                except Exception as error:
-                    failures.append(error)
-
-    client = threading.Thread(target=send_requests)
-    client.start()
+    flags = f"--prepared_dir={prepared_odd_models}", f"--workers={workers}", *FLAGS
+    server = start_server(str(models), "--watch", *flags)
     process_ids = sorted(process.pid for process in psutil.Process(server.process.pid).children())
-    try:
-        for name in ODD:
+    with sending(lambda client=server.client: float(client.predict("good", X)["y"][0, 0])) as answers:  # type: ignore[misc]
+        for name in odd_calls.MODELS:
             publish(odd / name / "1", models / name)
-        for name in ODD:
+        for name in odd_calls.MODELS:
             wait_until(lambda name=name: server.states(name) == {1: "AVAILABLE"})  # type: ignore[misc]
-        for name in ODD:
+        for _ in range(CONNECTIONS if workers > 1 else 1):
+            with server.client as client:
+                assert [*filter(None, (call.failure(client) for call in odd_calls.CALLS))] == []
+        for name in odd_calls.MODELS:
             shutil.rmtree(models / name)
-        for name in ODD:
+        for name in odd_calls.MODELS:
             wait_until(lambda name=name: server.states(name) == {1: "END"})  # type: ignore[misc]
-    finally:
-        done.set()
-        client.join()
-    assert failures == []
+        # Versions of the good model whose preparation ends badly
+        for version, (end, error) in enumerate(BAD_ENDS.items(), 2):
+            (control / end).touch()
+            publish(served_models / ("image", "counter")[version - 2] / "1", models / "good", version)
+            wait_until(lambda version=version: server.states("good").get(version) == "END")  # type: ignore[misc]
+            (control / end).unlink()
+            with server.client as client:
+                assert client.status("good")[0].error.startswith(error)
+        assert server.states("good") == {3: "END", 2: "END", 1: "AVAILABLE"}
     assert set(answers) == {2.5}
     left = sorted(process.pid for process in psutil.Process(server.process.pid).children())
     assert left == process_ids
 
 
+# How the child ends if `control` has a file of that name, and the error of the version.
+BAD_ENDS = {
+    "abort": "loading ended by SIGABRT",
+    "exit": "--import=tests.support.odd_import: SystemExit: No more coffee",
+}
+
+
 @pytest.mark.slow
-def test_sigterm_during_a_preparation_leaves_nothing_behind(
-    front: str, served_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_sigterm_during_the_first_preparation_leaves_nothing_behind(
+    front: str, served_models: Path, control: Path, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
-    waiting = tmp_path / "waiting"
-    monkeypatch.setenv("TFX_EXPORT_TEST_WAIT", str(waiting))
-    prepared = tmp_path / "prepared"
-    flags = "--import=tests.support.odd_import", f"--prepared_dir={prepared}", f"--front={front}"
-    with starting(tmp_path, str(served_models / "half_plus_two"), *flags) as (process, _, log):
-        wait_until(lambda: waiting.exists() or process.poll() is not None)
-        (child,) = preparing(process.pid)
+    (control / "wait").touch()
+    with starting(tmp_path, str(served_models / "half_plus_two"), *flags, f"--front={front}") as (process, _, log):
+        child = waiting_child(control, process)
         process.send_signal(signal.SIGTERM)
         process.wait(60)
     wait_until(lambda: not child.is_running(), 10)
-    assert process.returncode in (0, 128 + signal.SIGTERM), log.read_text()
-    assert entries(prepared) == []
+    assert process.returncode == 0, log.read_text()
+    assert entries(tmp_path / "prepared") == []
 
 
 @pytest.mark.slow
+@SERVERS
 def test_a_server_that_serves_stops_in_the_middle_of_a_preparation(
-    front: str,
+    workers: int,
     start_server: Callable[..., RunningServer],
     served_models: Path,
+    control: Path,
+    flags: tuple[str, ...],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    models, prepared, waiting = tmp_path / "models", tmp_path / "prepared", tmp_path / "waiting"
-    monkeypatch.setenv("TFX_EXPORT_TEST_WAIT", str(waiting))
+    models = tmp_path / "models"
     publish(served_models / "plus" / "1", models / "good")
-    flags = "--import=tests.support.odd_import", f"--prepared_dir={prepared}", "--file_system_poll_wait_seconds=0.1"
-    server = start_server(str(models), "--watch", *flags)
+    server = start_server(str(models), "--watch", *flags, f"--workers={workers}")
+    (control / "wait").touch()
     publish(served_models / "half_plus_two" / "1", models / "late")
-    wait_until(waiting.exists)
-    (child,) = preparing(server.process.pid)
+    child = waiting_child(control, server.process)
     assert server.stop(seconds=30) == 0
     wait_until(lambda: not child.is_running(), 10)
-    assert entries(prepared) == []
+    assert entries(tmp_path / "prepared") == []
 
 
 @pytest.mark.slow
-def test_a_killed_server_leaves_no_child(
-    front: str, served_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_server_that_is_killed_leaves_no_child(
+    front: str, served_models: Path, control: Path, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
-    waiting = tmp_path / "waiting"
-    monkeypatch.setenv("TFX_EXPORT_TEST_WAIT", str(waiting))
-    flags = "--import=tests.support.odd_import", f"--prepared_dir={tmp_path / 'prepared'}", f"--front={front}"
-    with starting(tmp_path, str(served_models / "half_plus_two"), *flags) as (process, _, _log):
-        wait_until(lambda: waiting.exists() or process.poll() is not None)
-        (child,) = preparing(process.pid)
+    (control / "wait").touch()
+    with starting(tmp_path, str(served_models / "half_plus_two"), *flags, f"--front={front}") as (process, _, _log):
+        child = waiting_child(control, process)
         process.kill()
         process.wait(60)
         wait_until(lambda: not child.is_running(), 10)
 
 
 @pytest.mark.slow
-def test_a_killed_child_is_no_end_of_the_server(
+def test_a_server_that_is_killed_while_it_publishes_an_entry_prepares_it_anew(
+    front: str, served_models: Path, control: Path, flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    (control / "publish").touch()
+    prepared = tmp_path / "prepared"
+    arguments = str(served_models / "half_plus_two"), *flags, f"--front={front}"
+    with starting(tmp_path, *arguments) as (process, _, _log):
+        wait_until(lambda: (control / "waiting").exists() or process.poll() is not None)
+        for each in psutil.Process(process.pid).children(recursive=True):
+            each.kill()
+        process.kill()
+        process.wait(60)
+    assert entries(prepared) == []
+    (draft,) = drafts(prepared)
+    assert (draft / "manifest.json").exists()
+    with running(tmp_path, *arguments) as server, server.client as client:
+        assert client.predict("half_plus_two", X)["y"].tolist() == [[2.5]]
+        assert len(entries(prepared)) == 1
+        assert drafts(prepared) == []
+
+
+@pytest.mark.slow
+def test_a_child_that_is_killed_ends_its_version_only(
     front: str,
     start_server: Callable[..., RunningServer],
     served_models: Path,
+    control: Path,
+    flags: tuple[str, ...],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    models, prepared = tmp_path / "models", tmp_path / "prepared"
+    models = tmp_path / "models"
     publish(served_models / "plus" / "1", models / "good")
-    waiting = tmp_path / "waiting"
-    monkeypatch.setenv("TFX_EXPORT_TEST_WAIT", str(waiting))
-    flags = "--import=tests.support.odd_import", f"--prepared_dir={prepared}", "--file_system_poll_wait_seconds=0.1"
     server = start_server(str(models), "--watch", *flags)
+    (control / "wait").touch()
     publish(served_models / "half_plus_two" / "1", models / "killed")
-    wait_until(waiting.exists)
-    preparing(server.process.pid)[0].kill()
+    waiting_child(control, server.process).kill()
     wait_until(lambda: server.states("killed") == {1: "END"})
     with server.client as client:
         (version,) = client.status("killed")
         assert version.error == "loading ended by SIGKILL"
         assert client.predict("good", {"x": np.array([1.0], np.float32)})["y"].tolist() == [2.0]
-    assert entries(prepared) == []
+    assert entries(tmp_path / "prepared") == []
+    assert drafts(tmp_path / "prepared") == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("front", "workers"), [("native", 1), ("native", 2)], indirect=["front"], ids=["one worker", "two workers"]
+)
+def test_a_worker_that_is_killed_while_it_prepares_a_version_is_replaced(
+    workers: int,
+    start_server: Callable[..., RunningServer],
+    served_models: Path,
+    control: Path,
+    flags: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    models = tmp_path / "models"
+    publish(served_models / "half_plus_two" / "1", models / "good")
+    server = start_server(str(models), "--watch", *flags, f"--workers={workers}")
+    (control / "wait").touch()
+    publish(served_models / "image" / "1", models / "late")
+    child = waiting_child(control, server.process)
+    worker = child.parent()
+    assert worker
+    with contextlib.ExitStack() as stack:
+        answers = []
+        if workers > 1:
+            connection = stack.enter_context(contextlib.closing(connection_to_another(worker, server)))
+            answers = stack.enter_context(sending(lambda: send_good(connection)))
+        worker.kill()
+        wait_until(lambda: not child.is_running(), 10)
+        wait_until(lambda: "The new worker serves" in server.log.read_text())
+        wait_until(lambda: states(server, "late") == {1: "AVAILABLE"})
+    assert set(answers) == ({2.5} if workers > 1 else set())
+    for _ in range(CONNECTIONS):
+        with server.client as client:
+            x = np.ones((1, 8, 8, 3), np.float32)
+            assert client.predict("late", {"x": x})["y"].max() == pytest.approx(1)
+            assert client.predict("good", X)["y"].tolist() == [[2.5]]
+    assert len(psutil.Process(server.process.pid).children()) == workers
+    assert preparing(server.process.pid) == []
+    assert f"The worker ended while it loaded {models / 'late' / '1'}" in server.log.read_text()
 
 
 @pytest.mark.slow
@@ -159,31 +240,76 @@ def test_a_version_that_ends_the_worker_twice_is_put_into_quarantine(
     from_the_start: bool,
     start_server: Callable[..., RunningServer],
     served_models: Path,
+    control: Path,
+    flags: tuple[str, ...],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = tmp_path / "half"
     publish(served_models / "half_plus_two" / "1", model)
     if from_the_start:
         publish(served_models / "half_plus_two" / "1", model, 2)
-    monkeypatch.setenv("TFX_EXPORT_TEST_CRASH", str(model / "2"))
-    server = start_server(str(model), "--import=tests.support.odd_import", "--file_system_poll_wait_seconds=0.1")
+    (control / "crash").write_text(str(model / "2"))
+    server = start_server(str(model), *flags)
     if not from_the_start:
         assert server.states("half") == {1: "AVAILABLE"}
         publish(served_models / "half_plus_two" / "1", model, 2)
-
-    def in_quarantine() -> bool:
-        try:
-            return server.states("half") == {1: "AVAILABLE", 2: "END"}
-        except Exception:  # between two workers
-            return False
-
-    wait_until(in_quarantine)
+    wait_until(lambda: states(server, "half") == {1: "AVAILABLE", 2: "END"})
     with server.client as client:
         errors = {version.version: version.error for version in client.status("half")}
         assert errors[2] == "In quarantine: the worker ended 2 times while it loaded these files"
         assert client.predict("half", X)["y"].tolist() == [[2.5]]
     assert server.log.read_text().count(f"The worker ended while it loaded {model / '2'}") == 2
+
+
+@contextlib.contextmanager
+def sending(request: Callable[[], float]) -> Iterator[list[float]]:
+    """Sends a request again and again in a thread. Yields the list of answers; raises the first error at the end."""
+    answers: list[float] = []
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.wait(0.01):
+            answers.append(request())
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(run)
+        try:
+            yield answers
+        finally:
+            done.set()
+        future.result()
+    assert answers
+
+
+def connection_to_another(worker: psutil.Process, server: RunningServer) -> http.client.HTTPConnection:
+    """Returns an open connection to a worker other than `worker`."""
+    while True:
+        connection = http.client.HTTPConnection(server.rest.removeprefix("http://"))
+        send_good(connection)
+        port = connection.sock.getsockname()[1]
+        if all(not each.raddr or each.raddr.port != port for each in worker.net_connections()):
+            return connection
+        connection.close()
+
+
+def send_good(connection: http.client.HTTPConnection) -> float:
+    connection.request("POST", "/v1/models/good:predict", json.dumps({"instances": [[1.0]]}))
+    return float(json.loads(connection.getresponse().read())["predictions"][0][0])
+
+
+def states(server: RunningServer, model: str) -> dict[int, str]:
+    """Returns the states of the versions; an empty dictionary while no worker answers."""
+    try:
+        return server.states(model)
+    except ServerError:
+        return {}
+
+
+def waiting_child(control: Path, process: "subprocess.Popen[bytes]") -> psutil.Process:
+    """Waits until the child waits, and returns it."""
+    wait_until(lambda: (control / "waiting").exists() or process.poll() is not None)
+    (child,) = preparing(process.pid)
+    return child
 
 
 def preparing(pid: int) -> list[psutil.Process]:
@@ -199,5 +325,10 @@ def preparing(pid: int) -> list[psutil.Process]:
 
 
 def entries(prepared: Path) -> list[Path]:
-    """The prepared versions. A draft may be left until the next preparation, but is never used."""
+    """The prepared versions."""
     return [path for path in prepared.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def drafts(prepared: Path) -> list[Path]:
+    """The folders that were to become prepared versions."""
+    return [path for path in prepared.iterdir() if path.name.startswith(".")]

@@ -13,6 +13,7 @@ misdeclared     `dtypes` and `names` declare dtypes and tensor names other than 
                 are one tensor; `passed` returns an input, whatever the rank of the other
 shared_input    the input of any rank goes through a convolution in one signature and is averaged in the other
 no_value        `odd` reads a variable that was never initialised
+bad_text        t [-1], strings; the operator's error message quotes the string, which may not be valid UTF-8
 wrong_names     `odd` names tensors that are not in the graph, and a wrong dtype
 ragged_output   `odd` returns a ragged tensor
 sparse_output   `odd` returns a sparse tensor
@@ -122,6 +123,11 @@ def no_value() -> Signatures:
     return {"serving_default": plain(), "odd": signature({}, {"b": variables[0] + variables[1]})}
 
 
+def bad_text() -> Signatures:
+    t = tf1.placeholder(tf.string, [None], "t")
+    return {"serving_default": signature({"t": t}, {"n": tf.strings.to_number(t)})}
+
+
 def wrong_names() -> Signatures:
     odd = plain()
     odd.inputs["a"].name = "there_is_no_such_tensor:0"
@@ -185,7 +191,7 @@ def write(folder: Path, build: Callable[[], Signatures]) -> None:
 def main(folder: Path) -> None:
     for build in (
         sparse_input, huge_shape, large_volume, no_signatures, echo, tapped, two_ranks, misdeclared, shared_input,
-        no_value, wrong_names, dense_tf1,
+        no_value, bad_text, wrong_names, dense_tf1,
     ):  # fmt: skip
         write(folder, build)
     model = Composite()
