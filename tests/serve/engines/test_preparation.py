@@ -1,16 +1,19 @@
 """A version is prepared in a child process, once, and kept; whatever becomes of the child, the server goes on."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
+import random
 import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ import pytest
 from serve.config import Config
 from serve.engines import load, preparation, started
 from serve.engines.preparation import cache, child
+from serve.engines.tensorflow_setup import tensorflow_engine
 from serve.errors import Code, ServeError
 from serve.loaded_model import Preparation
 from serve.metrics import model_memory_bytes
@@ -28,6 +32,11 @@ from serve.models.model_metrics import load_measured
 
 A = {"a": np.array([1.0, 2.0], np.float32)}
 MEGABYTE = 1 << 20
+# How often the child is killed, and the seed of the moments.
+KILLS = int(os.environ.get("TFX_EXPORT_KILLS", "2"))
+SEED = int(os.environ.get("TFX_EXPORT_SEED", "15"))
+# About as long as a child lives on a quiet machine.
+CHILD_SECONDS = 5.0
 
 
 @pytest.fixture(scope="module")
@@ -167,9 +176,12 @@ def test_only_a_crash_counts_when_signatures_are_tried(
 
 def children() -> list[psutil.Process]:
     """The children of this process that prepare versions."""
-    return [
-        process for process in psutil.Process().children() if "tests.support.odd_child" in " ".join(process.cmdline())
-    ]
+    found = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):
+            if child.MODULE in process.cmdline():
+                found.append(process)
+    return found
 
 
 # The folder
@@ -481,4 +493,127 @@ def test_nothing_before_a_fed_tensor_is_asked_about_ranks(odd_models: Path, prep
     one = np.array([2], np.int32)
     inputs = {"images": np.ones((1, 2, 3, 3), np.float32), "height": one, "width": one}
     assert model.run("predict_images", inputs, ["map"])["map"].ravel().tolist() == [6.0] * 6
+    model.close()
+
+
+# Kills and full disks
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180 + 30 * KILLS)
+def test_a_child_that_is_killed_at_any_moment_leaves_no_half_an_entry(odd_models: Path, tmp_path: Path) -> None:
+    chance, version, root = random.Random(SEED), odd_models / "dense" / "1", tmp_path / "prepared"
+    config = Config(prepared_dir=str(root))
+    for number in range(KILLS):
+        shutil.rmtree(root, ignore_errors=True)
+        # Every second kill hits the child while it writes files, the others any moment of its life.
+        files = chance.randrange(1, 8) if number % 2 else 0
+        moment = chance.uniform(0, CHILD_SECONDS)
+        print(f"seed {SEED}, kill {number}: {f'{files} files' if files else f'{moment:.2f} s'}")  # noqa: T201
+        killer = threading.Thread(target=kill_child, args=(root, files, moment))
+        killer.start()
+        entry, error = None, ""
+        try:
+            outcome = preparation.prepare(version, config, threading.Event())
+            entry, error = outcome.entry, outcome.reason
+        except ServeError as failure:
+            error = failure.message
+        killer.join()
+        assert entry or error.endswith("ended by SIGKILL")
+        assert (cache.find(root, cache.key_of(version, config)) is None) == (entry is None)
+        assert [path for path in root.iterdir() if path.is_dir()] == ([entry.folder] if entry else [])
+        assert not children()
+    model = load(version, config)
+    assert cache.find(root, cache.key_of(version, config))
+    assert_as_tensorflow(model, version)
+    model.close()
+
+
+def kill_child(root: Path, files: int, moment: float) -> None:
+    """Kills the child once its draft has `files` files, or if that is 0, when it has lived for `moment` seconds."""
+    deadline = time.monotonic() + 60
+    while not (found := children()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    until = time.monotonic() + (60 if files else moment)
+    while time.monotonic() < until and found and found[0].is_running():
+        if files and len([*root.glob(".*/*.weights")]) >= files:
+            break
+        time.sleep(0.001)
+    for process in found:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """`mounted(OPTIONS)`: a folder that is a file system in memory of its own."""
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    done = []
+
+    def mount(options: str) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"mode=0700,{options}", "tmpfs", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"this user cannot mount: {error}")
+        done.append(folder)
+        return folder
+
+    yield mount
+    for each in done:
+        subprocess.run(["umount", str(each)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts file systems as Linux does")
+@pytest.mark.parametrize(
+    ("model", "options", "text"),
+    [
+        ("dense", "size=8m", "preparing failed: OSError: [Errno 28] No space left on device"),
+        ("echo", "size=4k", "preparing failed: OSError: [Errno 28] No space left on device"),
+        ("echo", "size=12k", "--prepared_dir cannot be used: [Errno 28] No space left on device"),
+        ("echo", "nr_inodes=1", "--prepared_dir cannot be used: [Errno 28] No space left on device"),
+        ("echo", "ro", "--prepared_dir cannot be used"),
+    ],
+    ids=["weights", "graph", "manifest", "lock", "read only"],
+)
+def test_a_full_disk_leaves_no_half_an_entry(
+    model: str, options: str, text: str, odd_models: Path, mounted: Callable[[str], Path]
+) -> None:
+    root = mounted(options)
+    config = Config(prepared_dir=str(root))
+    outcome = preparation.prepare(odd_models / model / "1", config, threading.Event())
+    assert outcome.entry is None
+    assert text in outcome.reason
+    assert not [path for path in root.iterdir() if path.suffix != ".lock"]
+
+
+def test_a_file_system_without_locks_is_not_used(
+    odd_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    outcome = preparation.prepare(odd_models / "echo" / "1", Config(prepared_dir=str(tmp_path)), threading.Event())
+    assert outcome.entry is None
+    assert outcome.reason == f"--prepared_dir cannot be used: [Errno {errno.ENOLCK}] No locks available"
+
+
+def test_a_version_whose_weights_cannot_be_mapped_is_served_as_it_is(
+    odd_models: Path, prepared: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    version = odd_models / "dense" / "1"
+    entry = preparation.prepare(version, prepared, threading.Event()).entry
+    assert entry
+    folder = shutil.copytree(entry.folder, tmp_path / "entry")
+    weights = next(folder.glob("*.weights"))
+    weights.unlink()
+    weights.mkdir()  # mmap fails on a folder
+    with caplog.at_level(logging.INFO, "serve"):
+        unmapped = replace(entry, folder=folder)
+        model = tensorflow_engine().load(version, prepared, preparation.Outcome(unmapped))
+    assert "is served as it is, which is slower: its prepared version cannot be used" in caplog.text
+    zeros = {"x": np.zeros((1, 784), np.float32)}
+    assert not model.run("serving_default", zeros, ["y"])["y"].any()
     model.close()
