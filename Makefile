@@ -9,7 +9,7 @@ PEERS := .venv-peers
 NEEDS_PEERS := $(if $(findstring --only,$(BENCH)),$(filter %rest_rate %peer_memory,$(BENCH)),yes)
 
 # For `make fuzz`.
-MUTANTS ?= 600
+MUTANTS ?= 400
 SEED ?= 15
 
 .PHONY: demo test test-fast fuzz check docs bench fix clean
