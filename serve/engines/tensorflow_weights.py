@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import config_pb2
 
 _MADV_POPULATE_READ = 22
 
@@ -20,6 +21,15 @@ class MappedWeight:
     dtype: int
     shape: tuple[int, ...]
     file: str
+
+
+def without_optimiser(settings: Any) -> Any:
+    """A copy of a ConfigProto for a session that runs a graph as it is: neither grappler nor constant folding."""
+    plain = config_pb2.ConfigProto()
+    plain.CopyFrom(settings)
+    plain.graph_options.rewrite_options.disable_meta_optimizer = True
+    plain.graph_options.optimizer_options.opt_level = config_pb2.OptimizerOptions.L0
+    return plain
 
 
 def initialise(session: Any, folder: Path, weights: Iterable[MappedWeight]) -> None:

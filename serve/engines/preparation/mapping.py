@@ -5,8 +5,10 @@ Runs in the child process only. In the graph, a resource variable that is read t
 
 import contextlib
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,7 @@ from serve.engines.preparation.freezing import (
     replace_inputs,
 )
 from serve.engines.tensorflow_guards import RANKS
-from serve.engines.tensorflow_weights import MappedWeight, initialise
+from serve.engines.tensorflow_weights import MappedWeight, initialise, without_optimiser
 
 # A value that is computed from weights alone is computed now, if it takes at most this many times their bytes.
 MAX_GROWTH = 2
@@ -74,16 +76,35 @@ def map_weights(session: Any, frozen: Frozen, folder: Path, max_bytes: int) -> t
     `session` has the SavedModel loaded. `max_bytes` is the memory this process may use.
     """
     draft = _Draft(frozen.graph_def, folder, [])
-    for node in [node for node in frozen.graph_def.node if node.op == "VarHandleOp" and node.name in frozen.variables]:
-        with session.graph.as_default(), tf.device(None):
-            tensor = _variable(session.graph, node)
-            shape = tuple(session.run(tf.shape(tensor, tf.int64)).tolist())
-            draft.write(node.name, node.attr["dtype"].type, shape, _parts(session, tensor))
+    _write_variables(session, draft, frozen.variables)
     _map_constants(draft, max_bytes // OPTIMISER_MEMORY_FACTOR, frozen)
     if draft.weights:
         _fold(draft, frozen)
         _drop_unused(draft, {*frozen.kept, *frozen.init_ops})
     return draft.graph_def, draft.weights
+
+
+def _write_variables(session: Any, draft: _Draft, names: Collection[str]) -> None:
+    """Writes the variables `names` to files.
+
+    Small ones are read together, because each combination of fetches takes TensorFlow tens of milliseconds. Large ones
+    are read in parts, because fetching all of it would take its memory a second time.
+    """
+    nodes = [node for node in draft.graph_def.node if node.op == "VarHandleOp" and node.name in names]
+    # Every operator is added before the first run: the session takes in the whole graph again after a change.
+    with session.graph.as_default(), tf.device(None):
+        begin = tf.compat.v1.placeholder(tf.int64, [])
+        values = [_variable(session.graph, node) for node in nodes]
+        shapes = [tf.shape(value, tf.int64) for value in values]
+        parts = [tf.reshape(value, [-1])[begin : begin + PART_BYTES // value.dtype.size] for value in values]
+    found = [tuple(shape.tolist()) for shape in session.run(shapes)]
+    sizes = [prod(shape) * value.dtype.size for shape, value in zip(found, values, strict=True)]
+    for batch in _batches(sizes):
+        read = session.make_callable([parts[number] for number in batch], [begin])
+        for number, first in zip(batch, read(0), strict=True):
+            rest = () if sizes[number] <= PART_BYTES else _rest(read, first.size)
+            node = nodes[number]
+            draft.write(node.name, node.attr["dtype"].type, found[number], chain([first], rest))
 
 
 def _variable(graph: Any, node: Any) -> Any:
@@ -95,16 +116,25 @@ def _variable(graph: Any, node: Any) -> Any:
     return tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.as_dtype(node.attr["dtype"].type))
 
 
-def _parts(session: Any, tensor: Any) -> Iterator[np.ndarray]:
-    """The value of a variable in parts, because fetching all of it would take its memory a second time."""
-    flat = tf.reshape(tensor, [-1])
-    begin = tf.compat.v1.placeholder(tf.int64, [])
-    part = flat[begin : begin + PART_BYTES // tensor.dtype.size]
-    read = session.make_callable(part, [begin])
-    position = 0
-    while (value := read(position)).size:
-        yield value
-        position += value.size
+def _batches(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """The indices of `sizes` in groups of at most PART_BYTES; what is larger is alone."""
+    batch: list[int] = []
+    total = 0
+    for number, size in enumerate(sizes):
+        if batch and total + size > PART_BYTES:
+            yield batch
+            batch, total = [], 0
+        batch.append(number)
+        total += size
+    if batch:
+        yield batch
+
+
+def _rest(read: Callable[[int], list[np.ndarray]], position: int) -> Iterator[np.ndarray]:
+    """The parts of a variable from `position` on."""
+    while (part := read(position)[0]).size:
+        yield part
+        position += part.size
 
 
 def _map_constants(draft: _Draft, max_constant_bytes: int, frozen: Frozen) -> None:
@@ -188,7 +218,8 @@ def _fold(draft: _Draft, frozen: Frozen) -> None:
     graph = tf.Graph()
     with graph.as_default():
         tf.graph_util.import_graph_def(draft.graph_def, name="")
-        session = tf.compat.v1.Session(graph=graph)
+        # Optimised, each run would read and copy all weights.
+        session = tf.compat.v1.Session(graph=graph, config=without_optimiser(tf.compat.v1.ConfigProto()))
     with session:
         initialise(session, draft.folder, draft.weights)
         for name in frontier:

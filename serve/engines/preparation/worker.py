@@ -66,7 +66,9 @@ def _prepare(path: Path, config: Config, folder: Path, max_bytes: int, report: R
     with engine.loading_errors():
         engine.check_settings(config)
         session_config = engine.session_config(config)
-        session, meta_graph = engine.open_saved_model(path, config, session_config, guarded=False)
+        # The session's own optimiser would transform the whole graph for each group of variables that is read.
+        plain = tensorflow_weights.without_optimiser(session_config)
+        session, meta_graph = engine.open_saved_model(path, config, plain, guarded=False)
     report(stage="preparing")
     try:
         frozen = freezing.freeze(session, meta_graph, path, session_config, max_bytes)
