@@ -195,6 +195,12 @@ class TensorFlowModel:
                         f"The {kind} {alias} of signature {signature} is a {spec.encoding} tensor; requests and "
                         f"responses hold dense tensors only",
                     )
+                if spec.dtype in ("DT_RESOURCE", "DT_VARIANT"):
+                    raise ServeError(
+                        Code.INVALID_ARGUMENT,
+                        f"The {kind} {alias} of signature {signature} is a {type_string(spec.dtype)}; requests and "
+                        f"responses hold numbers and strings only",
+                    )
         for position, (array, (alias, spec)) in enumerate(zip(arrays, specs.items(), strict=True)):
             sent = from_numpy(array.dtype)
             if sent != spec.dtype:

@@ -14,6 +14,7 @@ misdeclared     `dtypes` and `names` declare dtypes and tensor names other than 
 shared_input    the input of any rank goes through a convolution in one signature and is averaged in the other
 no_value        `odd` reads a variable that was never initialised
 bad_text        t [-1], strings; the operator's error message quotes the string, which may not be valid UTF-8
+vocabulary      a table whose words are in a file, and that a variable names
 wrong_names     `odd` names tensors that are not in the graph, and a wrong dtype
 ragged_output   `odd` returns a ragged tensor
 sparse_output   `odd` returns a sparse tensor
@@ -104,7 +105,7 @@ def misdeclared() -> Signatures:
     return {
         "dtypes": dtypes,
         "names": names,
-        "twice": signature({"a": x, "b": x}, {"z": x + 1}),
+        "twice": signature({"a": x, "b": x}, {"z": tf.debugging.check_numerics(x + 1, "z")}),
         "passed": signature({"x": x, "y": y}, {"x": x}),
     }
 
@@ -159,6 +160,19 @@ class Composite(tf.Module):
         return {"s": tf.sparse.from_dense(x)}
 
 
+class Vocabulary(tf.Module):
+    def __init__(self, file: Path) -> None:
+        file.write_text("a\nb\n")
+        words = tf.lookup.TextFileInitializer(
+            str(file), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        )
+        self.table = tf.lookup.StaticVocabularyTable(words, 1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    def find(self, words: Any) -> Any:
+        return {"numbers": self.table.lookup(words)}
+
+
 class Dense(tf.Module):
     def __init__(self) -> None:
         pairs = [*pairwise(SIZES)]
@@ -198,6 +212,8 @@ def main(folder: Path) -> None:
     for kind in ("ragged", "sparse"):
         signatures = {"serving_default": model.plain, "odd": getattr(model, kind)}
         tf.saved_model.save(model, str(folder / f"{kind}_output" / "1"), signatures)
+    vocabulary = Vocabulary(folder / "words.txt")
+    tf.saved_model.save(vocabulary, str(folder / "vocabulary" / "1"), {"serving_default": vocabulary.find})
     dense = Dense()
     tf.saved_model.save(dense, str(folder / "dense" / "1"), {"serving_default": dense.run, "half": dense.half})
 

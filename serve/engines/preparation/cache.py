@@ -26,7 +26,7 @@ from serve.config import Config
 from tfx_export.savedmodel import export_record
 
 # Part of every key: increase it when the format or the preparation changes.
-FORMAT = 4
+FORMAT = 5
 # Written last by `publish`; holds the size and the checksum of every other file of the entry.
 MANIFEST = "manifest.json"
 # What the child recorded.

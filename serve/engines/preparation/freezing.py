@@ -7,10 +7,12 @@ constants: they stay variables, which `mapping` writes to files.
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants, op_def_registry
 from tensorflow.python.grappler import tf_optimizer
@@ -44,11 +46,16 @@ HARMLESS = re.compile(
     | (Stateful)?PartitionedCall | (Stateless)?(If|While|Case)
     | (Parameterized)?TruncatedNormal | Random\\w+ | Multinomial | SampleDistortedBoundingBox(V2)?
     | TensorArray\\w*V3 | Stack\\w*V2
+    | \\w+CandidateSampler | NonDeterministicInts | StatelessRandomGetAlg | DeviceIndex
+    | CheckNumerics(V2)? | Empty | GuaranteeConst | LookupTableExport(V2)?
     """,
     re.VERBOSE,
 )
 # A variable of TensorFlow 1 becomes a resource variable of this name.
 _HANDLE = "/handle"
+_ASSIGNMENTS = frozenset({"Assign", "AssignVariableOp"})
+# The signature of TensorFlow 2 that names the operator that initialises the model.
+_INIT_SIGNATURE = "__saved_model_init_op"
 # Operators that fill tables when a model is loaded; the frozen graph runs them again.
 TABLE_FILL = re.compile(r"(LookupTableImport|InitializeTable\w*)(V2)?")
 
@@ -80,6 +87,7 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
     fed, fetches = _fed_and_fetched(meta_graph, nodes.keys())
     kept = sorted(fed | fetches)
     feeds = _dtypes(session.graph, fed)
+    _drop_assignments(nodes, kept, init_ops)
     used = _nodes_upstream(nodes, [*kept, *init_ops])
     reason = why_not_frozen(graph_def, kept, init_ops)
     frozen, mapped, without_value = None, frozenset[str](), frozenset[str]()
@@ -115,13 +123,25 @@ def _convert(
             with session.graph.as_default(), tf.device(None):
                 handle = session.graph.get_tensor_by_name(f"{node.name}:0")
                 tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.as_dtype(node.attr["dtype"].type), name=name)
-    convert = convert_to_constants.convert_variables_to_constants_from_session_graph
+    convert = partial(
+        convert_to_constants.convert_variables_to_constants_from_session_graph, _Arrays(session), graph_def, roots
+    )
     try:
-        return convert(session, graph_def, roots, variable_names_denylist=mapped), without_value
+        return convert(variable_names_denylist=mapped), without_value
     except tf.errors.FailedPreconditionError:
         # A request that reads such a variable gets this error; others do not need it.
         without_value = _without_value(session, used)
-        return convert(session, graph_def, roots, variable_names_denylist=mapped | without_value), without_value
+        return convert(variable_names_denylist=mapped | without_value), without_value
+
+
+class _Arrays:
+    """A session that returns arrays, also for a string without dimensions: the conversion expects them."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def run(self, fetches: Any) -> list[Any]:
+        return [np.array(value, np.object_) if type(value) is bytes else value for value in self._session.run(fetches)]
 
 
 def _without_value(session: Any, nodes: Iterable[Any]) -> frozenset[str]:
@@ -175,7 +195,8 @@ def _fed_and_fetched(meta_graph: Any, nodes: Collection[str]) -> tuple[set[str],
     def named(infos: Iterable[Any]) -> set[str]:
         return {info.name.partition(":")[0] for info in infos if info.name} & set(nodes)
 
-    signatures = meta_graph.signature_def.values()
+    # The operator that initialises the model is not an output.
+    signatures = [signature for name, signature in meta_graph.signature_def.items() if name != _INIT_SIGNATURE]
     feeds = named(info for signature in signatures for info in signature.inputs.values())
     return feeds, named(info for signature in signatures for info in signature.outputs.values())
 
@@ -184,6 +205,22 @@ def _dtypes(graph: Any, names: Iterable[str]) -> dict[str, int]:
     """The dtypes of the first outputs of nodes. A node without outputs cannot be fed."""
     outputs = {name: graph.get_operation_by_name(name).outputs for name in names}
     return {name: found[0].dtype.base_dtype.as_datatype_enum for name, found in outputs.items() if found}
+
+
+def _drop_assignments(nodes: Mapping[str, Any], kept: Iterable[str], init_ops: Iterable[str]) -> None:
+    """Makes a NoOp of each operator of the initialisation that assigns a value to a variable, such as an asset's path.
+
+    The variables that are frozen have these values already. A variable that signatures change is not frozen.
+    """
+    requested = {node.name for node in _nodes_upstream(nodes, kept)}
+    read = {source for node in nodes.values() for source in node.input}
+    for node in _nodes_upstream(nodes, init_ops):
+        if node.op in _ASSIGNMENTS and node.name not in requested and not {node.name, f"{node.name}:0"} & read:
+            node.op = "NoOp"
+            controls = [source for source in node.input if source.startswith("^")]
+            del node.input[:]
+            node.input.extend(controls)
+            node.attr.clear()
 
 
 def why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str]) -> str | None:

@@ -93,13 +93,10 @@ def _prepare(path: Path, config: Config, folder: Path, max_bytes: int, report: R
         os._exit(1)
     report(stage="trying")
     with contextlib.suppress(Exception):  # the server reports it
-        if frozen.reason:
-            engine.compile_calls(session, engine.signatures_of(meta_graph, session.graph))
-        else:
-            session.close()
-            del session  # and the variables
-            prepared = Outcome(Entry(folder, json.loads((folder / DETAILS).read_bytes())))
-            engine.TensorFlowModel(path, config, prepared).try_out(lambda *_: False)
+        session.close()
+        del session  # and the variables
+        prepared = Outcome(Entry(folder, json.loads((folder / DETAILS).read_bytes())))
+        engine.TensorFlowModel(path, config, prepared).try_out(lambda *_: False)
 
 
 def _try_as_it_is(path: Path, config: Config, report: Report) -> None:

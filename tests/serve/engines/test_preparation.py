@@ -402,6 +402,7 @@ def assert_as_tensorflow(model: Any, version: Path) -> None:
         ("shared_input", "convolve", {"x": [[[[2]]]]}, ["y"], [[[[2]]]]),
         ("no_value", "serving_default", {"a": [1]}, ["b"], [2]),
         ("dense_tf1", "tapped", {"w": [[1, 2]]}, ["y"], [[2, 3]]),
+        ("vocabulary", "serving_default", {"words": ["b", "c"]}, ["numbers"], [1, 2]),
     ],
 )
 def test_a_request_that_a_session_answers_is_answered(
@@ -410,7 +411,10 @@ def test_a_request_that_a_session_answers_is_answered(
     model = load(odd_models / name / "1", prepared)
     assert model.preparation
     assert model.preparation.reason == ""
-    arrays = {alias: np.array(value, np.float32) for alias, value in inputs.items()}
+    arrays = {alias: np.array(value) for alias, value in inputs.items()}
+    arrays = {
+        alias: array.astype(np.object_ if array.dtype.kind == "U" else np.float32) for alias, array in arrays.items()
+    }
     answer = model.run(signature, arrays, outputs)
     assert np.asarray(answer[outputs[0]]).tolist() == expected
     model.close()
