@@ -3,12 +3,10 @@
 Runs in the child process only. In the graph, a resource variable that is read takes the place of the constant.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -95,16 +93,23 @@ def _write_variables(session: Any, draft: _Draft, names: Collection[str]) -> Non
     with session.graph.as_default(), tf.device(None):
         begin = tf.compat.v1.placeholder(tf.int64, [])
         values = [_variable(session.graph, node) for node in nodes]
-        shapes = [tf.shape(value, tf.int64) for value in values]
-        parts = [tf.reshape(value, [-1])[begin : begin + PART_BYTES // value.dtype.size] for value in values]
-    found = [tuple(shape.tolist()) for shape in session.run(shapes)]
-    sizes = [prod(shape) * value.dtype.size for shape, value in zip(found, values, strict=True)]
+        sizes = [(value.shape.num_elements() or PART_BYTES + 1) * value.dtype.size for value in values]
+        fetches = [
+            value if size <= PART_BYTES else _part(value, begin) for value, size in zip(values, sizes, strict=True)
+        ]
+        shapes = {number: tf.shape(values[number], tf.int64) for number, size in enumerate(sizes) if size > PART_BYTES}
+    found = {number: tuple(shape.tolist()) for number, shape in session.run(shapes).items()}
     for batch in _batches(sizes):
-        read = session.make_callable([parts[number] for number in batch], [begin])
+        read = session.make_callable([fetches[number] for number in batch], [begin])
         for number, first in zip(batch, read(0), strict=True):
-            rest = () if sizes[number] <= PART_BYTES else _rest(read, first.size)
-            node = nodes[number]
-            draft.write(node.name, node.attr["dtype"].type, found[number], chain([first], rest))
+            node, shape = nodes[number], found.get(number, np.shape(first))
+            rest = _rest(read, first.size) if number in found else ()
+            draft.write(node.name, node.attr["dtype"].type, shape, chain([first], rest))
+
+
+def _part(value: Any, begin: Any) -> Any:
+    """The elements of a tensor from `begin` on, PART_BYTES of them."""
+    return tf.reshape(value, [-1])[begin : begin + PART_BYTES // value.dtype.size]
 
 
 def _variable(graph: Any, node: Any) -> Any:
@@ -222,6 +227,7 @@ def _fold(draft: _Draft, frozen: Frozen) -> None:
         session = tf.compat.v1.Session(graph=graph, config=without_optimiser(tf.compat.v1.ConfigProto()))
     with session:
         initialise(session, draft.folder, draft.weights)
+        names, outputs, sizes = [], [], []
         for name in frontier:
             operation = graph.get_operation_by_name(name)
             if len(operation.outputs) != 1 or any(
@@ -234,9 +240,22 @@ def _fold(draft: _Draft, frozen: Frozen) -> None:
             output = operation.outputs[0]
             size = element_bytes(output.dtype.as_datatype_enum) * (output.shape.num_elements() or 0)
             if MIN_MAPPED_BYTES <= size <= MAX_GROWTH * constant[name]:
-                # An operator that fails does so when it is needed, in the request.
-                with contextlib.suppress(tf.errors.OpError):
-                    draft.replace(nodes[name], session.run(output), output.dtype.as_datatype_enum)
+                names.append(name)
+                outputs.append(output)
+                sizes.append(size)
+        for batch in _batches(sizes):
+            values = _values(session, [outputs[number] for number in batch])
+            for number, value in zip(batch, values, strict=True):
+                if value is not None:
+                    draft.replace(nodes[names[number]], value, outputs[number].dtype.as_datatype_enum)
+
+
+def _values(session: Any, outputs: list[Any]) -> list[Any]:
+    """The values of tensors; None for one that cannot be computed: it fails when it is needed, in the request."""
+    try:
+        return list(session.run(outputs))
+    except tf.errors.OpError:
+        return [None] if len(outputs) == 1 else [value for output in outputs for value in _values(session, [output])]
 
 
 def _constant_nodes(
