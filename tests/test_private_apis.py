@@ -108,14 +108,15 @@ def keras_history() -> None:
     keras.Input((2,))._keras_history  # noqa: B018
 
 
-FRONT, ENGINE, LITERT = "serve/fronts/native/loop.py", "serve/engines/tensorflow.py", "serve/engines/litert.py"
+FRONT, LITERT = "serve/fronts/native/loop.py", "serve/engines/litert.py"
+CALLS, OPTIMISER = "serve/engines/tensorflow_calls.py", "serve/engines/preparation/optimising.py"
 GRAPH, HTTP = "serve/engines/preparation/freezing.py", "serve/fronts/http_protocol.py"
 INPUTS = "tfx_export/exporting/sources/keras_inputs.py"
 APIS = [
     PrivateApi(
         "tensorflow",
         "Session._make_callable_from_options",
-        ENGINE,
+        CALLS,
         members("tensorflow", "compat.v1.Session", "_make_callable_from_options"),
     ),
     PrivateApi(
@@ -130,7 +131,7 @@ APIS = [
         "tensorflow", "op_def_registry", GRAPH, members("tensorflow.python.framework.op_def_registry", "", "get")
     ),
     PrivateApi(
-        "tensorflow", "tf_optimizer", GRAPH, members("tensorflow.python.grappler.tf_optimizer", "", "OptimizeGraph")
+        "tensorflow", "tf_optimizer", OPTIMISER, members("tensorflow.python.grappler.tf_optimizer", "", "OptimizeGraph")
     ),
     PrivateApi(
         "tensorflow",

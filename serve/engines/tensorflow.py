@@ -6,13 +6,12 @@ Import it through serve.engines.tensorflow_setup, which prepares the process.
 import ctypes
 import gc
 import logging
-import math
 import os
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +27,7 @@ from serve.config import Config
 from serve.engines import tensorflow_profiler
 from serve.engines.preparation import Outcome, contents as prepared_contents
 from serve.engines.preparation.contents import Contents
+from serve.engines.tensorflow_calls import Call, compile_calls, make_call, signatures_of, zeros
 from serve.engines.tensorflow_graph import check_functions, is_straight, shape_graph
 from serve.engines.tensorflow_guards import guard_everything, guard_optimised
 from serve.engines.tensorflow_ranks import RankGuard
@@ -36,9 +36,8 @@ from serve.errors import Code, ServeError
 from serve.execution.dedicated_threads import DedicatedThreads
 from serve.execution.thread_count import ThreadCountPolicy
 from serve.loaded_model import Preparation
-from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name, from_numpy, numpy_dtype, type_string
-from tfx_export.savedmodel.signature import Signature, TensorSpec
+from tfx_export.savedmodel.dtypes import from_numpy, type_string
+from tfx_export.savedmodel.signature import Signature
 
 logger = logging.getLogger("serve")
 
@@ -49,11 +48,6 @@ MAX_CALLS = 256
 # At most 4,096 combinations of dtypes and ranks per model, because clients choose them.
 MAX_REMEMBERED = 4096
 
-# `try_out` makes no larger input.
-MAX_TRIED_ELEMENTS = 1 << 22
-
-# Takes the inputs in the signature's order.
-_Call = Callable[[Sequence[np.ndarray]], dict[str, np.ndarray]]
 # Signature name, output names, and whether the run uses a single thread.
 _Key = tuple[str, tuple[str, ...], bool]
 
@@ -124,7 +118,7 @@ class TensorFlowModel:
         self._aliases = {name: tuple(signature.inputs) for name, signature in self.signatures.items()}
         # Signatures with the outputs, and the dtypes and ranks of inputs, that passed `_check`.
         self._checked: set[tuple[Any, ...]] = set()
-        self._calls: dict[_Key, _Call] = {}
+        self._calls: dict[_Key, Call] = {}
         self._lock = threading.Lock()
 
     def run(self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, np.ndarray]:
@@ -169,7 +163,7 @@ class TensorFlowModel:
         for name, signature in self.signatures.items():
             with suppress(Exception):
                 if runnable(signature, self._session.graph):
-                    self.run(name, _zeros(signature), [*signature.outputs])
+                    self.run(name, zeros(signature), [*signature.outputs])
 
     def close(self) -> None:
         self._calls.clear()
@@ -227,88 +221,14 @@ class TensorFlowModel:
             return function(*arguments)
         return self._thread_count.run(signature, elements, function, *arguments, single_threaded=single_threaded)
 
-    def _compile(self, key: _Key) -> _Call:
+    def _compile(self, key: _Key) -> Call:
         signature, outputs, single_threaded = key
         with self._lock:
             if len(self._calls) >= MAX_CALLS:
                 self._calls.clear()
             session = self._single_threaded if single_threaded else self._session
-            call = self._calls[key] = _make_call(session, self.signatures[signature], outputs)
+            call = self._calls[key] = make_call(session, self.signatures[signature], outputs)
             return call
-
-
-def _as_in_graph(signature: Signature, graph: Any) -> Signature:
-    """The signature with the full names (`x:0`) and the dtypes that its tensors have in the graph.
-
-    A SignatureDef may say otherwise; a session does not read it. What is not in the graph stays as it is.
-    """
-
-    def found(spec: TensorSpec) -> TensorSpec:
-        name = spec.tensor if ":" in spec.tensor else f"{spec.tensor}:0"
-        try:
-            dtype = graph.get_tensor_by_name(name).dtype.base_dtype
-        except (KeyError, ValueError):
-            return spec
-        return replace(spec, tensor=name, dtype=dtype_name(dtype.as_datatype_enum))
-
-    inputs = {alias: found(spec) if spec.encoding == "dense" else spec for alias, spec in signature.inputs.items()}
-    outputs = {alias: found(spec) if spec.encoding == "dense" else spec for alias, spec in signature.outputs.items()}
-    return replace(signature, inputs=inputs, outputs=outputs)
-
-
-def _zeros(signature: Signature) -> dict[str, np.ndarray]:
-    """Inputs of the declared shapes; unknown dimensions are 1. Raises ValueError if one would be large."""
-    inputs = {}
-    for alias, spec in signature.inputs.items():
-        declared = (None,) if spec.shape is None else spec.shape
-        shape = [1 if size is None else size for size in declared]
-        if math.prod(shape) > MAX_TRIED_ELEMENTS:
-            raise ValueError(f"{alias} is too large")
-        dtype = numpy_dtype(spec.dtype)
-        inputs[alias] = np.full(shape, b"", object) if dtype.kind == "O" else np.zeros(shape, dtype)
-    return inputs
-
-
-def _make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
-    """Compiles one call of the session for `outputs`. An output that is also an input is returned without a fetch."""
-    fed = [spec.tensor for spec in signature.inputs.values()]
-    if len(set(fed)) < len(fed):
-        return _call_without_repeated(session, signature, outputs)
-    wanted = {alias: signature.outputs[alias].tensor for alias in outputs}
-    fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
-    if not fetched:
-        return lambda arrays: {alias: arrays[fed.index(tensor)] for alias, tensor in wanted.items()}
-    compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))
-    fetches_in_order = fetched == list(wanted.values())
-
-    def call(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        values = compiled(*arrays)
-        if bytes in map(type, values):  # a session returns a string tensor without dimensions as bytes
-            values = [np.array(value, np.object_) if type(value) is bytes else value for value in values]
-        if fetches_in_order:
-            return dict(zip(wanted, values, strict=True))
-        found = {**dict(zip(fed, arrays, strict=True)), **dict(zip(fetched, values, strict=True))}
-        return {alias: found[tensor] for alias, tensor in wanted.items()}
-
-    return call
-
-
-def _call_without_repeated(session: Any, signature: Signature, outputs: Sequence[str]) -> _Call:
-    """A call for a signature of which several inputs are the same tensor: a session takes each tensor once."""
-    fed = [spec.tensor for spec in signature.inputs.values()]
-    first = {tensor: fed.index(tensor) for tensor in fed}
-    inputs = {
-        alias: spec for position, (alias, spec) in enumerate(signature.inputs.items()) if position in first.values()
-    }
-    call = _make_call(session, replace(signature, inputs=inputs), outputs)
-
-    def call_once(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        for tensor, array in zip(fed, arrays, strict=True):
-            if not np.array_equal(array, arrays[first[tensor]]):
-                raise ServeError(Code.INVALID_ARGUMENT, f'Endpoint "{tensor}" fed more than once.')
-        return call([arrays[position] for position in first.values()])
-
-    return call_once
 
 
 def open_saved_model(path: Path, config: Config, settings: Any, *, guarded: bool) -> tuple[Any, Any]:
@@ -340,23 +260,6 @@ def open_unoptimised(path: Path, config: Config) -> tuple[Any, Any]:
     settings = session_config(config)
     settings.graph_options.rewrite_options.disable_meta_optimizer = True
     return open_saved_model(path, config, settings, guarded=True)
-
-
-def compile_calls(session: Any, signatures: Mapping[str, Signature]) -> None:
-    """Compiles a call of every signature: TensorFlow rewrites the graph and creates its operators, but runs nothing."""
-    for signature in signatures.values():
-        with suppress(Exception):  # a request gets this error
-            _make_call(session, signature, [*signature.outputs])
-
-
-def signatures_of(meta_graph: Any, graph: Any) -> dict[str, Signature]:
-    """The signatures of `meta_graph` by name, as `graph` has their tensors."""
-    return {
-        name: _as_in_graph(
-            Signature.from_proto(name, wire.SignatureDef.FromString(signature.SerializeToString())), graph
-        )
-        for name, signature in sorted(meta_graph.signature_def.items())
-    }
 
 
 def signatures_only(meta_graph: Any) -> Any:

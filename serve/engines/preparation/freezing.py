@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants, op_def_registry
-from tensorflow.python.grappler import tf_optimizer
 from tensorflow.python.ops import gen_state_ops
 from tensorflow.python.saved_model import loader_impl
 
+from serve.engines.preparation.nodes import nodes_upstream, replace_inputs
+from serve.engines.preparation.optimising import optimise
 from serve.engines.tensorflow_guards import called
 
 # A model with at most this many bytes of weights keeps them all as constants.
@@ -30,13 +31,6 @@ MIN_MAPPED_BYTES = 64 << 10
 MAX_CONSTANT_BYTES = 128 << 20
 # To optimise a graph, grappler needs up to 20 times the bytes of its constants.
 OPTIMISER_MEMORY_FACTOR = 20
-# Grappler allocates an input of every shape that is declared. Dimensions of larger ones are hidden from it.
-MAX_DECLARED_ELEMENTS = 1 << 20
-
-# To find which outputs an input leads to, at most this many nodes are visited.
-MAX_SPLIT_STEPS = 10_000_000
-
-_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderWithDefault", "PlaceholderV2"})
 VARIABLES = frozenset({"VarHandleOp", "Variable", "VariableV2"})
 # Stateful operators that have no variable or only read one. Any other stateful operator prevents freezing.
 HARMLESS = re.compile(
@@ -88,7 +82,7 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
     kept = sorted(fed | fetches)
     feeds = _dtypes(session.graph, fed)
     _drop_assignments(nodes, kept, init_ops)
-    used = _nodes_upstream(nodes, [*kept, *init_ops])
+    used = nodes_upstream(nodes, [*kept, *init_ops])
     reason = why_not_frozen(graph_def, kept, init_ops)
     frozen, mapped, without_value = None, frozenset[str](), frozenset[str]()
     if reason is None:
@@ -98,13 +92,13 @@ def freeze(session: Any, meta_graph: Any, path: Path, session_config: Any, max_b
         except (ValueError, TypeError, KeyError, RuntimeError, tf.errors.OpError) as error:
             reason = f"{type(error).__name__}: {error}"
     if frozen is None:
-        optimised = _optimise(graph_def, feeds, fetches, init_ops, session_config)
+        optimised = optimise(graph_def, feeds, fetches, init_ops, session_config)
         return Frozen(optimised, init_ops, frozenset(kept), frozenset(feeds), reason=reason or "unknown")
     _place_assets(frozen, path, meta_graph)
     left = _use_resources(frozen, mapped | without_value) - {
         f"{name}{end}" for name in without_value for end in ("", _HANDLE)
     }
-    optimised = _optimise(frozen, feeds, fetches, init_ops, session_config)
+    optimised = optimise(frozen, feeds, fetches, init_ops, session_config)
     return Frozen(optimised, init_ops, frozenset(kept), frozenset(feeds), left)
 
 
@@ -212,9 +206,9 @@ def _drop_assignments(nodes: Mapping[str, Any], kept: Iterable[str], init_ops: I
 
     The variables that are frozen have these values already. A variable that signatures change is not frozen.
     """
-    requested = {node.name for node in _nodes_upstream(nodes, kept)}
+    requested = {node.name for node in nodes_upstream(nodes, kept)}
     read = {source for node in nodes.values() for source in node.input}
-    for node in _nodes_upstream(nodes, init_ops):
+    for node in nodes_upstream(nodes, init_ops):
         if node.op in _ASSIGNMENTS and node.name not in requested and not {node.name, f"{node.name}:0"} & read:
             node.op = "NoOp"
             controls = [source for source in node.input if source.startswith("^")]
@@ -233,14 +227,6 @@ def why_not_frozen(graph_def: Any, roots: Iterable[str], init_ops: Iterable[str]
         if _writes(op) and not HARMLESS.fullmatch(op) and not TABLE_FILL.fullmatch(op):
             return f"its initialisation uses {op}"
     return None
-
-
-def replace_inputs(graph_def: Any, instead: Mapping[str, str]) -> None:
-    """Makes the nodes that read the output of one node read that of another."""
-    for node in graph_def.node:
-        for position, source in enumerate(node.input):
-            if source in instead:
-                node.input[position] = instead[source]
 
 
 def _variable_bytes(node: Any) -> int:
@@ -307,7 +293,7 @@ def _writes(op: str) -> bool:
 def _ops_upstream(graph_def: Any, functions: dict[str, Any], roots: Iterable[str]) -> set[str]:
     """Every operator that `roots` depend on, including those in the bodies of functions."""
     nodes = {node.name: node for node in graph_def.node}
-    used = _nodes_upstream(nodes, roots)
+    used = nodes_upstream(nodes, roots)
     ops: set[str] = set()
     seen_functions: set[str] = set()
     while used:
@@ -319,22 +305,6 @@ def _ops_upstream(graph_def: Any, functions: dict[str, Any], roots: Iterable[str
     return ops - functions.keys()
 
 
-def _nodes_upstream(nodes: Mapping[str, Any], roots: Iterable[str]) -> list[Any]:
-    """The nodes of the main graph that `roots` depend on."""
-    pending = [*roots]
-    seen: set[str] = set(pending)
-    found = []
-    while pending:
-        node = nodes.get(pending.pop())
-        if node is None:
-            continue
-        found.append(node)
-        sources = {source.removeprefix("^").partition(":")[0] for source in node.input} - seen
-        seen |= sources
-        pending += sources
-    return found
-
-
 def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:
     """Replaces the file names of assets in the graph by their full paths."""
     assets = loader_impl.get_asset_tensors(str(path), meta_graph)
@@ -344,82 +314,3 @@ def _place_assets(graph_def: Any, path: Path, meta_graph: Any) -> None:
             value = node.attr["value"].tensor
             value.ClearField("tensor_content")
             value.string_val[:] = [tf.compat.as_bytes(by_node[node.name])]
-
-
-def _optimise(
-    graph_def: Any, feeds: Mapping[str, int], fetches: set[str], init_ops: Iterable[str], session_config: Any
-) -> Any:
-    """Runs grappler with a signature made for it: it fails on sparse tensors and on outputs that are inputs.
-
-    `feeds` are the fed nodes and their dtypes.
-    """
-    fetched = [*fetches - feeds.keys(), *init_ops]
-    if not fetched:
-        return graph_def
-    item = tf.compat.v1.MetaGraphDef()
-    item.graph_def.CopyFrom(graph_def)
-    item.meta_info_def.tags.append("serve")
-    split = _split_placeholders(item.graph_def, feeds, fetched)
-    for node in item.graph_def.node:
-        if node.op in _PLACEHOLDERS:
-            _hide_large_dimensions(node.attr["shape"].shape)
-            node.attr.pop("_output_shapes", None)
-        name = split.get(node.name, node.name)
-        if name in feeds:
-            info = item.signature_def["serving_default"].inputs[node.name]
-            info.name, info.dtype = f"{node.name}:0", feeds[name]
-            info.tensor_shape.unknown_rank = True
-    item.collection_def["train_op"].node_list.value.extend(fetched)
-    optimised = tf_optimizer.OptimizeGraph(session_config, item)
-    _merge_placeholders(optimised, split)
-    for node in optimised.node:
-        # oneDNN's rewriting of the graph reads the shapes that grappler notes, and aborts if a rank is unknown.
-        if "_input_shapes" in node.attr and any(s.unknown_rank for s in node.attr["_input_shapes"].list.shape):
-            del node.attr["_input_shapes"]
-    return optimised
-
-
-def _split_placeholders(graph_def: Any, feeds: Collection[str], fetched: Collection[str]) -> dict[str, str]:
-    """Gives the consumers of a placeholder that lead to different outputs placeholders of their own.
-
-    Grappler assumes that a run computes all outputs. From a convolution that one output needs, it would conclude that
-    the input has four dimensions, and fold the rank or the size of it for another output too. Returns the placeholders
-    that were added and the names of those that they stand for.
-    """
-    nodes = {node.name: node for node in graph_def.node}
-    placeholders = {name for name in feeds if name in nodes and nodes[name].op in _PLACEHOLDERS}
-    if len(fetched) < 2 or len(fetched) * len(nodes) > MAX_SPLIT_STEPS:
-        return {}
-    outputs: dict[str, int] = {}
-    for number, fetch in enumerate(fetched):
-        for node in _nodes_upstream(nodes, [fetch]):
-            outputs[node.name] = outputs.get(node.name, 0) | 1 << number
-    added: dict[tuple[str, int], str] = {}
-    for node in nodes.values():
-        for position, source in enumerate(node.input):
-            name = source.removesuffix(":0")
-            if name in placeholders and node.name in outputs and outputs[node.name] != outputs[name]:
-                key = name, outputs[node.name]
-                if key not in added:
-                    added[key] = f"{name}/split_{len(added)}"
-                    placeholder = graph_def.node.add()
-                    placeholder.CopyFrom(nodes[name])
-                    placeholder.name = added[key]
-                node.input[position] = added[key]
-    return {new: name for (name, _), new in added.items()}
-
-
-def _merge_placeholders(graph_def: Any, split: Mapping[str, str]) -> None:
-    """Undoes _split_placeholders."""
-    if split:
-        replace_inputs(graph_def, {**split, **{f"^{new}": f"^{name}" for new, name in split.items()}})
-        for node in [node for node in graph_def.node if node.name in split]:
-            graph_def.node.remove(node)
-
-
-def _hide_large_dimensions(shape: Any) -> None:
-    """Declares the known dimensions of a large shape as unknown, which is true of every shape."""
-    if shape.unknown_rank or prod(max(1, dim.size) for dim in shape.dim) <= MAX_DECLARED_ELEMENTS:
-        return
-    for dim in shape.dim:
-        dim.size = -1

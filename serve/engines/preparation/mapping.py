@@ -21,8 +21,8 @@ from serve.engines.preparation.freezing import (
     SMALL_MODEL_BYTES,
     Frozen,
     element_bytes,
-    replace_inputs,
 )
+from serve.engines.preparation.nodes import replace_inputs
 from serve.engines.tensorflow_guards import RANKS
 from serve.engines.tensorflow_weights import MappedWeight, initialise, without_optimiser
 
