@@ -1,5 +1,6 @@
 """The versions on disk. This module finds them; the manager decides which are loaded."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,10 +30,12 @@ def versions_on_disk(model: ServedModel) -> dict[int, Path] | None:
 def fingerprint(folder: Path) -> Fingerprint:
     """Returns a value that changes when the files of a version folder change. Does not read the files."""
     seen = []
-    for path in sorted(folder.rglob("*")):
-        try:
-            stat = path.stat()
-        except OSError:  # it was removed, or cannot be reached
-            continue
-        seen.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
-    return tuple(seen)
+    # Not rglob, which raises an error if a folder is removed meanwhile.
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in [*folders, *files]):
+            try:
+                stat = path.stat()
+            except OSError:  # it was removed, or cannot be reached
+                continue
+            seen.append((str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns))
+    return tuple(sorted(seen))
