@@ -47,7 +47,7 @@ class LoadedModel(Protocol):
 
 @dataclass(frozen=True)
 class LoadReport:
-    """What a version takes in memory, and how it was loaded: the source of the metrics, the status and the web page.
+    """The memory of a version, and how it was loaded: the source of the metrics, the status and the web page.
 
     `load_seconds` includes the preparation and the warmup, but not the start of TensorFlow.
     """

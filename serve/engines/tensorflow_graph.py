@@ -29,7 +29,7 @@ def check_functions(graph_def: Any) -> None:
     for name in pending:
         for node in functions[name]:
             pending += (called(node) & functions.keys()) - set(pending)
-    # Functions that call no others, or that no other calls, are removed, again and again. What is left are cycles.
+    # Remove functions that call no other, or that no other calls, until only the cycles are left.
     left = set(pending)
     while ends := {name for name in left if not calls[name] & left or not any(name in calls[each] for each in left)}:
         left -= ends

@@ -20,7 +20,7 @@ from tests.support.server import RunningServer, publish, running, starting, wait
 from tfx_export.client import ServerError
 
 X = {"x": np.array([[1.0]], np.float32)}
-# The kernel gives each connection to a worker: among so many, each worker has one.
+# The kernel gives each connection to a worker: with this number, each worker has at least one.
 CONNECTIONS = 16
 FLAGS = "--import=tests.support.odd_import", "--file_system_poll_wait_seconds=0.1"
 SERVERS = pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def _variable(graph: Any, node: Any) -> Any:
 
 
 def _batches(sizes: Sequence[int]) -> Iterator[list[int]]:
-    """The indices of `sizes` in groups of at most PART_BYTES; what is larger is alone."""
+    """Groups the indices of `sizes` so that each group has at most PART_BYTES or a single index."""
     batch: list[int] = []
     total = 0
     for number, size in enumerate(sizes):
