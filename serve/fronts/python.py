@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -13,10 +13,11 @@ import grpc
 import uvicorn
 from starlette.types import ASGIApp
 
-from serve.config import ANY_PORT, Config
+from serve.config import Config
 from serve.core import Core
 from serve.errors import Code, ServeError, from_unexpected
 from serve.fronts.http_protocol import bounded_protocol
+from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Address, Ports, cannot_listen
 from serve.request.auth import Tls
 from serve.startup.overview import Overview, join_host_port
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
@@ -44,14 +45,17 @@ class PythonFront:
         self._grpc: grpc.aio.Server | None = None
         self._rest: _RestServer | None = None
         self._draining: list[asyncio.Task[None]] = []
+        self._ports = Ports()
 
     async def start(self) -> Overview:
+        grpc_addresses, rest_addresses = self._reserve_ports()
         # In its own executor, not the loop's: a signal before the first model is loaded must not wait for this thread.
         await asyncio.get_running_loop().run_in_executor(ThreadPoolExecutor(1), self._core.start)
         addresses: dict[str, str] = {}
         try:
-            await self._open_grpc(addresses)
-            await self._open_rest(addresses)
+            self._ports.release()
+            await self._open_grpc(grpc_addresses, addresses)
+            await self._open_rest(rest_addresses, addresses)
         except ServeError:
             await self.stop()
             raise
@@ -79,7 +83,17 @@ class PythonFront:
             task.cancel()
         await asyncio.to_thread(self._core.flush)
 
-    async def _open_grpc(self, addresses: dict[str, str]) -> None:
+    def _reserve_ports(self) -> tuple[Sequence[Address], Sequence[Address]]:
+        """Returns the addresses for gRPC and for REST, which no other program can take while the models are loaded."""
+        config = self._config
+        if config.grpc_socket_path:
+            self._ports.reserve_socket(config.grpc_socket_path)
+        return (
+            self._ports.reserve("gRPC", config.host, config.port, GRPC_FLAG) if config.port else (),
+            self._ports.reserve("REST", config.host, config.rest_api_port, REST_FLAG) if config.rest_api_port else (),
+        )
+
+    async def _open_grpc(self, reserved: Sequence[Address], addresses: dict[str, str]) -> None:
         if self._config.port == 0 and not self._config.grpc_socket_path:
             return
         server = grpc.aio.server(options=_grpc_options(self._config))
@@ -87,32 +101,31 @@ class PythonFront:
             _generic_handlers(method_table(self._core.api, self._config, self._core.admission))
         )
         if self._config.grpc_socket_path:
-            _bind(server, f"unix:{self._config.grpc_socket_path}")
+            _bind_socket(server, self._config.grpc_socket_path)
             addresses["grpc_socket"] = self._config.grpc_socket_path
-        if self._config.port:
-            port = _bind(
-                server, join_host_port(self._config.host, max(self._config.port, 0)), self._config.ssl_config_file
-            )
+        for address in reserved:
+            _bind(server, address, self._config.ssl_config_file)
+        if reserved:
+            port = reserved[0][1]
             addresses["grpc"] = join_host_port(self._config.host, port)
             self._config = replace(self._config, port=port)  # shown on the web page
         await server.start()
         self._grpc = server
 
-    async def _open_rest(self, addresses: dict[str, str]) -> None:
-        if not self._config.rest_api_port:
+    async def _open_rest(self, reserved: Sequence[Address], addresses: dict[str, str]) -> None:
+        if not reserved:
             return
         app = RestMiddleware(RestApp(self._core.api, self._config), self._core.admission, self._config)
-        listener = _listen(self._config.host, self._config.rest_api_port)
-        self._rest = _RestServer(app, listener, self._config)
+        self._rest = _RestServer(app, [*map(_listen, reserved)], self._config)
         await self._rest.start()
         scheme = "https" if self._config.rest_ssl_config_file else "http"
-        addresses["rest"] = f"{scheme}://{join_host_port(self._config.host, listener.getsockname()[1])}"
+        addresses["rest"] = f"{scheme}://{join_host_port(self._config.host, reserved[0][1])}"
 
 
 class _RestServer(uvicorn.Server):
-    """uvicorn without signal handlers, on a socket that is already open."""
+    """uvicorn without signal handlers, on sockets that are already bound."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, config: Config) -> None:
+    def __init__(self, app: ASGIApp, listeners: list[socket.socket], config: Config) -> None:
         settings = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", http=bounded_protocol(config), ws="none"
         )
@@ -121,7 +134,7 @@ class _RestServer(uvicorn.Server):
             # Set directly, because uvicorn itself accepts PEM files only.
             settings.ssl = Tls.read(config.rest_ssl_config_file).context()
         super().__init__(settings)
-        self._listener = listener
+        self._listeners = listeners
         self._task: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -129,7 +142,7 @@ class _RestServer(uvicorn.Server):
         yield
 
     async def start(self) -> None:
-        self._task = asyncio.create_task(self.serve(sockets=[self._listener]))
+        self._task = asyncio.create_task(self.serve(sockets=self._listeners))
         while not self.started and not self._task.done():
             await asyncio.sleep(0.001)
 
@@ -219,13 +232,22 @@ async def _abort(context: grpc.aio.ServicerContext, name: str, error: Exception)
     await context.abort(_STATUS[failure.code], status_message(failure))
 
 
-def _bind(server: grpc.aio.Server, address: str, ssl_config_file: str = "") -> int:
+def _bind(server: grpc.aio.Server, address: Address, ssl_config_file: str) -> None:
+    target = join_host_port(*address)
     try:
         if ssl_config_file:
-            return int(server.add_secure_port(address, _credentials(Tls.read(ssl_config_file))))
-        return int(server.add_insecure_port(address))
+            server.add_secure_port(target, _credentials(Tls.read(ssl_config_file)))
+        else:
+            server.add_insecure_port(target)
+    except RuntimeError:  # another program has taken the port since it was released
+        raise cannot_listen("gRPC", *address, GRPC_FLAG) from None
+
+
+def _bind_socket(server: grpc.aio.Server, path: str) -> None:
+    try:
+        server.add_insecure_port(f"unix:{path}")
     except RuntimeError:
-        raise ServeError(Code.UNAVAILABLE, f"Cannot listen for gRPC on {address}. Choose another --port.") from None
+        raise ServeError(Code.UNAVAILABLE, f"Cannot listen for gRPC on the Unix socket {path}.") from None
 
 
 def _credentials(tls: Tls) -> grpc.ServerCredentials:
@@ -236,14 +258,13 @@ def _credentials(tls: Tls) -> grpc.ServerCredentials:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(address: Address) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        family = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, 0 if port == ANY_PORT else port))
-    except OSError as error:
-        address = join_host_port(host, port)
-        message = f"Cannot listen for REST on {address}: {error.strerror}. Choose another --rest_api_port."
-        raise ServeError(Code.UNAVAILABLE, message) from None
+        listener.bind(address)
+    except OSError as error:  # another program has taken the port since it was released
+        listener.close()
+        raise cannot_listen("REST", *address, REST_FLAG, error.strerror) from None
     return listener

@@ -86,12 +86,30 @@ def test_a_model_whose_only_version_does_not_load_fails_the_start(tmp_path: Path
         assert "Traceback" not in text
 
 
-def test_a_port_in_use_fails_the_start(served_models: Path, tmp_path: Path, front: str) -> None:
+@pytest.mark.parametrize(("flag", "protocol"), [("--port", "gRPC"), ("--rest_api_port", "REST")])
+def test_a_port_in_use_fails_the_start_before_a_model_is_loaded(
+    tmp_path: Path, front: str, flag: str, protocol: str
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with starting(tmp_path, f"--front={front}", str(served_models / "plus"), f"--port={port}") as (process, _, log):
+        # Without a model, a server that loads first would wait.
+        with starting(tmp_path, f"--front={front}", str(tmp_path / "never"), f"{flag}={port}") as (process, _, log):
             assert process.wait(PATIENCE) == 1
-            assert f"Cannot listen for gRPC on 127.0.0.1:{port}. Choose another --port." in log.read_text()
+            reason = f"Cannot listen for {protocol} on 127.0.0.1:{port}: Address already in use. Choose another {flag}."
+            assert f"Failed to start server. Error: UNAVAILABLE: {reason}" in log.read_text()
+
+
+def test_while_the_server_loads_its_ports_are_reserved_and_refuse_connections(tmp_path: Path, front: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with starting(tmp_path, f"--front={front}", str(tmp_path / "never"), f"--port={port}") as (process, _, log):
+        wait_until(lambda: "Waiting for" in log.read_text())
+        with pytest.raises(OSError, match="Address already in use"):
+            socket.create_server(("127.0.0.1", port))
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from serve.config import Config
 from serve.execution.affinity import worker_processors
 from serve.fronts.native.envoy_config import Listener
 from serve.fronts.native.message_router import MessageRouter
-from serve.fronts.native.ports import Ports
 from serve.fronts.native.worker_supervisor import WorkerSupervisor
+from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Ports
 from serve.request.auth import Tls
 from serve.startup.overview import Overview, join_host_port
 
@@ -63,7 +63,7 @@ class NativeFront:
             listeners.append(Listener("grpc", (self._ports.reserve_socket(config.grpc_socket_path),)))
             addresses["grpc_socket"] = config.grpc_socket_path
         if config.port:
-            reserved = self._ports.reserve("gRPC", config.host, config.port, "--port")
+            reserved = self._ports.reserve("gRPC", config.host, config.port, GRPC_FLAG)
             listener = Listener("grpc", reserved, grpc_tls)
             listeners.append(listener)
             addresses["grpc"] = join_host_port(config.host, listener.port)
@@ -72,7 +72,7 @@ class NativeFront:
         if config.one_port and config.port:
             addresses["rest"] = f"{'https' if grpc_tls else 'http'}://{addresses['grpc']}"
         elif config.rest_api_port:
-            reserved = self._ports.reserve("REST", config.host, config.rest_api_port, "--rest_api_port")
+            reserved = self._ports.reserve("REST", config.host, config.rest_api_port, REST_FLAG)
             listener = Listener("rest", reserved, rest_tls)
             listeners.append(listener)
             addresses["rest"] = f"{'https' if rest_tls else 'http'}://{join_host_port(config.host, listener.port)}"

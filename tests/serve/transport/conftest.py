@@ -37,7 +37,7 @@ def echo_listeners(tmp_path_factory: pytest.TempPathFactory, tls: Tls) -> Iterat
     from serve.fronts.native import embedded_python
     from serve.fronts.native.envoy import Envoy
     from serve.fronts.native.envoy_config import Listener, bootstrap_config
-    from serve.fronts.native.ports import Ports
+    from serve.fronts.ports import Ports
 
     if reason := embedded_python.why_unavailable():
         pytest.skip(reason)

@@ -1,4 +1,7 @@
-"""Ports: reserved before a model is loaded, so that one in use is reported at once, and held while workers change."""
+"""Ports: reserved before a model is loaded, so that one in use is reported at once, and held while workers change.
+
+A reserved port is bound without listening: it refuses connections, and no other program can take it.
+"""
 
 import socket
 from collections.abc import Sequence
@@ -10,9 +13,12 @@ from serve.startup.overview import join_host_port
 
 Address = tuple[str, int]
 
+GRPC_FLAG = "--port"
+REST_FLAG = "--rest_api_port"
+
 
 class Ports:
-    """Addresses that this process has bound without listening, so that its workers can share them."""
+    """Addresses that this process has bound without listening. Its workers can share them."""
 
     def __init__(self) -> None:
         self._held: list[socket.socket] = []
@@ -28,10 +34,8 @@ class Ports:
             bound: list[Address] = []
             for family, (ip, number) in addresses:
                 bound.append(self._bind(family, (ip, bound[0][1] if bound else number)))
-        except OSError:
-            where = join_host_port(host, port)
-            message = f"Cannot listen for {protocol} on {where}. Choose another {flag}."
-            raise ServeError(Code.UNAVAILABLE, message) from None
+        except OSError as error:
+            raise cannot_listen(protocol, host, port, flag, error.strerror) from None
         return tuple(bound)
 
     def _bind(self, family: socket.AddressFamily, address: Address) -> Address:
@@ -62,13 +66,24 @@ class Ports:
         self._sockets.append(absolute)
         return str(absolute)
 
-    def close(self) -> None:
-        """Releases the ports and removes the sockets, except those that another server listens on by now."""
+    def release(self) -> None:
+        """Releases the ports, for a server that does not share them and is about to listen."""
         for held in self._held:
             held.close()
+        self._held.clear()
+
+    def close(self) -> None:
+        """Releases the ports and removes the sockets, except those that another server listens on by now."""
+        self.release()
         for path in self._sockets:
             if not _has_listener(path):
                 path.unlink(missing_ok=True)
+
+
+def cannot_listen(protocol: str, host: str, port: int, flag: str, reason: str | None = None) -> ServeError:
+    """Returns the error for an address that cannot be bound."""
+    where = join_host_port(host, port) + (f": {reason}" if reason else "")
+    return ServeError(Code.UNAVAILABLE, f"Cannot listen for {protocol} on {where}. Choose another {flag}.")
 
 
 def _has_listener(path: Path) -> bool:
