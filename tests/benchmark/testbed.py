@@ -90,9 +90,9 @@ class Testbed:
         body = self.json_file(name, rows).read_bytes()
         return measure(Load("rest", address, path, (body,), clients, seconds=self.seconds))
 
-    def plain_ms(self, name: str, rows: int) -> float:
-        """Measures the signature in process. Returns the median in milliseconds."""
-        return plain_signature_ms(self.version(name), self.message_file(name, rows), self.seconds)
+    def plain_ms(self, name: str, rows: int, **environment: str) -> float:
+        """Measures the signature in a process with these variables. Returns the median in milliseconds."""
+        return plain_signature_ms(self.version(name), self.message_file(name, rows), self.seconds, environment)
 
     def _input(self, name: str) -> str:
         return next(iter(read_signatures(self.version(name))[DEFAULT_SIGNATURE].inputs))

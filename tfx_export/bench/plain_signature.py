@@ -11,9 +11,10 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tfx_export import wire
@@ -23,14 +24,16 @@ from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE
 from tfx_export.tensorflow_import import import_tensorflow
 
 
-def plain_signature_ms(version: Path, request: Path, seconds: float) -> float:
-    """Measures for `seconds` in a new process. Returns the median in milliseconds.
+def plain_signature_ms(
+    version: Path, request: Path, seconds: float, environment: Mapping[str, str] = MappingProxyType({})
+) -> float:
+    """Measures for `seconds` in a new process with the variables `environment`. Returns the median in milliseconds.
 
     Raises SavedModelError if the signature fails.
     """
     command = [sys.executable, "-m", "tfx_export.bench.plain_signature", str(version), str(request), str(seconds)]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    variables = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    done = subprocess.run(command, capture_output=True, text=True, env=variables)
     if done.returncode:
         raise SavedModelError(f"The signature fails in process: {done.stderr.strip().splitlines()[-1]}")
     return float(done.stdout)
