@@ -136,7 +136,7 @@ APIS = [
     PrivateApi(
         "tensorflow",
         "SavedModelLoader",
-        "serve/engines/tensorflow_guards.py",
+        "serve/engines/tensorflow_sessions.py",
         members(
             "tensorflow.python.saved_model.loader_impl", "SavedModelLoader", "load", "get_meta_graph_def_from_tags"
         ),

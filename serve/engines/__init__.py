@@ -49,7 +49,8 @@ class Engine(Protocol):
 def check_settings(config: Config) -> None:
     """Raises ServeError if a file that only TensorFlow can read is invalid. Imports TensorFlow only for such a file."""
     if config.tensorflow_session_config_file or config.op_library or config.import_module:
-        tensorflow_engine().check_settings(config)
+        tensorflow_engine()
+        import_module("serve.engines.tensorflow_settings").check_settings(config)
 
 
 def load(path: Path, config: Config, stopping: threading.Event | None = None) -> LoadedModel:

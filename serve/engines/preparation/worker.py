@@ -59,28 +59,30 @@ def _config(settings: dict[str, Any]) -> Config:
 
 def _prepare(path: Path, config: Config, folder: Path, max_bytes: int, report: Report) -> None:
     engine = tensorflow_engine()
-    from serve.engines import tensorflow_weights
+    from serve.engines import tensorflow_sessions, tensorflow_settings, tensorflow_weights
     from serve.engines.preparation import freezing, mapping
+    from serve.engines.tensorflow_errors import loading_errors
+    from serve.engines.tensorflow_graph import shape_graph
 
     report(stage="loading")
-    with engine.loading_errors():
-        engine.check_settings(config)
-        session_config = engine.session_config(config)
+    with loading_errors():
+        tensorflow_settings.check_settings(config)
+        session_config = tensorflow_settings.session_config(config)
         # The session's own optimiser would transform the whole graph for each group of variables that is read.
         plain = tensorflow_weights.without_optimiser(session_config)
-        session, meta_graph = engine.open_saved_model(path, config, plain, guarded=False)
+        session, meta_graph = tensorflow_sessions.open_saved_model(path, config, plain, guarded=False)
     report(stage="preparing")
     try:
         frozen = freezing.freeze(session, meta_graph, path, session_config, max_bytes)
         graph_def, weights = frozen.graph_def, list[tensorflow_weights.MappedWeight]()
         if not frozen.reason:
             graph_def, weights = mapping.map_weights(session, frozen, folder, max_bytes)
-            graph_def = engine.guarded(graph_def)
+            graph_def = tensorflow_sessions.guarded(graph_def)
         contents.write(
             folder,
             contents.Contents(
-                signatures=engine.signatures_only(meta_graph).SerializeToString(),
-                graph=(engine.shape_graph(graph_def) if frozen.reason else graph_def).SerializeToString(),
+                signatures=tensorflow_sessions.signatures_only(meta_graph).SerializeToString(),
+                graph=(shape_graph(graph_def) if frozen.reason else graph_def).SerializeToString(),
                 init_ops=frozen.init_ops,
                 reason=frozen.reason,
                 weights=[asdict(weight) for weight in weights],
@@ -106,10 +108,12 @@ def _try_as_it_is(path: Path, config: Config, report: Report) -> None:
     """
     engine = tensorflow_engine()
     from serve.engines.preparation import freezing
+    from serve.engines.tensorflow_errors import loading_errors
+    from serve.engines.tensorflow_settings import check_settings
 
     report(stage="loading")
-    with engine.loading_errors():
-        engine.check_settings(config)
+    with loading_errors():
+        check_settings(config)
         model = engine.TensorFlowModel(path, config, Outcome(None))
 
     def is_pure(signature: Signature, graph: Any) -> bool:
