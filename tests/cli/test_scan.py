@@ -8,8 +8,12 @@ import pytest
 
 from tests.support.command_line import tfx_export
 
+NORMAL = (
+    "tf1_linear", "tf1_text", "tf1_sparse", "keras3_export", "keras2_saved", "tf2_bare", "tf2_without_variables"
+)  # fmt: skip
 
-@pytest.mark.parametrize("model", ["tf1_linear", "tf1_text", "tf1_sparse", "keras3_export", "keras2_saved", "tf2_bare"])
+
+@pytest.mark.parametrize("model", NORMAL)
 def test_normal_models_have_no_findings(model: str, saved_models: Path) -> None:
     assert "No findings in" in tfx_export("scan", "--dir", saved_models / model).stdout
 

@@ -231,6 +231,12 @@ def tf2_polymorphic(folder: str) -> None:
 
 
 @model
+def tf2_without_variables(folder: str) -> None:
+    """TensorFlow writes a variables folder for it, in which only the object graph is stored."""
+    tf.saved_model.save(tf.Module(), folder)
+
+
+@model
 def tf2_unsigned(folder: str) -> None:
     """No signature of the user, only __saved_model_init_op."""
     tf.saved_model.save(Polymorphic(), folder)

@@ -19,6 +19,8 @@ from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
 from tfx_export.wire.tfrecord import mask_crc
 from tfx_export.wire.varint import read_varints
 
+INDEX = Path("variables", "variables.index")
+
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _OBJECT_GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -77,7 +79,7 @@ def read_variables(folder: Path) -> list[Variable]:
 
     Raises SavedModelError if the index is damaged.
     """
-    path = folder / "variables" / "variables.index"
+    path = folder / INDEX
     if not path.is_file():
         return []
     try:

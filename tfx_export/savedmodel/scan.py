@@ -14,7 +14,7 @@ import numpy as np
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
 from tfx_export.savedmodel import tensor
-from tfx_export.savedmodel.checkpoint import Variable, read_variables
+from tfx_export.savedmodel.checkpoint import INDEX, Variable, read_variables
 from tfx_export.savedmodel.denied_ops import denial_reason
 from tfx_export.savedmodel.dtypes import numpy_dtype
 from tfx_export.savedmodel.graph import all_nodes, parse_graph
@@ -63,7 +63,7 @@ def scan(folder: Path | str, *, tag_set: str | None = None, denied_ops: Collecti
             count += 1
             found += _node_findings(node, tags, denied_ops)
     variables = read_variables(folder)
-    if not variables and (folder / "variables").is_dir() and any((folder / "variables").iterdir()):
+    if not (folder / INDEX).is_file() and any((folder / "variables").glob("variables.data-*")):
         found.append(
             Finding("variable", "variables.index", "is missing, although there are files with data of variables")
         )
