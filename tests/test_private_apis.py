@@ -102,6 +102,15 @@ def keras_build_shapes() -> None:
     model._build_shapes_dict  # noqa: B018
 
 
+def keras_call_arguments() -> None:
+    import keras
+
+    layer = keras.layers.Dropout(0.5)
+    layer(keras.Input((2,)), training=True)
+    if [node.arguments.kwargs["training"] for node in layer._inbound_nodes] != [True]:
+        raise AttributeError("a node does not hold the arguments of its call")
+
+
 def keras_history() -> None:
     import keras
 
@@ -180,6 +189,9 @@ APIS = [
     PrivateApi("keras", "Functional._inputs_struct", INPUTS, keras_functional("keras", "_inputs_struct")),
     PrivateApi("keras", "Layer._build_shapes_dict", INPUTS, keras_build_shapes),
     PrivateApi("keras", "KerasTensor._keras_history", INPUTS, keras_history),
+    PrivateApi("keras", "Layer._flatten_layers", INPUTS, members("keras", "Layer", "_flatten_layers")),
+    PrivateApi("keras", "Node.arguments", INPUTS, keras_call_arguments),
+    PrivateApi("tf_keras", "Layer._flatten_layers", INPUTS, members("tf_keras", "layers.Layer", "_flatten_layers")),
     PrivateApi("tf_keras", "Functional._nested_inputs", INPUTS, keras_functional("tf_keras", "_nested_inputs")),
     PrivateApi("tf_keras", "Model.save_spec", INPUTS, members("tf_keras", "Model", "save_spec")),
     PrivateApi(

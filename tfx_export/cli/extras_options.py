@@ -14,7 +14,7 @@ from tfx_export.savedmodel.export_record import PRECISIONS, Check, describe
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_COLOURS = {"equal": "green", "unproven": "yellow", "differs": "bold red"}
+_COLOURS = {"equal": "green", "unproven": "yellow", "random": "yellow", "differs": "bold red"}
 
 
 def extras_options(function: Function) -> Function:

@@ -24,6 +24,7 @@ from tfx_export.savedmodel.export_record import (
     sha256,
     signature_verdict,
 )
+from tfx_export.savedmodel.graph_effects import find_effects
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 from tfx_export.wire.tfrecord import write_records
@@ -94,6 +95,10 @@ def _cannot_convert(
     one = probed.get(signature.name)
     if one is None or one.probe is None:
         return "there are no probe inputs to compare it on; give some with --probe"
+    if one.random:
+        return f"{', '.join(sorted(one.random))}: random, so it cannot be compared"
+    if find_effects(strings.graph(), [spec.tensor for spec in signature.outputs.values()]).assigned:
+        return "it changes variables when it runs, and each copy of a LiteRT model would have its own"
     return ""
 
 

@@ -68,6 +68,7 @@ def export(
             job.report("Building the signatures")
             signature_graphs = build_signatures(source, job.spec)
             signatures = tuple(graph.signature for graph in signature_graphs)
+            notes = (*source.notes, *state_notes(source.changed_variables()))
             job.report("Writing the SavedModel")
             write_savedmodel.write(source, signatures, staged, job.spec)
             record = complete_version(
@@ -83,10 +84,10 @@ def export(
             job.report("Publishing")
             size, weight_size = _size(staged), _size(staged / "variables")
             path = publish(staged, job.target.version, overwrite=job.target.overwrite)
-    pruned, notes = _prune(job.target)
+    pruned, prune_notes = _prune(job.target)
     seconds = time.monotonic() - job.started
     return Exported(
-        path, source.description, signatures, size, weight_size, seconds, source.notes + notes, record, pruned
+        path, source.description, signatures, size, weight_size, seconds, (*notes, *prune_notes), record, pruned
     )
 
 
@@ -159,6 +160,17 @@ def _started_tensorflow(job: ExportJob) -> Iterator[WorkerProcess | None]:
     with start_run_worker() if job.extras.verify else nullcontext() as worker:
         import_tensorflow()
         yield worker
+
+
+def state_notes(changed: Sequence[str]) -> tuple[str, ...]:
+    """Returns a note if the model assigns the variables `changed` when it runs."""
+    if not changed:
+        return ()
+    names = ", ".join(changed[:3]) + (f" and {len(changed) - 3} more" if len(changed) > 3 else "")
+    return (
+        f"The model changes variables when it runs ({names}): all clients of a server share that state, and the "
+        "answer to a request can depend on the requests before it.",
+    )
 
 
 def _libraries() -> dict[str, str]:

@@ -10,16 +10,21 @@ Each module of `sources/` has a function that returns one. To add a source:
 Each signature calls the source once (`SourceGraph.call`): the weights are shared, the ops are copied.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import TracebackType
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
+from tfx_export.savedmodel.graph_effects import GraphEffects, find_effects
 
 Arrays = Mapping[str, np.ndarray]
+# The ops that hold variables.
+VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,16 @@ class SourceGraph:
     @property
     def graph(self) -> tf.Graph:
         return self.session.graph
+
+    @cached_property
+    def effects(self) -> GraphEffects:
+        """What the graph does besides computing its outputs."""
+        return find_effects(self.body, [tensor.name for tensor in self.outputs.values()])
+
+    def changed_variables(self) -> list[str]:
+        """Returns the names of the variables that the graph assigns, except for the seeds of random numbers."""
+        handles = [self.state[f"{name}:0"] for name in self.effects.assigned if f"{name}:0" in self.state]
+        return [handle.op.name for handle in handles if not is_seed(handle.op, self.effects)]
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
@@ -114,6 +129,52 @@ def remove_devices(graph_def: tf.compat.v1.GraphDef) -> None:
     """Clears the devices of all ops of a GraphDef, in place."""
     for node in _all_nodes(graph_def):
         node.device = ""
+
+
+def is_seed(variable: tf.Operation, effects: GraphEffects) -> bool:
+    """Returns whether the op of a variable in a graph with `effects` holds the state of a random generator.
+
+    Such a state is a vector of integers. It is not restored between two runs, because then both would draw the same.
+    """
+    if not effects.random or variable.type not in VARIABLES:
+        return False
+    shape = tf.TensorShape(variable.get_attr("shape"))
+    return bool(variable.get_attr("dtype").is_integer and shape.rank == 1)
+
+
+class KeptVariables:
+    """Variables of a session that a run assigns, but that should have the same values before every run.
+
+    `operations` are the ops of the variables. Without any, this does nothing; else it adds ops to the default graph.
+    """
+
+    def __init__(self, session: tf.compat.v1.Session, operations: Sequence[tf.Operation]) -> None:
+        self._session = session
+        self._reads: list[tf.Tensor] = []
+        self._assignments: list[tuple[tf.Tensor, tf.Operation]] = []
+        for operation in operations:
+            dtype, variable = operation.get_attr("dtype"), operation.outputs[0]
+            value = tf.compat.v1.placeholder(dtype)
+            if operation.type == "VarHandleOp":
+                self._reads.append(tf.raw_ops.ReadVariableOp(resource=variable, dtype=dtype))
+                assignment = tf.raw_ops.AssignVariableOp(resource=variable, value=value)
+            else:
+                self._reads.append(tf.identity(variable))
+                assignment = tf.raw_ops.Assign(ref=variable, value=value, validate_shape=False).op
+            self._assignments.append((value, assignment))
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Sets the variables back to their present values when the context is left."""
+        if not self._reads:
+            yield
+            return
+        values = self._session.run(self._reads)
+        try:
+            yield
+        finally:
+            placeholders, assignments = zip(*self._assignments, strict=True)
+            self._session.run(assignments, dict(zip(placeholders, values, strict=True)))
 
 
 def new_session(graph: tf.Graph) -> tf.compat.v1.Session:

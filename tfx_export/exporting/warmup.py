@@ -50,7 +50,7 @@ def from_probes(probed: Mapping[str, ProbedSignature], signatures: Signatures, c
     logs = []
     for name, one in probed.items():
         if one.probe:
-            rows = list(chain.from_iterable(map(_rows, one.probe.requests)))
+            rows = list(chain.from_iterable(_rows(signatures[name], inputs) for inputs in one.probe.requests))
             logs += [_log(signatures[name], rows[index % len(rows)]) for index in range(count)]
     return logs
 
@@ -67,7 +67,11 @@ def read(path: Path, signatures: Signatures, count: int | None = None) -> list[w
     found: Iterator[wire.PredictionLog]
     if path.suffix == ".npz":
         probes = from_file(path, signatures, limit)
-        found = (_log(signatures[name], row) for name, probe in probes.items() for row in _rows(probe.requests[0]))
+        found = (
+            _log(signatures[name], row)
+            for name, probe in probes.items()
+            for row in _rows(signatures[name], probe.requests[0])
+        )
     elif path.suffix == ".json":
         found = (_log(signatures[name], inputs) for name, inputs in warmup_json.read(path, signatures))
     else:
@@ -85,10 +89,14 @@ def _read_logs(path: Path) -> Iterator[wire.PredictionLog]:
         raise SpecError(f"{path} is a TFRecord file, but its records are not PredictionLogs.") from None
 
 
-def _rows(inputs: Arrays) -> Iterator[Arrays]:
-    """Yields one request per row if all inputs have the same number of rows, else all inputs as one request."""
+def _rows(signature: Signature, inputs: Arrays) -> Iterator[Arrays]:
+    """Yields one request per row if all inputs have the same number of rows, else all inputs as one request.
+
+    A signature that takes one batch size only gets all inputs as one request too.
+    """
     lengths = {len(array) if array.ndim else 0 for array in inputs.values()}
-    if len(lengths) != 1 or 0 in lengths:
+    fixed = any(spec.shape and spec.shape[0] is not None for spec in signature.inputs.values())
+    if len(lengths) != 1 or 0 in lengths or fixed:
         yield inputs
         return
     for index in range(lengths.pop()):

@@ -24,7 +24,7 @@ from tfx_export.errors import SavedModelError
 RECORD_FILE = "assets.extra/tfx_export.json"
 TFLITE = "model.tflite"
 
-Verdict = Literal["equal", "unproven", "differs"]
+Verdict = Literal["equal", "unproven", "random", "differs"]
 
 # Precisions of the weights in an accelerated model.
 Precision = Literal["float32", "float16", "int8"]
@@ -39,7 +39,8 @@ class Check:
 
     `error` is relative to the largest expected value (for floats) or the fraction of differing elements (for other
     dtypes); it is None if nothing could be compared. The verdict `unproven` means that nothing differs, but that the
-    outputs depend too little on the probe inputs to prove anything; `note` says why.
+    outputs depend too little on the probe inputs to prove anything; `random` that the source gives other values each
+    time it runs, so that only dtype and rank can be compared. `note` says why.
     """
 
     signature: str
@@ -52,9 +53,10 @@ class Check:
 
 
 def signature_verdict(checks: Iterable[Check], signature: str) -> Verdict:
-    """Returns `differs` if any output of the signature differs, `equal` if at least one is equal, else `unproven`."""
+    """Returns `differs` or `random` if any output of the signature is, `equal` if at least one is, else `unproven`."""
     verdicts = {check.verdict for check in checks if check.signature == signature}
-    return "differs" if "differs" in verdicts else "equal" if "equal" in verdicts else "unproven"
+    order: tuple[Verdict, ...] = ("differs", "random", "equal")
+    return next((verdict for verdict in order if verdict in verdicts), "unproven")
 
 
 def describe(check: Check) -> str:

@@ -48,7 +48,7 @@ class StringInputs:
 
     def of(self, name: str) -> StringInput:
         """Returns what the input tensor `name` (`serving_default_inputs:0`) holds."""
-        graph = self._graph_def()
+        graph = self.graph()
         reached = list(self._reached(graph, name.partition(":")[0]))
         features: dict[str, Feature] = {}
         for node, scope in reached:
@@ -58,13 +58,14 @@ class StringInputs:
 
     def table_keys(self) -> tuple[int, ...]:
         """Returns the integer keys of the graph's lookup tables, at most 500 of each."""
-        graph = self._graph_def()
+        graph = self.graph()
         fed = {node.input[1].partition(":")[0] for node in graph.node if node.op.startswith("LookupTableImport")}
         constants = [node.attr["value"].tensor for node in graph.node if node.op == "Const" and node.name in fed]
         arrays = [tensor.decode(constant) for constant in constants]
         return tuple(number for array in arrays if array.dtype.kind == "i" for number in array.ravel()[:500].tolist())
 
-    def _graph_def(self) -> wire.GraphDef:
+    def graph(self) -> wire.GraphDef:
+        """Returns the graph of the SavedModel."""
         if self._graph is None:
             meta = reader.find_meta_graph(reader.read_index(self._folder), self._tags)
             self._graph = parse_graph(meta)

@@ -42,7 +42,7 @@ def open_function(
         },
         outputs=dict(zip(outputs, concrete.outputs, strict=True)),
         state=lifted.state,
-        reference=reference,
+        reference=lifted.keep_state(reference),
         description=description,
     )
 

@@ -20,7 +20,7 @@ def open_file(file: KerasFile) -> SourceGraph:
 
 
 def open_model(model: "tf.keras.Model", *, description: str = "") -> SourceGraph:
-    """Opens a Keras or tf_keras model in inference mode, with a free batch dimension if the model allows it.
+    """Opens a Keras or tf_keras model as `model(x)` computes it, with a free batch dimension if the model allows it.
 
     Raises SourceError if the model cannot be called on its inputs.
     """
@@ -121,7 +121,7 @@ def _lifted(
         },
         outputs=outputs,
         state=lifted.state,
-        reference=reference,
+        reference=lifted.keep_state(reference),
         description=description,
         notes=notes,
     )

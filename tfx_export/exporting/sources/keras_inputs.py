@@ -15,7 +15,7 @@ from tfx_export.exporting.sources.flat_names import Nest
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """The specs of the flat inputs by name. `call` applies the model, in inference mode, to one tensor per spec."""
+    """The specs of the flat inputs by name. `call` applies the model, as `model(x)` does, to one tensor per spec."""
 
     specs: dict[str, tf.TensorSpec]
     call: Callable[[Sequence[tf.Tensor]], Nest]
@@ -45,14 +45,44 @@ def model_inputs(model: "tf.keras.Model", *, free_batch: bool = True) -> ModelIn
         for name, tensor in zip(unique_names(structure, tensors), tensors, strict=True)
     ]
     specs = {name: spec for leaf in leaves for name, spec in leaf.specs.items()}
+    mode = _mode(model)
 
     def call(flat_tensors: Sequence[tf.Tensor]) -> Nest:
         rest = iter(flat_tensors)
         built = [leaf.build(*(next(rest) for _ in leaf.specs)) for leaf in leaves]
         packed = tf.nest.pack_sequence_as(structure, built)
-        return model(training=False, **packed) if arguments else model(packed, training=False)
+        return model(**mode, **packed) if arguments else model(packed, **mode)
 
     return ModelInputs(specs, call)
+
+
+def _mode(model: "tf.keras.Model") -> dict[str, bool]:
+    """Returns the keyword arguments of a call that serves the model: none, or `training=False`.
+
+    In Keras 3, `training=False` also overrides layers that the model calls with `training=True`, such as the Dropout of
+    a Monte Carlo model. Without it they keep their mode, and other layers are in inference mode. It is needed if
+    `call` requires the argument, and for layers such as RandomFlip, which augment images in `model(x)`, although Keras
+    documents them as inactive in inference.
+    """
+    training = inspect.signature(model.call).parameters.get("training")
+    required = training is not None and training.default is training.empty
+    layers = list(model._flatten_layers())
+    others = [layer for layer in layers if not _augments(layer)]
+    inactive = len(others) < len(layers) and not any(map(_is_called_in_training_mode, others))
+    return {"training": False} if required or inactive else {}
+
+
+def _augments(layer: "tf.keras.layers.Layer") -> bool:
+    """Returns whether `layer` is a layer of Keras itself that augments its input unless told otherwise."""
+    training = inspect.signature(layer.call).parameters.get("training")
+    own = type(layer).__module__.partition(".")[0] in ("keras", "tf_keras")
+    return own and training is not None and training.default is True
+
+
+def _is_called_in_training_mode(layer: "tf.keras.layers.Layer") -> bool:
+    # tf_keras needs no answer: there such a layer is in training mode even if the model is called with training=False.
+    arguments = [getattr(node, "arguments", None) for node in layer._inbound_nodes]
+    return any(one.kwargs.get("training") for one in arguments if one is not None)
 
 
 def unique_names(structure: Nest, tensors: Sequence[tf.Tensor]) -> list[str]:

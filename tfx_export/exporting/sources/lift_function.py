@@ -4,7 +4,7 @@ The values of the variables are fed. As constants they would be in the graph too
 exceed protobuf's limit of 2 GB.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.source_graph import new_session
+from tfx_export.exporting.source_graph import Arrays, is_seed, new_session
 from tfx_export.exporting.sources.table_content import TableContent
+from tfx_export.savedmodel.graph_effects import find_effects
 
 if TYPE_CHECKING:
     from tensorflow.core.framework.function_pb2 import FunctionDef
@@ -26,11 +27,31 @@ _CHUNK_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class LiftedFunction:
-    """A lifted function. `state` maps placeholders of `body` to tensors of `session.graph`."""
+    """A lifted function. `state` maps placeholders of `body` to tensors of `session.graph`.
+
+    `changed` are the variables of the function itself that it assigns, without the seeds of random numbers.
+    """
 
     session: tf.compat.v1.Session
     body: tf.compat.v1.GraphDef
     state: dict[str, tf.Tensor]
+    changed: tuple[tf.Variable, ...] = ()
+
+    def keep_state(self, reference: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays]:
+        """Returns `reference`, a call of the function, so that it leaves the function's variables as they were.
+
+        Otherwise each probe would find another state, and a verified model would not be the user's any more.
+        """
+
+        def call(arrays: Arrays) -> Arrays:
+            before = [tf.identity(variable) for variable in self.changed]
+            try:
+                return reference(arrays)
+            finally:
+                for variable, value in zip(self.changed, before, strict=True):
+                    variable.assign(value)
+
+        return call if self.changed else reference
 
 
 def lift(function: "tf.types.experimental.ConcreteFunction") -> LiftedFunction:
@@ -61,7 +82,15 @@ def lift(function: "tf.types.experimental.ConcreteFunction") -> LiftedFunction:
         load_values(session, values)
         session.run(tf.compat.v1.tables_initializer())
     _drop(body, {name.partition(":")[0] for name in state})
-    return LiftedFunction(session, body, state)
+    effects = find_effects(body, [tensor.name for tensor in function.outputs])
+    changed = tuple(
+        owners[id(external)]
+        for external, internal in captures
+        if internal.op.name in effects.assigned
+        and id(external) in owners
+        and not is_seed(state[internal.name].op, effects)
+    )
+    return LiftedFunction(session, body, state, changed)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,22 @@ from types import MappingProxyType
 import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph, new_session, remove_devices
+from tfx_export.exporting.source_graph import (
+    VARIABLES,
+    Arrays,
+    GraphInput,
+    KeptVariables,
+    SourceGraph,
+    is_seed,
+    new_session,
+    remove_devices,
+)
 from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
 from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, copy_tables
-from tfx_export.exporting.sources.variables import VARIABLES, copy_variables
+from tfx_export.exporting.sources.variables import as_default_for_reading, copy_variables
 from tfx_export.exporting.tensorflow_errors import short_reason
+from tfx_export.savedmodel.graph_effects import find_effects
 
 # State that exists in a session only; a SavedModel cannot hold it.
 _SESSION_ONLY = {
@@ -104,9 +114,15 @@ def open_session(
     body = subgraph(graph_def, needed - (replaced - output_nodes))
     _cut_inputs(body, {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in inputs.values()})
 
+    effects = find_effects(body, [tensor.name for tensor in outputs.values()])
+    changed = [one for one in variables if one.name in effects.assigned and not is_seed(one, effects)]
+    with as_default_for_reading(graph):
+        kept = KeptVariables(session, changed)
+
     def reference(arrays: Arrays) -> Arrays:
         fed_inputs = {tensor: arrays[name] for name, tensor in inputs.items()}
-        results: Arrays = session.run(dict(outputs), feed_dict={**feeds, **fed_inputs})
+        with kept.unchanged():
+            results: Arrays = session.run(dict(outputs), feed_dict={**feeds, **fed_inputs})
         return results
 
     return SourceGraph(

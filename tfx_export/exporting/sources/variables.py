@@ -9,8 +9,6 @@ import tensorflow as tf
 from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.lift_function import load_values
 
-VARIABLES = {"VarHandleOp", "Variable", "VariableV2"}
-
 
 def copy_variables(
     source: tf.compat.v1.Session, operations: Sequence[tf.Operation], target: tf.compat.v1.Session

@@ -17,6 +17,8 @@ TOLERANCES = {
     "DT_BFLOAT16": 5e-2,
 }
 LOW_PRECISION = 2e-2
+# What is said of an output of a random source.
+RANDOM_NOTE = "cannot be proven equal: the source gives other values each time it runs"
 # An output is live if it differs across the probes by this many tolerances.
 LIVE = 10
 
@@ -32,11 +34,13 @@ def compare(
     rows: Sequence[int],
     *,
     tolerance: float | None = None,
+    random: bool = False,
 ) -> Check:
     """Compares one output over all requests of a probe; request i has `rows[i]` rows.
 
     Floats may differ by `tolerance` (None: by dtype), relative to the largest finite expected value; NaN and
-    infinities must be in the same places. Values of other dtypes must be equal.
+    infinities must be in the same places. Values of other dtypes must be equal. Of an output that is `random` only
+    dtype and rank are compared.
     """
     expected, actual = [np.asarray(array) for array in expected], [np.asarray(array) for array in actual]
     dtype, wanted = from_numpy(actual[0].dtype), from_numpy(expected[0].dtype)
@@ -48,8 +52,12 @@ def compare(
     if dtype != wanted:
         return check("differs", None, f"dtype {dtype} where {wanted} is expected")
     for one, other in zip(expected, actual, strict=True):
+        if random and one.ndim == other.ndim:
+            continue
         if one.shape != other.shape:
             return check("differs", None, f"shape {list(other.shape)} where {list(one.shape)} is expected")
+    if random:
+        return check("random", None, RANDOM_NOTE)
     error = _error(_flat(expected), _flat(actual), _scale(expected))
     if not error <= allowed:
         return check("differs", None if np.isinf(error) else error, "NaN or infinity" if np.isinf(error) else "")
@@ -71,6 +79,20 @@ def is_live(outputs: Outputs, rows: Sequence[int], tolerance: float) -> bool:
     return any(
         np.shape(part) != first.shape or _error(_flat([first]), _flat([part]), scale) > enough for part in parts[1:]
     )
+
+
+def is_same(once: Outputs, again: Outputs) -> bool:
+    """Returns whether a model gave the same values in two runs on the same requests.
+
+    They may differ by a tenth of the tolerance, because some devices add numbers in another order each time.
+    """
+    for one, other in zip(once, again, strict=True):
+        one, other = np.asarray(one), np.asarray(other)
+        if one.shape != other.shape or one.dtype != other.dtype:
+            return False
+        if not _error(_flat([one]), _flat([other]), _scale(once)) <= TOLERANCES.get(from_numpy(one.dtype), 0.0) / 10:
+            return False
+    return True
 
 
 def _flat(arrays: Outputs) -> np.ndarray:

@@ -8,24 +8,31 @@ import numpy as np
 
 from tfx_export.exporting.verification.isolated_run import Arrays
 from tfx_export.savedmodel.export_record import TFLITE
+from tfx_export.savedmodel.graph_effects import find_effects
 from tfx_export.tensorflow_import import import_tensorflow
 
 
 class SessionModel:
-    """The SavedModel in `folder`, loaded as TensorFlow Serving does. As a context manager it closes the session."""
+    """The SavedModel in `folder`, loaded as TensorFlow Serving does. As a context manager it closes the session.
+
+    Each run finds the variables as they were loaded, even if the one before assigned some.
+    """
 
     def __init__(self, folder: Path, tags: Sequence[str]) -> None:
         import_tensorflow()
         import tensorflow as tf
 
-        from tfx_export.exporting.source_graph import new_session
+        from tfx_export.exporting.source_graph import KeptVariables, is_seed, new_session
 
         graph = tf.Graph()
         self._session = new_session(graph)
         with graph.as_default():
-            self._signatures = tf.compat.v1.saved_model.loader.load(
-                self._session, list(tags), str(folder)
-            ).signature_def
+            meta_graph = tf.compat.v1.saved_model.loader.load(self._session, list(tags), str(folder))
+            self._signatures = meta_graph.signature_def
+            outputs = [info.name for one in self._signatures.values() for info in one.outputs.values()]
+            effects = find_effects(meta_graph.graph_def, outputs)
+            assigned = [graph.get_operation_by_name(name) for name in effects.assigned]
+            self._kept = KeptVariables(self._session, [one for one in assigned if not is_seed(one, effects)])
         half = {tf.float16, tf.bfloat16}
         # Whether any op of the graph computes or stores 16-bit floats.
         self.low_precision = any(out.dtype.base_dtype in half for op in graph.get_operations() for out in op.outputs)
@@ -36,7 +43,8 @@ class SessionModel:
         if signature is None or set(inputs) - set(signature.inputs):
             raise ValueError(f"no signature {name!r} with inputs {', '.join(sorted(inputs))}")
         feeds = {signature.inputs[alias].name: array for alias, array in inputs.items()}
-        fetched = self._session.run({alias: info.name for alias, info in signature.outputs.items()}, feeds)
+        with self._kept.unchanged():
+            fetched = self._session.run({alias: info.name for alias, info in signature.outputs.items()}, feeds)
         return {alias: np.asarray(value) for alias, value in fetched.items()}
 
     def __enter__(self) -> "SessionModel":
