@@ -28,6 +28,7 @@ class Config:
     rest_api_port: int = 8501
     one_port: bool = False
     rest_api_timeout_in_ms: int = 30_000
+    keep_alive_seconds: int = 75
     rest_api_enable_cors_support: bool = False
     no_ui: bool = False
     front: str = "auto"

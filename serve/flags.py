@@ -41,6 +41,11 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("rest_api_port", "REST port; 0 means no REST, auto means any free port"),
         Flag("one_port", "answer REST on --port as well, and open no REST port (native front)"),
         Flag("rest_api_timeout_in_ms", "milliseconds after which a REST call ends with an error"),
+        Flag(
+            "keep_alive_seconds",
+            "seconds after which a connection without requests is closed; 0 keeps it open. Choose more than the idle "
+            "timeout of your load balancer. With --front=python only REST connections are closed",
+        ),
         Flag("rest_api_enable_cors_support", "send CORS headers"),
         Flag("no_ui", "serve no web page on the REST port"),
         Flag("front", "implementation of the protocols: auto, python or native"),

@@ -25,6 +25,8 @@ from serve.transport.grpc.method import ResponseMessage, status_message
 from serve.transport.rest.app import RestApp
 from serve.transport.rest.middleware import RestMiddleware
 
+# A century, for --keep_alive_seconds=0: uvicorn has no setting for connections that stay open.
+_NEVER_SECONDS = 100 * 365 * 86_400
 _STATUS: dict[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -127,7 +129,13 @@ class _RestServer(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, listeners: list[socket.socket], config: Config) -> None:
         settings = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", http=bounded_protocol(config), ws="none"
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            http=bounded_protocol(config),
+            ws="none",
+            timeout_keep_alive=config.keep_alive_seconds or _NEVER_SECONDS,
         )
         settings.load()
         if config.rest_ssl_config_file:

@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from serve.config import Config
+from serve.fronts import refusals
 from serve.request.auth import Tls
 
 Json: TypeAlias = dict[str, object]
@@ -15,33 +16,10 @@ Json: TypeAlias = dict[str, object]
 _TYPE = "type.googleapis.com/envoy."
 # How many bytes of a body Envoy buffers until the application reads them; beyond this it stops reading from the client.
 _BUFFER_BYTES = 16 << 20
-# An idle connection is closed after this many times --max_idle_seconds, the limit for a request that stalls.
-_IDLE_FACTOR = 10
-_HEX = "[0-9A-Fa-f]"
-# A continuation byte, UTF8-tail in RFC 3629.
-_TAIL = "%[89ABab]" + _HEX
-# Matches a path whose percent-encoded bytes are UTF-8.
-_UTF8_PATH = "|".join(
-    (
-        f"([!-$&-~]|%[0-7]{_HEX}",
-        f"%[Cc][2-9A-Fa-f]{_TAIL}|%[Dd]{_HEX}{_TAIL}",
-        f"%[Ee]0%[ABab]{_HEX}{_TAIL}|%[Ee][1-9A-Ca-cEeFf]{_TAIL}{_TAIL}|%[Ee][Dd]%[89]{_HEX}{_TAIL}",
-        f"%[Ff]0%[9ABab]{_HEX}{_TAIL}{_TAIL}|%[Ff][1-3]{_TAIL}{_TAIL}{_TAIL}|%[Ff]4%8{_HEX}{_TAIL}{_TAIL})*",
-    )
-)
-# Envoy's own error responses get the form of the REST API's. Its 403 for a path that is not UTF-8 becomes a 400.
-_ERROR_RESPONSES = {
-    "mappers": [
-        {
-            "filter": {
-                "status_code_filter": {"comparison": {"value": {"default_value": 403, "runtime_key": "unused"}}}
-            },
-            "status_code": 400,
-            "body": {"inline_string": "Malformed request: the path is not percent-encoded UTF-8"},
-        }
-    ],
-    "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}},
-}
+# --max_header_bytes limits the headers. Envoy's own limit on their number is 100, and has no value for "no limit".
+_MAX_HEADERS = 1 << 15
+# The names of the RBAC policies, each of which denies a kind of request.
+_HOSTS_POLICY, _PATH_POLICY = "hosts", "path"
 # Returned to the system each second: enough to follow version swaps, and few enough that mapping them again is cheap.
 _RELEASED_BYTES = 64 << 20
 # Unix sockets in the runtime folder: of the inner listener and of the admin interface.
@@ -70,11 +48,13 @@ def bootstrap_config(listeners: Sequence[Listener], *, config: Config, app: str,
     listener in front of a common inner one, because pyvoy starts an event loop for every listener that it answers, and
     the models are used from one loop only.
     """
-    pyvoy = [_utf8_paths_only(), _pyvoy(app, module)]
+    pyvoy = [_denied_requests(), _pyvoy(app, module)]
     if all(listener.tls == listeners[0].tls for listener in listeners):
         addresses = [address for listener in listeners for address in listener.addresses]
         return _resources(runtime, [_listener("listeners", addresses, _connections(config, pyvoy), listeners[0].tls)])
-    inner = _listener("inner", [str(runtime / INNER_SOCKET)], _connections(config, pyvoy), None)
+    # The outer listeners close idle connections; theirs to the inner one stay open.
+    inner_connections = _connections(replace(config, keep_alive_seconds=0), pyvoy)
+    inner = _listener("inner", [str(runtime / INNER_SOCKET)], inner_connections, None)
     # The inner listener stays open while the outer ones drain, to answer the requests they still forward.
     inner |= {"traffic_direction": "UNSPECIFIED", "drain_type": "MODIFY_ONLY"}
     outer = [
@@ -94,7 +74,7 @@ def _resources(runtime: Path, listeners: list[Json], clusters: Sequence[Json] = 
         "admin": {"address": _address(str(runtime / ADMIN_SOCKET))},
         # Without this, Envoy's allocator keeps the memory of an unloaded version.
         "memory_allocator_manager": {"bytes_to_release": _RELEASED_BYTES, "memory_release_interval": "1s"},
-        # The compiled pattern of _UTF8_PATH exceeds Envoy's default limit.
+        # The compiled pattern of UTF8_PATH exceeds Envoy's default limit.
         "layered_runtime": {"layers": [{"name": "ours", "static_layer": {"re2.max_program_size.error_level": 500}}]},
         "static_resources": {"listeners": listeners, "clusters": list(clusters)},
     }
@@ -130,7 +110,7 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
             "stat_prefix": "listeners" if not routes else "outer",
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": list(routes)}]},
             "http_filters": filters,
-            "local_reply_config": _ERROR_RESPONSES,
+            "local_reply_config": _error_responses(config),
             "generate_request_id": False,
             "server_header_transformation": "PASS_THROUGH",
             "stream_idle_timeout": "0s",
@@ -139,8 +119,16 @@ def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = (
             "request_headers_timeout": _seconds(config.max_idle_seconds),
             "request_timeout": _seconds(config.max_request_seconds),
             # gRPC clients keep an idle connection for later use, and open another if it is closed.
-            "common_http_protocol_options": {"idle_timeout": _seconds(_IDLE_FACTOR * config.max_idle_seconds)},
-            "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
+            "common_http_protocol_options": {
+                "idle_timeout": _seconds(config.keep_alive_seconds),
+                "max_headers_count": _MAX_HEADERS,
+            },
+            "http_protocol_options": {
+                "accept_http_10": True,
+                "default_host_for_http_10": "localhost",
+                # An upgrade, as to WebSocket, is optional for the server: the request is answered as HTTP/1.1.
+                "ignore_http_11_upgrade": [{"safe_regex": {"regex": ".*"}}],
+            },
             "http2_protocol_options": {"max_concurrent_streams": 2**20},
         },
     )
@@ -194,11 +182,52 @@ def _pyvoy(app: str, module: str) -> Json:
     )
 
 
-def _utf8_paths_only() -> Json:
-    """Returns the filter that rejects paths that are not percent-encoded UTF-8; pyvoy 1.3 would never answer them."""
-    path = {"safe_regex": {"regex": _UTF8_PATH}}
-    utf8 = {"permissions": [{"url_path": {"path": path}}], "principals": [{"any": True}]}
-    return _filter("rbac", "rbac.v3.RBAC", rules={"action": "ALLOW", "policies": {"UTF-8 path": utf8}})
+def _denied_requests() -> Json:
+    """Returns the filter that rejects what Envoy itself accepts: two Host headers, which it joins with a comma, and
+    paths that are not percent-encoded UTF-8, which pyvoy 1.3 would never answer.
+    """
+    hosts = {"header": {"name": ":authority", "string_match": {"contains": ","}}}
+    path = {"not_rule": {"url_path": {"path": {"safe_regex": {"regex": refusals.UTF8_PATH}}}}}
+    policies = {
+        name: {"permissions": [permission], "principals": [{"any": True}]}
+        for name, permission in ((_HOSTS_POLICY, hosts), (_PATH_POLICY, path))
+    }
+    return _filter("rbac", "rbac.v3.RBAC", rules={"action": "DENY", "policies": policies})
+
+
+def _error_responses(config: Config) -> Json:
+    """Returns the form of Envoy's own error responses: that of the REST API, with the texts of the Python front.
+
+    The keys of the table are Envoy's details of a response, which are constants in its source.
+    """
+    texts = {
+        "missing_host_header": (400, refusals.NO_HOST),
+        "http.invalid_authority": (400, refusals.INVALID_HOST),
+        "path_normalization_failed": (400, refusals.FRAGMENT),
+        "absolute_path_rejected": (400, refusals.INVALID_HTTP),
+        f"rbac_access_denied_matched_policy[{_HOSTS_POLICY}]": (400, refusals.TWO_HOSTS),
+        f"rbac_access_denied_matched_policy[{_PATH_POLICY}]": (400, refusals.PATH_NOT_UTF8),
+        "request_header_timeout": (408, refusals.headers_too_slow(config.max_idle_seconds)),
+        "http1.headers_too_large": (431, refusals.headers_too_large(config.max_header_bytes)),
+        "http1.too_many_headers": (431, refusals.TOO_MANY_HEADERS),
+        "http1.invalid_transfer_encoding": (501, refusals.TRANSFER_ENCODING),
+    }
+    mappers = [_mapper(f"response.code_details == '{details}'", *response) for details, response in texts.items()]
+    mappers.append(
+        _mapper("response.code == 400 && response.code_details.startsWith('http')", 400, refusals.INVALID_HTTP)
+    )
+    return {"mappers": mappers, "body_format": {"json_format": {"error": "%LOCAL_REPLY_BODY%"}}}
+
+
+def _mapper(condition: str, status: int, text: str) -> Json:
+    """Returns the rule that gives Envoy's own responses for which `condition` (in CEL) holds a status and a text."""
+    cel = "envoy.access_loggers.extension_filters.cel"
+    config = {"@type": _TYPE + "extensions.access_loggers.filters.cel.v3.ExpressionFilter", "expression": condition}
+    return {
+        "filter": {"extension_filter": {"name": cel, "typed_config": config}},
+        "status_code": status,
+        "body": {"inline_string": text},
+    }
 
 
 def _filter(name: str, message: str, **settings: object) -> Json:

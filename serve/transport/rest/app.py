@@ -14,6 +14,9 @@ from serve.transport.rest.openapi import openapi
 from serve.transport.rest.route import find_route
 from serve.transport.rest.status import HTTP_STATUS
 
+# Below these, TensorFlow Serving calls unknown paths malformed; elsewhere they are not found.
+API_PREFIXES = ("/v1/", "/V1/")
+
 
 class RestApp:
     def __init__(self, api: Api, config: Config) -> None:
@@ -21,9 +24,16 @@ class RestApp:
         self._config = config
         self._inference = Inference(api, config)
         self._metrics_paths = metrics_paths(config.monitoring_config_file)
+        self._page_paths = {"/healthz", "/readyz", "/openapi.json", *self._metrics_paths}
+        if not config.no_ui:
+            self._page_paths |= ui.paths()
 
     async def respond(self, request: Request) -> Response:
         """Returns the response to a request whose body has been read. Raises ServeError."""
+        if not request.path.startswith(API_PREFIXES) and request.path not in self._page_paths:
+            raise ServeError(
+                Code.NOT_FOUND, f"Not found: {request.method} {request.path}. GET /v1/models lists the models"
+            )
         if request.method == "OPTIONS":
             return _preflight(request)
         if request.method in ("GET", "HEAD") and (page := await self._page(request)):

@@ -36,6 +36,11 @@ async def page(api: Api, request: Request, config: Config) -> Response | None:
     return _files().get(request.path)
 
 
+def paths() -> set[str]:
+    """Returns the paths of the page."""
+    return {"/ui/signature", *_files()}
+
+
 @cache
 def _files() -> dict[str, Response]:
     """Returns path -> file. The files are read once."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
+from serve.fronts import refusals
 from tests.serve.attacks.conftest import MAX_BODY, MAX_ELEMENTS, MAX_IDLE_SECONDS, AttackedServer
 
 PREDICT = "/v1/models/half_plus_two:predict"
@@ -265,11 +266,25 @@ def test_headers_that_do_not_end(attacked_server: AttackedServer) -> None:
     ids=["nothing", "half a line", "half the headers", "half the body"],
 )
 def test_client_that_stalls_is_disconnected(attacked_server: AttackedServer, front: str, sent: bytes) -> None:
-    if not sent and front == "native":
-        pytest.skip("Envoy waits longer for a connection's first byte")
     with connected(attacked_server) as peer:
         peer.sendall(sent)
-        assert read_all(peer)[:13] in {b"", b"HTTP/1.1 408 "}
+        if sent or front == "python":
+            status, message = read_error(peer)
+            assert status == 408
+            assert f"{MAX_IDLE_SECONDS} s" in message
+        assert read_all(peer) == b""
+
+
+def test_connection_without_requests_is_closed(attacked_server: AttackedServer) -> None:
+    with connected(attacked_server) as peer:
+        for _ in range(2):
+            peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = b""
+            while not received.endswith(b"ok\n"):
+                piece = peer.recv(4096)
+                assert piece, "closed although it was used"
+                received += piece
+        assert read_all(peer) == b""
 
 
 def test_slow_client_is_not_disconnected(attacked_server: AttackedServer) -> None:
@@ -284,18 +299,85 @@ def test_slow_client_is_not_disconnected(attacked_server: AttackedServer) -> Non
         assert read_all(peer).startswith(b"HTTP/1.1 200 ")
 
 
+GET = b"GET /v1/models/half_plus_two HTTP/1.1\r\nHost: a\r\n"
+POST = f"POST {PREDICT} HTTP/1.1\r\nHost: a\r\n".encode()
+# The request and the status and text of its refusal, which is the same on both fronts.
+REFUSED: dict[str, tuple[bytes, int, str]] = {
+    "no Host": (b"GET /v1/models HTTP/1.1\r\n\r\n", 400, refusals.NO_HOST),
+    "two Hosts": (GET + b"Host: b\r\n\r\n", 400, refusals.TWO_HOSTS),
+    "the same Host twice": (GET + b"Host: a\r\n\r\n", 400, refusals.TWO_HOSTS),
+    "a Host with a space": (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, refusals.INVALID_HOST),
+    "a Host with raw bytes": (b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n", 400, refusals.INVALID_HOST),
+    "a lower-case method": (GET.lower() + b"\r\n", 400, refusals.INVALID_HTTP),
+    "an unknown method": (b"BREW" + GET[3:] + b"\r\n", 400, refusals.INVALID_HTTP),
+    "raw bytes in the path": (b"GET /v1/models/\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "raw UTF-8 in the path": (b"GET /v1/models/\xc3\xa4 HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "raw bytes in the query": (b"GET /v1/models?\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a space in the path": (b"GET /v1/mod els HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a path without slash": (b"GET v1/models HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a star": (b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "another scheme": (b"GET ftp://a/v1/models HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a fragment": (b"GET /v1/models#a HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.FRAGMENT),
+    "bytes that are not UTF-8": (b"GET /v1/models/%ff HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.PATH_NOT_UTF8),
+    "a wrong escape": (b"GET /v1/models/%zz HTTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.PATH_NOT_UTF8),
+    "another protocol": (b"GET / FTP/1.1\r\nHost: a\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "words": (b"hello world\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(100), 400, refusals.INVALID_HTTP),
+    "a large header": (GET + b"X: " + b"x" * 100_000 + b"\r\n\r\n", 431, refusals.headers_too_large(64 << 10)),
+    "a long path": (b"GET " + b"/a" * 100_000 + b" HTTP/1.1\r\n\r\n", 431, refusals.headers_too_large(64 << 10)),
+    "a header without colon": (GET + b"X\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a zero byte in a header": (GET + b"X: \0\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a negative length": (POST + b"Content-Length: -1\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a length that is no number": (POST + b"Content-Length: abc\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "a length beyond 64 bits": (POST + b"Content-Length: 99999999999999999999\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "two lengths": (POST + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 400, refusals.INVALID_HTTP),
+    "a length and chunks": (
+        POST + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, refusals.INVALID_HTTP
+    ),
+    "a wrong chunk size": (POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n", 400, refusals.INVALID_HTTP),
+    "a chunk without end": (POST + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n", 400, refusals.INVALID_HTTP),
+    "another encoding": (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", 501, refusals.TRANSFER_ENCODING),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_requests_that_the_http_layer_refuses(attacked_server: AttackedServer, case: str) -> None:
+    sent, status, message = REFUSED[case]
+    with connected(attacked_server) as peer:
+        peer.sendall(sent)
+        assert read_error(peer) == (status, message)
+
+
+def test_refusal_follows_the_response_to_the_request_before(attacked_server: AttackedServer) -> None:
+    with connected(attacked_server) as peer:
+        peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nbrew tea\r\n\r\n")
+        received = b""
+        while not received.endswith(b"ok\n"):
+            received += peer.recv(1)
+        assert received.startswith(b"HTTP/1.1 200 ")
+        assert read_error(peer) == (400, refusals.INVALID_HTTP)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
-        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100,
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100,
-        b"GET / HTTP/9.9\r\n\r\n",
-        b"\r\n" * 1000,
-        b"GET /v1/models HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
-        b"POST /v1/models HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"GET " + b"/a" * 100_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /v1/models HTTP/1.0\r\n\r\n",
+        b"GET /v1/models\r\n\r\n",
+        GET + b"Connection: close, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        GET + b"Connection: close\r\n" + b"X: x\r\n" * 500 + b"\r\n",
     ],
-    ids=["TLS", "HTTP/2", "another HTTP", "empty lines", "a negative length", "two lengths", "a long path"],
+    ids=["HTTP/1.0", "HTTP/0.9", "an upgrade", "many headers"],
+)
+def test_requests_that_the_http_layer_accepts(attacked_server: AttackedServer, sent: bytes) -> None:
+    with connected(attacked_server) as peer:
+        peer.sendall(sent)
+        assert read_all(peer).split()[1] == b"200"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 100, b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 1000],
+    ids=["HTTP/2", "another HTTP", "empty lines"],
 )
 def test_bytes_that_are_not_a_request(attacked_server: AttackedServer, sent: bytes) -> None:
     with connected(attacked_server) as peer:
@@ -306,6 +388,16 @@ def test_bytes_that_are_not_a_request(attacked_server: AttackedServer, sent: byt
         except OSError:
             return
         assert b"Traceback" not in answer
+
+
+def read_error(peer: socket.socket) -> tuple[int, str]:
+    """Returns the status and the text of the next response, which must be an error of the REST API."""
+    response = http.client.HTTPResponse(peer)
+    response.begin()
+    assert response.headers["content-type"] == "application/json"
+    content = json.loads(response.read())
+    assert list(content) == ["error"]
+    return response.status, content["error"]
 
 
 @contextmanager

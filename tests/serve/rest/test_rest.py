@@ -85,6 +85,13 @@ NAMED = '"signature_name": "regress"'
     ("method", "path", "body", "status", "text"),
     [
         ("GET", "/v1/foo?a=b", "", 400, "Malformed request: GET /v1/foo"),
+        ("GET", "/nothing", "", 404, "Not found: GET /nothing. GET /v1/models lists the models"),
+        ("POST", "/tensorflow.serving.PredictionService/Predict", "{}", 404, "Not found: POST /tensorflow.serving."),
+        ("OPTIONS", "/v1", "", 404, "Not found: OPTIONS /v1. "),
+        ("DELETE", "//v1/models/plus", "", 404, "Not found: DELETE //v1/models/plus. "),
+        ("PATCH", "/V2/models/plus", "{}", 404, "Not found: PATCH /V2/models/plus. "),
+        ("POST", "/healthz", "", 400, "Malformed request: POST /healthz"),
+        ("GET", "/V1/foo", "", 400, "Malformed request: GET /V1/foo"),
         ("POST", "/v1/models/plus", "{}", 400, "Malformed request: POST /v1/models/plus"),
         ("POST", "/v1/models/plus:explain", "{}", 400, "Malformed request: POST /v1/models/plus:explain"),
         ("POST", "/v1/models/plus:PREDICT", "{}", 400, "Malformed request: POST /v1/models/plus:PREDICT"),

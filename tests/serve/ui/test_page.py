@@ -215,5 +215,5 @@ def test_no_ui_disables_the_page(page_models: Path, start_server: Callable[..., 
     server = start_server(f"--model_base_path={page_models / 'pair'}", "--model_name=pair", "--no_ui")
     with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(f"{server.rest}/")
-    assert raised.value.code == 400
+    assert raised.value.code == 404
     raised.value.close()
