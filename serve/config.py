@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # A port that the system chooses, `auto` on the command line. 0 switches a protocol off, as upstream.
 ANY_PORT = -1
+# The host that means every loopback address: 127.0.0.1 and ::1.
+LOOPBACK = "localhost"
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Config:
     watch: bool = False
 
     # Ports
-    host: str = "127.0.0.1"
+    host: str = LOOPBACK
     port: int = 8500
     grpc_socket_path: str = ""
     grpc_channel_arguments: str = ""

@@ -31,7 +31,10 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
         Flag("watch", "DIR is a folder of models: add and remove models when their folders appear and disappear"),
     ),
     "Ports": (
-        Flag("host", "address to listen on; 0.0.0.0 for every interface"),
+        Flag(
+            "host",
+            "address to listen on; localhost for 127.0.0.1 and ::1, 0.0.0.0 for every interface, :: for IPv6 as well",
+        ),
         Flag("port", "gRPC port; 0 means no gRPC over TCP, auto means any free port"),
         Flag("grpc_socket_path", "also listen for gRPC on this Unix socket"),
         Flag(

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from serve.config import ANY_PORT
+from serve.config import ANY_PORT, LOOPBACK
 from serve.errors import Code, ServeError
 from serve.startup.overview import join_host_port
 
@@ -15,6 +15,10 @@ Address = tuple[str, int]
 
 GRPC_FLAG = "--port"
 REST_FLAG = "--rest_api_port"
+
+_LOOPBACK_ADDRESSES = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
+# How many ports that the system chooses are tried, until one is free on all addresses of the host.
+MAX_ATTEMPTS = 20
 
 
 class Ports:
@@ -29,13 +33,21 @@ class Ports:
 
         Raises ServeError (UNAVAILABLE) if one cannot be bound.
         """
-        try:
-            addresses = _addresses(host, 0 if port == ANY_PORT else port)
+        ip, before = host, len(self._held)
+        for attempts_left in reversed(range(MAX_ATTEMPTS if port == ANY_PORT else 1)):
             bound: list[Address] = []
-            for family, (ip, number) in addresses:
-                bound.append(self._bind(family, (ip, bound[0][1] if bound else number)))
-        except OSError as error:
-            raise cannot_listen(protocol, host, port, flag, error.strerror) from None
+            try:
+                for family, ip in _addresses(host):
+                    bound.append(self._bind(family, (ip, bound[0][1] if bound else max(port, 0))))
+                break
+            except OSError as error:
+                if not attempts_left:
+                    shown = ip if host == LOOPBACK else host
+                    raise cannot_listen(protocol, shown, port, flag, error.strerror) from None
+                # The free port of one address is in use on another.
+                for held in self._held[before:]:
+                    held.close()
+                del self._held[before:]
         return tuple(bound)
 
     def _bind(self, family: socket.AddressFamily, address: Address) -> Address:
@@ -91,8 +103,29 @@ def _has_listener(path: Path) -> bool:
         return client.connect_ex(str(path)) == 0
 
 
-def _addresses(host: str, port: int) -> Sequence[tuple[socket.AddressFamily, Address]]:
-    """Returns the addresses of a host name, each once, IPv4 first, because clients try IPv4 first."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    unique = {(family, (str(address[0]), port)) for family, _, _, _, address in found}
+def shown_address(host: str, reserved: Sequence[Address]) -> str:
+    """Returns the address that users see: for the loopback an IP, because `localhost` is not the same IP everywhere."""
+    ip, port = reserved[0]
+    return join_host_port(ip if host == LOOPBACK else host, port)
+
+
+def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
+    """Returns the addresses of a host name, each once, IPv4 first, because clients try IPv4 first.
+
+    Some clients try ::1 first for `localhost`, so that it means both, whatever the system's list of hosts says.
+    """
+    if host == LOOPBACK:
+        return [(family, ip) for family, ip in _LOOPBACK_ADDRESSES if _exists(family, ip)] or [_LOOPBACK_ADDRESSES[0]]
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    unique = {(family, str(address[0])) for family, _, _, _, address in found}
     return sorted(unique, key=lambda entry: (entry[0] != socket.AF_INET, entry[1]))
+
+
+def _exists(family: socket.AddressFamily, ip: str) -> bool:
+    """Whether this machine has the address: without IPv6, it has no ::1."""
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((ip, 0))
+    except OSError:
+        return False
+    return True

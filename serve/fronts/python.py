@@ -17,7 +17,7 @@ from serve.config import Config
 from serve.core import Core
 from serve.errors import Code, ServeError, from_unexpected
 from serve.fronts.http_protocol import bounded_protocol
-from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Address, Ports, cannot_listen
+from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Address, Ports, cannot_listen, shown_address
 from serve.request.auth import Tls
 from serve.startup.overview import Overview, join_host_port
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
@@ -109,7 +109,7 @@ class PythonFront:
             _bind(server, address, self._config.ssl_config_file)
         if reserved:
             port = reserved[0][1]
-            addresses["grpc"] = join_host_port(self._config.host, port)
+            addresses["grpc"] = shown_address(self._config.host, reserved)
             self._config = replace(self._config, port=port)  # shown on the web page
         await server.start()
         self._grpc = server
@@ -121,7 +121,7 @@ class PythonFront:
         self._rest = _RestServer(app, [*map(_listen, reserved)], self._config)
         await self._rest.start()
         scheme = "https" if self._config.rest_ssl_config_file else "http"
-        addresses["rest"] = f"{scheme}://{join_host_port(self._config.host, reserved[0][1])}"
+        addresses["rest"] = f"{scheme}://{shown_address(self._config.host, reserved)}"
 
 
 class _RestServer(uvicorn.Server):

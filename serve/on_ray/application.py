@@ -6,7 +6,7 @@ from typing import Any
 
 from ray import serve
 
-from serve.config import Config
+from serve.config import LOOPBACK, Config
 from serve.errors import Code, ServeError
 from serve.flags import FlagError, parse
 from serve.on_ray.replica import Replica
@@ -63,7 +63,12 @@ def build(args: dict[str, object]) -> serve.Application:
 
 def http_options(config: Config) -> dict[str, object]:
     """Returns the options of the proxies for REST."""
-    return {"host": config.host, "port": config.rest_api_port}
+    return {"host": proxy_host(config), "port": config.rest_api_port}
+
+
+def proxy_host(config: Config) -> str:
+    """Returns the address of the proxies for REST, which listen on one address only."""
+    return "127.0.0.1" if config.host == LOOPBACK else config.host
 
 
 def grpc_options(config: Config) -> dict[str, object]:

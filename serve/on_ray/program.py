@@ -18,7 +18,7 @@ from ray.serve.exceptions import RayServeException
 import serve
 from serve.config import ANY_PORT, Config
 from serve.errors import Code, ServeError
-from serve.on_ray.application import absolute, application, grpc_options, http_options
+from serve.on_ray.application import absolute, application, grpc_options, http_options, proxy_host
 from serve.signals import on_stop_signal
 from serve.startup.config_files import check_config_files
 from serve.startup.overview import Overview
@@ -54,9 +54,9 @@ def _start(config: Config, bound: ray_serve.Application) -> None:
         handle = ray_serve.run(bound, name=NAME, route_prefix="/")
     except (RuntimeError, TimeoutError, RayError, RayServeException) as error:
         raise ServeError(Code.UNKNOWN, f"{error} See the log above.") from None
-    addresses = {"rest": f"http://{config.host}:{config.rest_api_port}"}
+    addresses = {"rest": f"http://{proxy_host(config)}:{config.rest_api_port}"}
     if config.port:
-        addresses["grpc"] = f"{config.host}:{config.port}"
+        addresses["grpc"] = f"{proxy_host(config)}:{config.port}"
         logger.warning("Ray's proxies listen for gRPC on every interface, port %d", config.port)
     overview = Overview(addresses, handle.served_versions.remote().result())
     sys.stdout.write(overview.text() + "\n")

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 import trustme
 
+from tests.support.fronts import needs_ipv6
 from tests.support.server import PATIENCE, RunningServer, running, starting, wait_until
 from tests.support.slow_model import SECOND
 from tests.support.tls import ssl_config
@@ -87,6 +89,16 @@ def code_of(client: Client, loops: int = SHORT_RUN) -> str:
 def test_a_client_with_certificate_and_token_is_answered(guarded: Guarded) -> None:
     with guarded.client() as client:
         assert run(client).keys() == {"total"}
+
+
+@needs_ipv6
+def test_both_ports_have_tls_on_ipv6_as_well(guarded: Guarded) -> None:
+    trust = ssl.create_default_context()
+    guarded.ca.configure_trust(trust)
+    for address in (guarded.server.grpc, guarded.server.rest):
+        port = int(address.rpartition(":")[2])
+        with socket.create_connection(("::1", port)) as plain:
+            trust.wrap_socket(plain, server_hostname="127.0.0.1").close()
 
 
 def test_a_client_without_a_certificate_is_rejected(guarded: Guarded) -> None:

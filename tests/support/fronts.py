@@ -1,4 +1,6 @@
-"""Marks that reduce the fronts and transports of a test."""
+"""Marks that reduce the fronts and transports of a test, or skip it on some machines."""
+
+from pathlib import Path
 
 import pytest
 
@@ -8,3 +10,6 @@ one_front = pytest.mark.parametrize("front", ["python"], indirect=True)
 in_memory_only = pytest.mark.parametrize("transport", ["memory"], indirect=True)
 # For tests of behaviour that involves the worker processes of the native front.
 memory_and_native = pytest.mark.parametrize("transport", ["memory", "native"], indirect=True)
+
+HAS_IPV6 = Path("/proc/net/if_inet6").exists()
+needs_ipv6 = pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")

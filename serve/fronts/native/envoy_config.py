@@ -99,7 +99,8 @@ def _address(address: tuple[str, int] | str) -> Json:
     if isinstance(address, str):
         return {"pipe": {"path": address}}
     host, port = address
-    return {"socket_address": {"address": host, "port_value": port}}
+    # As for other servers, :: is every interface, with IPv4.
+    return {"socket_address": {"address": host, "port_value": port, "ipv4_compat": host == "::"}}
 
 
 def _connections(config: Config, filters: list[Json], routes: Sequence[Json] = ()) -> Json:

@@ -10,9 +10,9 @@ from serve.execution.affinity import worker_processors
 from serve.fronts.native.envoy_config import Listener
 from serve.fronts.native.message_router import MessageRouter
 from serve.fronts.native.worker_supervisor import WorkerSupervisor
-from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Ports
+from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Ports, shown_address
 from serve.request.auth import Tls
-from serve.startup.overview import Overview, join_host_port
+from serve.startup.overview import Overview
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ class NativeFront:
             reserved = self._ports.reserve("gRPC", config.host, config.port, GRPC_FLAG)
             listener = Listener("grpc", reserved, grpc_tls)
             listeners.append(listener)
-            addresses["grpc"] = join_host_port(config.host, listener.port)
+            addresses["grpc"] = shown_address(config.host, reserved)
             # The web page's code examples connect to this port.
             self._config = replace(config, port=listener.port)
         if config.one_port and config.port:
@@ -75,7 +75,7 @@ class NativeFront:
             reserved = self._ports.reserve("REST", config.host, config.rest_api_port, REST_FLAG)
             listener = Listener("rest", reserved, rest_tls)
             listeners.append(listener)
-            addresses["rest"] = f"{'https' if rest_tls else 'http'}://{join_host_port(config.host, listener.port)}"
+            addresses["rest"] = f"{'https' if rest_tls else 'http'}://{shown_address(config.host, reserved)}"
         return listeners
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from serve.fronts.native import embedded_python
 from tests.serve.test_model_config import config_of, entry, reload
+from tests.support.fronts import HAS_IPV6
 from tests.support.server import PATIENCE, RunningServer, cpu_ticks, publish, running, starting, wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -43,9 +44,11 @@ def workers(server: RunningServer) -> list[psutil.Process]:
     return psutil.Process(server.process.pid).children()
 
 
-def listens(worker: psutil.Process, address: str) -> bool:
+def listening(worker: psutil.Process, address: str) -> set[str]:
+    """Returns the IPs on which a worker listens on the port of `address`."""
     port = int(address.rpartition(":")[2])
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in worker.net_connections())
+    connections = worker.net_connections()
+    return {each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN and each.laddr.port == port}
 
 
 def answers(server: RunningServer, model: str = "plus") -> set[float]:
@@ -79,7 +82,8 @@ def reports(server: RunningServer) -> list[dict[str, Any]]:
 
 def test_all_workers_listen_and_their_metrics_are_combined(server: RunningServer, base: Path) -> None:
     both = workers(server)
-    assert [listens(worker, address) for worker in both for address in (server.grpc, server.rest)] == [True] * 4
+    loopback = {"127.0.0.1", "::1"} if HAS_IPV6 else {"127.0.0.1"}
+    assert [listening(worker, address) for worker in both for address in (server.grpc, server.rest)] == [loopback] * 4
     before = [cpu_ticks(worker.pid) for worker in both]
     counted = requests_counted(server)
     for _ in range(5):

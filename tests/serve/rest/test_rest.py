@@ -86,7 +86,7 @@ NAMED = '"signature_name": "regress"'
     [
         ("GET", "/v1/foo?a=b", "", 400, "Malformed request: GET /v1/foo"),
         ("GET", "/nothing", "", 404, "Not found: GET /nothing. GET /v1/models lists the models"),
-        ("POST", "/tensorflow.serving.PredictionService/Predict", "{}", 404, "Not found: POST /tensorflow.serving."),
+        ("POST", "/predict", "{}", 404, "Not found: POST /predict. "),
         ("OPTIONS", "/v1", "", 404, "Not found: OPTIONS /v1. "),
         ("DELETE", "//v1/models/plus", "", 404, "Not found: DELETE //v1/models/plus. "),
         ("PATCH", "/V2/models/plus", "{}", 404, "Not found: PATCH /V2/models/plus. "),
