@@ -19,7 +19,7 @@ import tensorflow as tf
 from serve.config import Config
 from serve.engines import tensorflow_profiler
 from serve.engines.preparation import Outcome
-from serve.engines.tensorflow_calls import Call, compile_calls, make_call, signatures_of, zeros
+from serve.engines.tensorflow_calls import MAX_STRING_RANK, Call, compile_calls, make_call, signatures_of, zeros
 from serve.engines.tensorflow_errors import from_tensorflow, loading_errors
 from serve.engines.tensorflow_ranks import RankGuard
 from serve.engines.tensorflow_sessions import start
@@ -154,6 +154,11 @@ class TensorFlowModel:
                     Code.INVALID_ARGUMENT,
                     f"Expects arg[{position}] to be {type_string(spec.dtype)} but {type_string(sent)} is provided "
                     f"(input {alias})",
+                )
+            if sent == "DT_STRING" and array.ndim > MAX_STRING_RANK:
+                raise ServeError(
+                    Code.INVALID_ARGUMENT,
+                    f"The input {alias} has {array.ndim} dimensions; string tensors have at most {MAX_STRING_RANK}",
                 )
         self._ranks.check(
             {spec.tensor: array.ndim for array, spec in zip(arrays, specs.values(), strict=True)},

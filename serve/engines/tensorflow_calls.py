@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.protobuf import config_pb2
 
 from serve.errors import Code, ServeError
@@ -14,6 +15,8 @@ from tfx_export import wire
 from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
+# Converting a string tensor with more dimensions from or to NumPy ends the process with SIGSEGV.
+MAX_STRING_RANK = 32
 # `zeros` makes no larger input.
 MAX_TRIED_ELEMENTS = 1 << 22
 
@@ -39,11 +42,10 @@ def _as_in_graph(signature: Signature, graph: Any) -> Signature:
 
     def found(spec: TensorSpec) -> TensorSpec:
         name = spec.tensor if ":" in spec.tensor else f"{spec.tensor}:0"
-        try:
-            dtype = graph.get_tensor_by_name(name).dtype.base_dtype
-        except (KeyError, ValueError):
+        tensor = _tensor(graph, name)
+        if tensor is None:
             return spec
-        return replace(spec, tensor=name, dtype=dtype_name(dtype.as_datatype_enum))
+        return replace(spec, tensor=name, dtype=dtype_name(tensor.dtype.base_dtype.as_datatype_enum))
 
     inputs = {alias: found(spec) if spec.encoding == "dense" else spec for alias, spec in signature.inputs.items()}
     outputs = {alias: found(spec) if spec.encoding == "dense" else spec for alias, spec in signature.outputs.items()}
@@ -59,7 +61,8 @@ def make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> Cal
     fetched = list(dict.fromkeys(tensor for tensor in wanted.values() if tensor not in fed))
     if not fetched:
         return lambda arrays: {alias: arrays[fed.index(tensor)] for alias, tensor in wanted.items()}
-    compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=fetched))
+    convertible = [_convertible(session.graph, tensor) for tensor in fetched]
+    compiled = session._make_callable_from_options(config_pb2.CallableOptions(feed=fed, fetch=convertible))
     fetches_in_order = fetched == list(wanted.values())
 
     def call(arrays: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
@@ -72,6 +75,27 @@ def make_call(session: Any, signature: Signature, outputs: Sequence[str]) -> Cal
         return {alias: found[tensor] for alias, tensor in wanted.items()}
 
     return call
+
+
+def _convertible(graph: Any, name: str) -> str:
+    """The tensor to fetch for `name`: one that fails in words if it is a string tensor with too many dimensions."""
+    tensor = _tensor(graph, name)
+    if tensor is None or tensor.dtype.base_dtype != tf.string:
+        return name
+    if tensor.shape.rank is not None and tensor.shape.rank <= MAX_STRING_RANK:
+        return name
+    with graph.as_default(), tf.device(None):
+        text = f"The string tensor {name} has more than {MAX_STRING_RANK} dimensions"
+        with tf.control_dependencies([tf.debugging.Assert(tf.rank(tensor) <= MAX_STRING_RANK, [text])]):
+            return str(tf.identity(tensor).name)
+
+
+def _tensor(graph: Any, name: str) -> Any:
+    """The tensor `name` of the graph; None if there is none."""
+    try:
+        return graph.get_tensor_by_name(name)
+    except (KeyError, ValueError):
+        return None
 
 
 def _call_without_repeated(session: Any, signature: Signature, outputs: Sequence[str]) -> Call:

@@ -15,6 +15,8 @@ from tfx_export.savedmodel.dtypes import numpy_dtype, type_string
 from tfx_export.savedmodel.tensor import Array
 
 MAX_DEPTH = 128
+# The most dimensions of a NumPy array.
+MAX_RANK = 64
 
 # The dtypes of JSON numbers. TensorFlow Serving reads small integers as 32 bits and then truncates them as C does.
 FLOATS = {"DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16"}
@@ -186,8 +188,9 @@ def _check_scalar(value: JsonValue, dtype: str) -> None:
 
 
 def _check_depth(shape: list[int], max_depth: int) -> None:
-    if len(shape) > max_depth:
-        raise invalid_argument(f"JSON Value is nested more than {max_depth} levels deep")
+    deepest = min(max_depth, MAX_RANK)
+    if len(shape) > deepest:
+        raise invalid_argument(f"JSON Value is nested more than {deepest} levels deep")
 
 
 def _check_same_shape(expected: list[int], shape: list[int]) -> None:
