@@ -15,7 +15,8 @@ _unneeded: tuple[str, ...] = ()
 def skip_unneeded_packages(*, keras: bool = True) -> None:
     """Leaves out scikit-learn when TensorFlow is imported, and with `keras=False` also Keras.
 
-    For the programs of this project only: as a library, it must not change what the user's program imports.
+    Keras gets the backend TensorFlow, even if the environment or Keras's own settings name another. For the programs of
+    this project only: as a library, it must not change what the user's program imports.
     """
     global _unneeded
     # Keras wraps scikit-learn, whose import takes half as long as that of TensorFlow. For Keras only a subpackage is
@@ -25,6 +26,8 @@ def skip_unneeded_packages(*, keras: bool = True) -> None:
 
 def import_tensorflow() -> None:
     """Imports TensorFlow with its logging suppressed, unless TF_CPP_MIN_LOG_LEVEL is set to another level."""
+    if _unneeded:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     if "tensorflow" in sys.modules:
         return
     with _import_blocked([name for name in _unneeded if name not in sys.modules]), _garbage_collection_paused():

@@ -1,6 +1,7 @@
 """`tfx-export keras` as a user types it: its output, the files that it leaves, and its exit code."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -61,10 +62,14 @@ def test_json_prints_only_json_and_quiet_prints_nothing(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_separate_process_prints_nothing_to_stderr(tmp_path: Path, model: Path) -> None:
-    typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m"), "--no-verify"]
-    done = subprocess.run(typed, capture_output=True, text=True, check=True)
+def test_a_separate_process_prints_nothing_to_stderr_and_uses_tensorflow_as_backend(
+    tmp_path: Path, model: Path
+) -> None:
+    typed = [sys.executable, "-m", "tfx_export", "keras", str(model), "--out", str(tmp_path / "m")]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(typed, capture_output=True, text=True, check=True, env=environment)
     assert done.stderr == ""
+    assert "serving_default / scores  equal" in done.stdout
 
 
 def weights_only(path: Path, model: Path) -> None:

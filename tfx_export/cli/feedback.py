@@ -2,9 +2,6 @@
 
 import logging
 import os
-import signal
-import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +22,7 @@ from rich.progress import (
 from rich.text import Text
 
 from tfx_export.errors import TfxExportError
+from tfx_export.exporting.user_code import signals_as_exceptions
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -45,11 +43,11 @@ def steps(*, quiet: bool, verbose: bool, total: int | None = None) -> Iterator[C
     """Yields a function to call with each of `total` steps.
 
     It shows a progress bar on a terminal (without `total` only the time), prints lines with `verbose`, and otherwise
-    does nothing. Suppresses the messages of TensorFlow and Keras unless `verbose`, and turns SIGTERM into an exit that
-    cleans up.
+    does nothing. Suppresses the messages of TensorFlow and Keras unless `verbose`, and turns Ctrl-C and SIGTERM into
+    exits that clean up.
     """
     console = Console(stderr=True)
-    with warnings.catch_warnings(), _terminable():
+    with warnings.catch_warnings(), signals_as_exceptions():
         if verbose:
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = "0"
             yield lambda step: console.print(f"{step} ...", highlight=False)
@@ -80,15 +78,3 @@ def print_error(error: TfxExportError) -> None:
 def _columns(total: int | None) -> list[ProgressColumn]:
     counted = [BarColumn(20), MofNCompleteColumn()] if total else []
     return [SpinnerColumn(), *counted, TextColumn("{task.description}"), TimeElapsedColumn()]
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -17,6 +17,7 @@ from tfx_export.exporting.sources.object_reference import import_object
 from tfx_export.exporting.sources.session_file import inspect_session_file
 from tfx_export.exporting.spec.merge import spec_from_arguments
 from tfx_export.exporting.spec.model import ExportSpec
+from tfx_export.exporting.user_code import exits_as_errors
 from tfx_export.savedmodel.export_record import Source, Verification, sha256
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, read_signatures, saved_model_file
 from tfx_export.savedmodel.version_folders import NEXT
@@ -232,7 +233,7 @@ def verify(
     from tfx_export.exporting.verification import verify as verification
 
     found = verification.callable_signatures(folder, tags)
-    with _source_runner(source, export_spec, tags) as (run_source, known):
+    with exits_as_errors(), _source_runner(source, export_spec, tags) as (run_source, known):
         shared = {name: signature for name, signature in found.items() if known is None or name in known}
         if not shared:
             raise SpecError(
@@ -276,7 +277,7 @@ def describe_keras(
     from tfx_export.exporting.spec.draft import draft_spec
 
     report("Loading the model")
-    with _open_keras(file or model) as source:
+    with exits_as_errors(), _open_keras(file or model) as source:
         return draft_spec(source)
 
 

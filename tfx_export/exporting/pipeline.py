@@ -28,9 +28,10 @@ from pathlib import Path
 from platform import python_version
 from typing import TYPE_CHECKING
 
-from tfx_export.errors import PublishError
+from tfx_export.errors import PublishError, SourceError
 from tfx_export.exporting.job import Exported, ExportJob, Extras, Report, Target
 from tfx_export.exporting.spec.model import as_plain
+from tfx_export.exporting.user_code import exits_as_errors
 from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.export_record import ExportRecord, Source
@@ -55,7 +56,7 @@ def export(
     live object has none. Raises a TfxExportError, and then nothing was published.
     """
     job.check()
-    with _started_tensorflow(job) as worker:
+    with exits_as_errors(), _started_tensorflow(job) as worker:
         from tfx_export.exporting import write_savedmodel
         from tfx_export.exporting.signatures.build_signature import build_signatures, source_runner
 
@@ -65,6 +66,7 @@ def export(
             open_source().renamed(job.spec.input_names, job.spec.output_names) as source,
             staging(job.target.out) as staged,
         ):
+            _require_servable(source)
             job.report("Building the signatures")
             signature_graphs = build_signatures(source, job.spec)
             signatures = tuple(graph.signature for graph in signature_graphs)
@@ -160,6 +162,28 @@ def _started_tensorflow(job: ExportJob) -> Iterator[WorkerProcess | None]:
     with start_run_worker() if job.extras.verify else nullcontext() as worker:
         import_tensorflow()
         yield worker
+
+
+def _require_servable(source: "SourceGraph") -> None:
+    """Raises SourceError if no server can run the source: without outputs, or with Python code in its graph."""
+    if python := source.effects.python:
+        raise SourceError(
+            f"Python code inside the graph cannot be exported: {', '.join(python)}.",
+            hint="A server has no such code. Replace tf.numpy_function and tf.py_function by ops of TensorFlow, or do "
+            "their work in the client.",
+        )
+    if not source.outputs:
+        raise SourceError(
+            f"{source.description} returns nothing, so there is no output to serve.",
+            hint="Return a tensor, or a dict of tensors: return {'scores': scores}",
+        )
+    for kind, tensors in (("input", source.inputs), ("output", source.outputs)):
+        for name, tensor in tensors.items():
+            if tensor.dtype.name in ("variant", "resource"):
+                raise SourceError(
+                    f"The {kind} {name!r} of {source.description} is not a tensor of values, but a {tensor.dtype.name} "
+                    "(a dataset, a list of tensors or the like), which cannot be sent."
+                )
 
 
 def state_notes(changed: Sequence[str]) -> tuple[str, ...]:

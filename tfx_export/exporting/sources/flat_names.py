@@ -43,5 +43,5 @@ def _walk(value: Nest, path: str) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for place, item in enumerate(value):
             yield from _walk(item, f"{path}_{place}" if path else f"output_{place}" if place else "output")
-    else:
+    elif value is not None:  # a function may return None in place of a tensor
         yield from composite_names(path or "output", value)

@@ -1,6 +1,7 @@
 """Opens Keras models as a source: with Keras 3, or with tf_keras if Keras 1 or 2 wrote the file."""
 
-from collections.abc import Callable, Iterable
+import sys
+from collections.abc import Callable, Iterable, Mapping
 
 import tensorflow as tf
 
@@ -8,7 +9,7 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.source_graph import Arrays, GraphInput, SourceGraph
 from tfx_export.exporting.sources.keras_file import KerasFile
 from tfx_export.exporting.sources.keras_inputs import ModelInputs, model_inputs, unique_names
-from tfx_export.exporting.sources.keras_load import keras_reason, load
+from tfx_export.exporting.sources.keras_load import keras_reason, load, require_tensorflow_backend
 from tfx_export.exporting.sources.lift_function import lift
 
 
@@ -25,6 +26,8 @@ def open_model(model: "tf.keras.Model", *, description: str = "") -> SourceGraph
     Raises SourceError if the model cannot be called on its inputs.
     """
     description = description or f"Keras model {model.name}"
+    if type(model).__module__.partition(".")[0] != "tf_keras" and "keras" in sys.modules:
+        require_tensorflow_backend(sys.modules["keras"])
     # Layers may be the user's code, which may raise anything.
     try:
         call = _ModelFunction(model, model_inputs(model))
@@ -59,7 +62,9 @@ class _ModelFunction:
 
     def __call__(self, *tensors: tf.Tensor) -> list[tf.Tensor]:
         result = self.inputs.call(tensors)
-        flat: list[tf.Tensor] = tf.nest.flatten(result, expand_composites=True)
+        if isinstance(result, Mapping):
+            result = {key: value for key, value in result.items() if value is not None}
+        flat: list[tf.Tensor] = [one for one in tf.nest.flatten(result, expand_composites=True) if one is not None]
         symbolic = getattr(self._model, "outputs", None)
         self.outputs = unique_names(result, symbolic if symbolic and len(symbolic) == len(flat) else flat)
         return flat

@@ -1,6 +1,7 @@
 """Loads a Keras model file with the Keras that wrote it."""
 
 import json
+import os
 import re
 import shutil
 import textwrap
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 _MAX_REASON_LENGTH = 400  # characters
+_BACKEND_HINT = (
+    "Save the model as a file, and export the file with tfx-export, or with KERAS_BACKEND=tensorflow set before Keras "
+    "is imported."
+)
 
 
 def load(file: KerasFile) -> "tf.keras.Model":
@@ -29,7 +34,7 @@ def load(file: KerasFile) -> "tf.keras.Model":
     library = _keras3() if file.generation == 3 else _keras2()
     objects = file.options.load_custom_objects()
     for layer, reference in file.options.replace_layers.items():
-        objects[replacement_name(layer)] = _layer_class(import_object(reference), library)
+        objects[replacement_name(layer)] = _layer_class(reference, library)
     try:
         with _configured(file) as path:
             if file.container == "weights":
@@ -53,6 +58,8 @@ def keras_reason(error: Exception) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
     around, _, text = text.rpartition("Exception encountered:")
     text = text.strip() or around
+    text = text.partition("Error encountered:")[2] or text  # of a layer, while Keras infers the shape of its output
+    text = text.partition("\nArguments received by ")[0]
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return textwrap.shorten(" ".join(lines[:2]).partition(" config={")[0], _MAX_REASON_LENGTH) or type(error).__name__
 
@@ -88,10 +95,13 @@ def _copy_archive(file: KerasFile, copy: Path) -> None:
                 shutil.copyfileobj(content, written)
 
 
-def _layer_class(value: Callable[..., object], library: ModuleType) -> type["tf.keras.layers.Layer"]:
-    """Returns a layer class unchanged, and for a function a layer class that calls it."""
+def _layer_class(reference: str, library: ModuleType) -> type["tf.keras.layers.Layer"]:
+    """Imports a layer class or a function; returns for a function a layer class that calls it."""
+    value: Callable[..., object] = import_object(reference)
     if isinstance(value, type):
         return value
+    if not callable(value):
+        raise SourceError(f"{reference} is of type {type(value).__name__}, not a layer class or a function.")
 
     class Replacement(library.layers.Layer):  # type: ignore[misc,name-defined]
         def call(self, *args: object) -> object:
@@ -101,14 +111,24 @@ def _layer_class(value: Callable[..., object], library: ModuleType) -> type["tf.
 
 
 def _keras3() -> ModuleType:
-    import keras
+    try:
+        import keras
+    except ImportError as error:  # for example, KERAS_BACKEND=torch without PyTorch
+        backend = os.environ.get("KERAS_BACKEND", "")
+        raise SourceError(
+            f"Keras cannot be imported with the backend {backend!r}: {error}.", hint=_BACKEND_HINT
+        ) from error
+    require_tensorflow_backend(keras)
+    return keras  # type: ignore[no-any-return]
 
+
+def require_tensorflow_backend(keras: ModuleType) -> None:
+    """Raises SourceError if Keras 3 computes with another framework."""
     if keras.backend.backend() != "tensorflow":
         raise SourceError(
             f"Keras uses the backend {keras.backend.backend()} here, but an export needs TensorFlow.",
-            hint="Set KERAS_BACKEND=tensorflow before Keras is imported.",
+            hint=_BACKEND_HINT,
         )
-    return keras  # type: ignore[no-any-return]
 
 
 def _keras2() -> ModuleType:

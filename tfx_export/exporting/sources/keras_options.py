@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.object_reference import import_object
 
 
@@ -24,10 +25,15 @@ class KerasOptions:
     trust_lambda: bool = False
 
     def load_custom_objects(self) -> dict[str, object]:
-        """Imports the custom objects; returns them by their names in model files. Raises as `import_object` does."""
+        """Imports the custom objects; returns them by their names in model files. Raises SourceError if one is
+        none of these, and as `import_object` does."""
         objects: dict[str, object] = {}
         for reference in self.custom_objects:
             value = import_object(reference)
+            if not isinstance(value, dict) and not hasattr(value, "__name__"):
+                raise SourceError(
+                    f"{reference} is of type {type(value).__name__}, not a class, a function or a dict of them."
+                )
             objects.update(value if isinstance(value, dict) else {value.__name__: value})
         return objects
 

@@ -3,9 +3,11 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tfx_export.errors import SourceError, SpecError
+from tfx_export.exporting.user_code import describe, is_signal
 
 
 def import_object(reference: str) -> Any:
@@ -20,16 +22,33 @@ def import_object(reference: str) -> Any:
         )
     sys.path.insert(0, str(Path.cwd()))
     try:
-        found = import_module(module_name)
-        for name in attribute.split("."):
-            found = getattr(found, name)
+        return _find(import_module(module_name), attribute, module_name)
+    except SourceError:
+        raise
     except ModuleNotFoundError as error:
+        if error.name not in (module_name, module_name.partition(".")[0]):
+            raise SourceError(f"Importing {module_name} failed: there is no module {error.name!r}.") from error
         raise SourceError(f"There is no module {error.name!r}, from which {reference} would be imported.") from None
-    except AttributeError:
-        names = sorted(name for name in vars(found) if not name.startswith("_"))
-        raise SourceError(f"{module_name} has no {attribute!r}.", hint=f"It has: {', '.join(names)}") from None
-    except Exception as error:  # the user's module may raise anything on import
-        raise SourceError(f"Importing {module_name} failed: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # the user's module may raise anything on import
+        if is_signal(error):
+            raise
+        raise SourceError(f"Importing {module_name} failed: {describe(error)}", hint=_import_hint(error)) from error
     finally:
         sys.path.pop(0)
+
+
+def _find(module: ModuleType, attribute: str, module_name: str) -> Any:
+    found: Any = module
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            names = sorted(name for name in dir(found) if not name.startswith("_"))
+            raise SourceError(f"{module_name} has no {attribute!r}.", hint=f"It has: {', '.join(names)}") from None
     return found
+
+
+def _import_hint(error: BaseException) -> str:
+    if isinstance(error, SystemExit | KeyboardInterrupt):
+        return "A script that runs its program on import needs: if __name__ == '__main__':"
+    return ""
