@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from serve.errors import Code, ServeError
-from tfx_export.savedmodel.dtypes import numpy_dtype
+from tfx_export.savedmodel.dtypes import input_dtype, numpy_dtype
 from tfx_export.savedmodel.tensor import Array
 
 
@@ -40,6 +40,8 @@ def write_npy(array: Array) -> bytes:
     file = io.BytesIO()
     if array.dtype == np.object_:
         array = array.astype(np.bytes_)
+    elif array.dtype.isbuiltin == 2:  # a dtype of ml_dtypes, whose name numpy cannot read
+        array = array.view(f"V{array.dtype.itemsize}")
     npy.write_array(file, np.asarray(array), allow_pickle=False)
     return file.getvalue()
 
@@ -49,9 +51,15 @@ def _cast(array: Array, dtype: str) -> Array:
         strings = np.empty(array.size, np.object_)
         strings[:] = [text.encode() if isinstance(text, str) else text for text in array.ravel().tolist()]
         return strings.reshape(array.shape)
-    wanted = numpy_dtype(dtype)
+    try:
+        wanted = numpy_dtype(dtype)
+    except KeyError:
+        raise ServeError(Code.INVALID_ARGUMENT, f"The input is {dtype}, which an npy body cannot hold") from None
+    # numpy writes the dtypes of ml_dtypes as bytes without a type.
+    if wanted.isbuiltin == 2 and array.dtype == f"V{wanted.itemsize}":
+        return array.view(wanted)
     # numpy uses float64 and int64 by default, so other sizes are converted; another kind of number is a mistake.
     if not np.can_cast(array.dtype, wanted, "same_kind"):
         raise ServeError(Code.INVALID_ARGUMENT, f"The input is {dtype}, the array is {array.dtype}")
     with np.errstate(over="ignore"):
-        return array.astype(wanted, copy=False)
+        return array.astype(wanted, copy=False).view(input_dtype(dtype))

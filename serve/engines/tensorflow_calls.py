@@ -12,7 +12,7 @@ from tensorflow.core.protobuf import config_pb2
 
 from serve.errors import Code, ServeError
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name, numpy_dtype
+from tfx_export.savedmodel.dtypes import dtype_name, input_dtype
 from tfx_export.savedmodel.signature import Signature, TensorSpec
 
 # Converting a string tensor with more dimensions from or to NumPy ends the process with SIGSEGV.
@@ -131,6 +131,6 @@ def zeros(signature: Signature) -> dict[str, np.ndarray]:
         shape = [1 if size is None else size for size in declared]
         if math.prod(shape) > MAX_TRIED_ELEMENTS:
             raise ValueError(f"{alias} is too large")
-        dtype = numpy_dtype(spec.dtype)
+        dtype = input_dtype(spec.dtype)
         inputs[alias] = np.full(shape, b"", object) if dtype.kind == "O" else np.zeros(shape, dtype)
     return inputs

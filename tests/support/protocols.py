@@ -20,6 +20,11 @@ DTYPES = (
     "float32", "float64", "float16", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32",
     "uint64", "bool", "complex64", "complex128", "string",
 )  # fmt: skip
+# Dtypes that JSON has no form for; numpy's files hold some of them without their name.
+RARE_DTYPES = (
+    "qint8", "quint8", "qint16", "quint16", "qint32", "float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz",
+    "float8_e4m3b11fnuz", "float8_e5m2fnuz", "float4_e2m1fn", "int4", "uint4", "int2", "uint2",
+)  # fmt: skip
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -87,7 +92,7 @@ class JsonClient:
 
     is_rest = True
     returns_dtypes = False
-    unsupported = frozenset({"complex64", "complex128"})
+    unsupported = frozenset({"complex64", "complex128", *RARE_DTYPES})
 
     def __init__(self, server: Server, row_format: bool) -> None:
         self._server = server
@@ -134,7 +139,7 @@ class NpyClient:
 
     is_rest = True
     returns_dtypes = True
-    unsupported = frozenset({"bfloat16", "string", "several outputs"})
+    unsupported = frozenset({"bfloat16", "string", "several outputs", *RARE_DTYPES})
 
     def __init__(self, server: Server) -> None:
         self._server = server

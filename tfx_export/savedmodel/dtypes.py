@@ -12,6 +12,13 @@ from tfx_export.wire import POOL
 if TYPE_CHECKING:
     import numpy as np
 
+QUANTIZED = frozenset({"DT_QINT8", "DT_QUINT8", "DT_QINT16", "DT_QUINT16", "DT_QINT32"})
+# Numbers with 8 bits or fewer, one in a byte.
+_SMALL = (
+    *("float8_e5m2", "float8_e4m3fn", "float8_e4m3fnuz", "float8_e4m3b11fnuz", "float8_e5m2fnuz", "float4_e2m1fn"),
+    *("int4", "uint4", "int2", "uint2"),
+)
+
 _ENUM = POOL.FindEnumTypeByName("tensorflow.DataType")
 
 
@@ -42,12 +49,22 @@ def _numpy_dtypes() -> "dict[str, np.dtype]":
         "DT_QUINT16": np.dtype(np.uint16),
         "DT_QINT32": np.dtype(np.int32),
         "DT_STRING": np.dtype(object),
+        # Older releases of ml_dtypes lack some of them.
+        **{f"DT_{name.upper()}": np.dtype(getattr(ml_dtypes, name)) for name in _SMALL if hasattr(ml_dtypes, name)},
     }
 
 
 @cache
+def _quantized_dtypes() -> "dict[str, np.dtype]":
+    import numpy as np
+
+    return {name: np.dtype([(type_string(name), numpy_dtype(name))]) for name in QUANTIZED}
+
+
+@cache
 def _names() -> "dict[np.dtype, str]":
-    return {dtype: name for name, dtype in reversed(_numpy_dtypes().items())}
+    names = {dtype: name for name, dtype in reversed(_numpy_dtypes().items())}
+    return {**names, **{dtype: name for name, dtype in _quantized_dtypes().items()}}
 
 
 def dtype_name(number: int) -> str:
@@ -72,8 +89,24 @@ def numpy_dtype(name: str) -> "np.dtype":
     return _numpy_dtypes()[name.removesuffix("_REF")]
 
 
+def has_numpy_dtype(name: str) -> bool:
+    """Whether numpy_dtype knows `name`."""
+    return name in _numpy_dtypes()
+
+
+@cache
+def input_dtype(name: str) -> "np.dtype":
+    """Returns the dtype of arrays that a session takes for an input: TensorFlow's own ones for quantized dtypes.
+
+    For the other dtypes, and for all outputs, it is `numpy_dtype`. Raises KeyError for resources and variants.
+    """
+    name = name.removesuffix("_REF")
+    return _quantized_dtypes()[name] if name in QUANTIZED else numpy_dtype(name)
+
+
 def from_numpy(dtype: "np.dtype") -> str:
-    """Returns `DT_FLOAT` for `float32`. Arrays of objects, bytes or text are strings.
+    """Returns `DT_FLOAT` for `float32`. Arrays of objects, bytes or text are strings, and
+    those of TensorFlow's quantized dtypes keep their dtype.
 
     Raises KeyError for a dtype that TensorFlow does not have.
     """

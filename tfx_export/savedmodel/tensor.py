@@ -1,6 +1,7 @@
 """Converts TensorProtos to ndarrays and back, as tensorflow/core/framework/tensor.cc does.
 
-Strings become object arrays of bytes, bfloat16 the dtype of ml_dtypes, and quantized dtypes their integers.
+Strings become object arrays of bytes, bfloat16 and numbers with 8 bits or fewer the dtypes of ml_dtypes, and quantized
+dtypes their integers.
 """
 
 import math
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name, dtype_number, from_numpy, numpy_dtype
+from tfx_export.savedmodel.dtypes import QUANTIZED, dtype_name, dtype_number, from_numpy, has_numpy_dtype, numpy_dtype
 from tfx_export.wire.varint import encode_varint, encode_varints, read_varints
 
 Array = NDArray[np.generic]
@@ -32,9 +33,13 @@ _REPEATED_FIELDS = {
     "double_val": (np.float64, "DT_DOUBLE"),
     "int_val": (
         np.int32,
-        "DT_INT32 DT_INT16 DT_INT8 DT_UINT8 DT_UINT16 DT_QINT8 DT_QUINT8 DT_QINT16 DT_QUINT16 DT_QINT32",
+        "DT_INT32 DT_INT16 DT_INT8 DT_UINT8 DT_UINT16 DT_INT4 DT_UINT4 DT_INT2 DT_UINT2 " + " ".join(sorted(QUANTIZED)),
     ),
     "int64_val": (np.int64, "DT_INT64"),
+    "float8_val": (
+        np.uint8,
+        "DT_FLOAT8_E5M2 DT_FLOAT8_E4M3FN DT_FLOAT8_E4M3FNUZ DT_FLOAT8_E4M3B11FNUZ DT_FLOAT8_E5M2FNUZ DT_FLOAT4_E2M1FN",
+    ),
     "uint32_val": (np.uint32, "DT_UINT32"),
     "uint64_val": (np.uint64, "DT_UINT64"),
     "bool_val": (np.bool_, "DT_BOOL"),
@@ -46,7 +51,7 @@ _REPEATED_FIELDS = {
 
 
 # Protobuf packs the values of these fields exactly as they are in memory.
-_AS_IN_MEMORY = frozenset({"float_val", "double_val", "bool_val", "scomplex_val", "dcomplex_val"})
+_AS_IN_MEMORY = frozenset({"float_val", "double_val", "bool_val", "scomplex_val", "dcomplex_val", "float8_val"})
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,7 @@ def _layouts() -> dict[int, _Layout]:
         dtype_number(name): _Layout(field, _tag(field), np.dtype(stored), numpy_dtype(name))
         for field, (stored, names) in _REPEATED_FIELDS.items()
         for name in names.split()
+        if has_numpy_dtype(name)
     }
 
 
@@ -122,6 +128,8 @@ def serialize(array: Array, *, as_content: bool = False, dtype: str | None = Non
         raise TypeError(f"A tensor cannot hold values of type {dtype or array.dtype}.") from None
     if before is not None:
         return before + array.tobytes()
+    if array.dtype.names:  # TensorFlow's quantized dtypes have one field
+        array = array.view(numpy_dtype(name))
     number = dtype_number(name)
     header, layout = _header(number, array.shape), _LAYOUTS[number]
     if layout.field == "string_val":
@@ -176,12 +184,14 @@ def _shape(proto: wire.TensorShapeProto) -> tuple[int, ...]:
     return shape
 
 
-def _values(field: Sequence[Any], layout: _Layout) -> Array:
+def _values(field: Sequence[Any] | bytes, layout: _Layout) -> Array:
     """Returns all values of a repeated field, with the dtype of the tensor."""
     if layout.field == "string_val":
         strings = np.empty(len(field), np.object_)
         strings[:] = list(field)
         return strings
+    if isinstance(field, bytes):  # float8_val
+        return np.frombuffer(field, layout.dtype)
     count = len(field)
     stored: Array = np.fromiter(field, layout.stored, count) if count < _SHORT else np.asarray(field, layout.stored)
     if layout.field == "half_val":
@@ -224,6 +234,8 @@ def _packed(values: Array, layout: _Layout) -> bytes:
     """Returns integers as protobuf packs them."""
     if layout.field == "half_val":
         values = values.view(np.uint16)
+    elif values.dtype.kind == "V":  # integers with less than 8 bits
+        values = values.astype(np.int32)
     if values.size < _SHORT:
         return b"".join([encode_varint(value & _UNSIGNED) for value in values.tolist()])
     return encode_varints(values)

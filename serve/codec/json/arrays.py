@@ -11,7 +11,7 @@ import numpy as np
 from serve.codec.json import text as json_text
 from serve.errors import Code, ServeError, invalid_argument
 from tfx_export.json_value import JsonValue
-from tfx_export.savedmodel.dtypes import numpy_dtype, type_string
+from tfx_export.savedmodel.dtypes import input_dtype, numpy_dtype, type_string
 from tfx_export.savedmodel.tensor import Array
 
 MAX_DEPTH = 128
@@ -123,7 +123,7 @@ def _convert(values: list[JsonValue], dtype: str) -> Array | None:
         return np.array(values, np.bool_) if types <= {bool} else None
     if dtype == "DT_STRING" and types <= {str, dict}:
         return _strings(values, types)
-    return None if values else np.empty(0, numpy_dtype(dtype))
+    return None if values else np.empty(0, input_dtype(dtype))
 
 
 def _strings(values: list[Any], types: set[type]) -> Array | None:

@@ -31,7 +31,7 @@ def predictions(outputs: Mapping[str, Array], row_format: bool) -> bytes:
         _check_rows(outputs)
     if len(outputs) == 1:
         ((name, array),) = outputs.items()
-        is_plain = array.ndim and array.dtype.kind in _NUMERIC
+        is_plain = array.ndim and _is_number(array.dtype)
         return _wrapped(key, _numbers(array)) if is_plain else _body(key, _json(name, array))
     if not row_format:
         return _body(key, {name: _json(name, array) for name, array in outputs.items()})
@@ -84,7 +84,7 @@ def _check_rows(outputs: Mapping[str, Array]) -> None:
 
 def _rows(name: str, array: Array) -> list[object]:
     """Returns the rows of an output as values that orjson writes."""
-    if array.dtype.kind in "biu" or (array.dtype.kind == "f" and np.isfinite(array).all()):
+    if _is_number(array.dtype) and (array.dtype.kind != "f" or np.isfinite(array).all()):
         return list(_native(array))
     return [_json(name, row) for row in array]
 
@@ -99,11 +99,16 @@ def _json(name: str, value: object) -> object:
     if kind == "V" and array.dtype.name == "bfloat16":
         array = array.astype(np.float32)
         kind = "f"
-    if kind not in _NUMERIC:
+    if not _is_number(array.dtype):
         raise invalid_argument(f"Failed to write JSON value for tensor type: {type_string(from_numpy(array.dtype))}")
     if not array.ndim:
         return array[()] if kind != "f" or np.isfinite(array) else orjson.Fragment(json_text.number(array.item()))
     return orjson.Fragment(_numbers(array))
+
+
+def _is_number(dtype: np.dtype[Any]) -> bool:
+    # 2: a dtype of ml_dtypes, of which float8_e5m2 has the kind of numpy's floats.
+    return dtype.kind in _NUMERIC and dtype.isbuiltin != 2
 
 
 def _numbers(array: Array) -> bytes:

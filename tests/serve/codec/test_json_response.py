@@ -93,6 +93,9 @@ def test_arrays_in_any_memory_order_are_written() -> None:
         ({}, "Cannot convert empty tensor map to JSON"),
         ({"a": np.zeros(2), "b": np.zeros(3)}, "Tensor name: b has inconsistent batch size: 3 expecting: 2"),
         ({"a": np.zeros(2, "c8")}, "Failed to write JSON value for tensor type: complex64"),
+        ({"a": np.zeros(2, ml_dtypes.float8_e5m2)}, "Failed to write JSON value for tensor type: float8_e5m2"),
+        ({"a": np.zeros(2), "b": np.zeros(2, ml_dtypes.float8_e5m2)}, "for tensor type: float8_e5m2"),
+        ({"a": np.zeros(2, ml_dtypes.int4)}, "Failed to write JSON value for tensor type: int4"),
     ],
 )
 def test_outputs_without_json_form_are_invalid_argument(outputs: dict[str, np.ndarray], message: str) -> None:

@@ -8,13 +8,20 @@ import numpy as np
 import pytest
 
 from serve.codec import tensor
+from serve.codec.npy import read_npy, write_npy
 from serve.errors import Code, ServeError
 from tfx_export import wire
-from tfx_export.savedmodel.dtypes import dtype_name, dtype_number
+from tfx_export.savedmodel.dtypes import dtype_name, dtype_number, from_numpy, numpy_dtype
+from tfx_export.savedmodel.tensor import decode
 
 NUMBERS = [
     "DT_FLOAT", "DT_DOUBLE", "DT_HALF", "DT_BFLOAT16", "DT_INT8", "DT_INT16", "DT_INT32", "DT_INT64", "DT_UINT8",
     "DT_UINT16", "DT_UINT32", "DT_UINT64", "DT_BOOL", "DT_COMPLEX64", "DT_COMPLEX128",
+]  # fmt: skip
+# Numbers with 8 bits or fewer.
+SMALL = [
+    "DT_FLOAT8_E5M2", "DT_FLOAT8_E4M3FN", "DT_FLOAT8_E4M3FNUZ", "DT_FLOAT8_E4M3B11FNUZ", "DT_FLOAT8_E5M2FNUZ",
+    "DT_FLOAT4_E2M1FN", "DT_INT4", "DT_UINT4", "DT_INT2", "DT_UINT2",
 ]  # fmt: skip
 QUANTISED = ["DT_QINT8", "DT_QUINT8", "DT_QINT16", "DT_QUINT16", "DT_QINT32"]
 FIELDS = {
@@ -22,6 +29,7 @@ FIELDS = {
     "int64_val": [-(2**63), 2**53 + 1], "uint32_val": [2**32 - 1], "uint64_val": [2**64 - 1, 3],
     "bool_val": [True, False], "half_val": [15360, 49152], "scomplex_val": [1.0, 2.0, 3.0],
     "dcomplex_val": [1.0, -1.0, 0.5, 0.25], "string_val": [b"a", b"\xff\x00"],
+    "float8_val": b"\x38\x02\x05",
 }  # fmt: skip
 
 
@@ -46,10 +54,12 @@ def same(ours: np.ndarray, theirs: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("shape", [[], [1], [2, 2], [0], [3, 0, 2]], ids=str)
 @pytest.mark.parametrize("field", FIELDS)
-@pytest.mark.parametrize("dtype", [*NUMBERS, "DT_STRING"])
+@pytest.mark.parametrize("dtype", [*NUMBERS, *QUANTISED, *SMALL, "DT_STRING"])
 def test_every_field_is_read_like_tensorflow(dtype: str, field: str, shape: list[int]) -> None:
     message = proto(dtype, shape, **{field: FIELDS[field]})
-    assert same(tensor.decode(message), tensorflow_reads(message))
+    ours = tensor.decode(message)
+    # TensorFlow returns the integers of a quantized tensor.
+    assert same(ours.view(numpy_dtype(dtype)) if ours.dtype.names else ours, tensorflow_reads(message))
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 6, 7, 200])
@@ -74,10 +84,16 @@ def test_encoded_arrays_are_read_by_tensorflow_and_by_us(dtype: str, shape: tupl
 
 
 @pytest.mark.parametrize("dtype", QUANTISED)
-def test_quantised_dtypes_are_read_as_integers(dtype: str) -> None:
+def test_quantised_dtypes_keep_their_dtype_and_become_integers_for_clients(dtype: str) -> None:
     message = proto(dtype, [3], int_val=[1, 2])
-    assert tensor.decode(message).tolist() == [1, 2, 2]
-    assert tensor.encode(tensor.decode(message), dtype=dtype).dtype == message.dtype
+    array = tensor.decode(message)
+    assert from_numpy(array.dtype) == dtype
+    for as_content in (False, True):
+        encoded = tensor.encode(array, as_content=as_content)
+        assert encoded.dtype == message.dtype
+        assert bool(encoded.tensor_content) == as_content
+        assert decode(encoded).tolist() == [1, 2, 2]
+    assert tensor.encode(decode(message), dtype=dtype).dtype == message.dtype
 
 
 @pytest.mark.parametrize("values", [[-1, 0, 1], [127, 128], [2**14 - 1, 2**14], [2**31 - 1, -(2**31)]], ids=str)
@@ -164,3 +180,18 @@ def _sample(dtype: str, count: int) -> np.ndarray:
         return strings
     names = {"DT_BFLOAT16": ml_dtypes.bfloat16, "DT_HALF": "f2", "DT_FLOAT": "f4", "DT_DOUBLE": "f8"}
     return numbers.astype(names.get(dtype, dtype[3:].lower()))
+
+
+@pytest.mark.parametrize("dtype", [*NUMBERS, *SMALL])
+def test_every_dtype_of_numbers_can_be_read_from_the_npy_file_that_is_written(dtype: str) -> None:
+    array = np.zeros((2, 3), numpy_dtype(dtype))
+    assert same(read_npy(write_npy(array), dtype), array)
+
+
+def test_npy_bodies_of_other_dtypes_are_refused() -> None:
+    integers = write_npy(np.array([1, 2], np.int8))
+    assert from_numpy(read_npy(integers, "DT_QINT8").dtype) == "DT_QINT8"
+    for body, dtype in ((integers, "DT_VARIANT"), (write_npy(np.zeros(2, "V4")), "DT_FLOAT")):
+        with pytest.raises(ServeError, match=f"The input is {dtype}") as caught:
+            read_npy(body, dtype)
+        assert caught.value.code is Code.INVALID_ARGUMENT

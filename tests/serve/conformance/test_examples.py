@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.example_protocols import Example, ExampleClient, GrpcExampleClient
-from tests.support.protocols import DTYPES, RefusedError, Target
+from tests.support.protocols import DTYPES, RARE_DTYPES, RefusedError, Target
 
 BOTH = pytest.mark.parametrize("model", ["rated_tf1", "rated_tf2"])
 
@@ -151,7 +151,7 @@ SIGNATURES = {
     "rated_tf1": RATED,
     "rated_tf2": RATED,
     "words": {"serving_default", "classify", "regress"},
-    "echo_tf1": set(DTYPES),
+    "echo_tf1": {*DTYPES, *RARE_DTYPES},
     "echo_tf2": set(DTYPES),
     "hidden": {"loop", "branch", "reshaped"},
     "plus": {"serving_default"},

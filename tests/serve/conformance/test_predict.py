@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.support.protocols import DTYPES, PredictClient, RefusedError, Target
+from tests.support.protocols import DTYPES, RARE_DTYPES, PredictClient, RefusedError, Target
+from tfx_export.savedmodel.dtypes import input_dtype
 
 # numpy's kind of a dtype -> the kinds of its values after a round trip through JSON; bfloat16 is "V".
 JSON_KINDS = {"f": "f", "V": "f", "i": "iu", "u": "iu", "b": "b", "O": "O"}
@@ -57,6 +58,32 @@ def test_every_dtype_is_returned_in_every_shape(predict_client: PredictClient, m
             assert answer.dtype.kind in JSON_KINDS[array.dtype.kind]
         assert answer.shape == array.shape
         assert answer.astype(array.dtype).tolist() == array.tolist()
+
+
+def test_rare_dtypes_are_returned_or_refused(predict_client: PredictClient) -> None:
+    for dtype in RARE_DTYPES:
+        target = Target("echo_tf1", dtype)
+        if not predict_client.returns_dtypes:
+            with pytest.raises(RefusedError, match=f"to type: {dtype}"):
+                predict_client.predict(target, {"x": np.ones(1)})
+        if dtype in predict_client.unsupported:
+            continue
+        sent = input_dtype(f"DT_{dtype.upper()}")
+        integers = np.arange(140, dtype=np.int32) - 70
+        for shape in ((2, 70), (3,), (0,)):
+            # All bit patterns of 2 bits, many of 8 bits.
+            array = np.resize(integers.astype(sent[0] if sent.names else sent), shape)
+            answer = predict_client.predict(target, {"x": array.view(sent)})["y"]
+            assert (answer.dtype, answer.shape) == (array.dtype, shape), dtype
+            assert answer.tobytes() == array.tobytes(), dtype
+
+
+def test_tensor_of_a_quantized_input_is_not_a_tensor_of_its_integers(predict_client: PredictClient) -> None:
+    if predict_client.is_rest:
+        return
+    for dtype, other in (("qint8", np.int8), ("int8", input_dtype("DT_QINT8"))):
+        with pytest.raises(RefusedError, match=f"Expects arg.0. to be {dtype} but "):
+            predict_client.predict(Target("echo_tf1", dtype), {"x": np.zeros(1, np.int8).view(other)})
 
 
 def f32(values: Any) -> NDArray[np.float32]:
