@@ -3,6 +3,7 @@
 import textwrap
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support import keras_models
@@ -148,3 +149,27 @@ def test_code_for_a_keras_model_that_fails(
     keras_models.save("dense", "keras", folder / "m.keras")
     capsys.readouterr()
     assert wanted in message(capsys, "keras", "m.keras", *options)
+
+
+def test_python_code_in_a_graph_and_in_a_saved_model_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tensorflow as tf
+
+    def double(values: np.ndarray) -> np.ndarray:
+        return values * 2
+
+    with tf.Graph().as_default() as graph:
+        given = tf.compat.v1.placeholder(tf.float32, [None], "x")
+        tf.identity(tf.compat.v1.py_func(double, [given], tf.float32, name="doubled"), name="y")
+    tf.io.write_graph(graph, str(folder), "frozen.pb", as_text=False)
+    module = tf.Module()
+    module.f = tf.function(
+        lambda x: {"y": tf.map_fn(lambda row: tf.numpy_function(double, [row], tf.float32, name="doubled"), x)},
+        input_signature=[tf.TensorSpec([None], tf.float32, name="x")],
+    )
+    tf.saved_model.save(module, str(folder / "saved"), signatures=module.f)
+    for command in (["session", "frozen.pb", "--input", "x=x:0", "--output", "y=y:0"], ["savedmodel", "saved"]):
+        text = message(capsys, *command)
+        assert text.startswith(PYTHON_CODE)
+        assert "doubled" in text

@@ -69,6 +69,21 @@ def test_inputs_and_outputs_can_be_renamed(tmp_path: Path) -> None:
     assert set(signature.outputs) == {"price_2", "price"}
 
 
+@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+def test_a_note_says_how_to_name_an_input_without_a_name(tmp_path: Path, library: str) -> None:
+    keras = keras_models.library(library)
+    given = keras.Input((3,))
+    layers = [keras.layers.Dense(2)]
+    model = keras.Sequential(layers) if library == "keras" else keras.Model(given, layers[0](given))
+    model(np.ones((1, 3)))
+    exported = export_keras(model, tmp_path / "m", extras=UNVERIFIED)
+    (name,) = exported.signatures[0].inputs
+    (note,) = exported.notes
+    assert note.endswith(f"--input-name {name}=NAME")
+    renamed = export_keras(model, tmp_path / "m", input_names={name: "pixels"}, extras=UNVERIFIED)
+    assert (list(renamed.signatures[0].inputs), renamed.notes) == (["pixels"], ())
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

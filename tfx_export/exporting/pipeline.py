@@ -19,6 +19,7 @@ Steps 6 to 8 are optional (`Extras`). Nothing is visible in the model's folder b
 step before leaves nothing behind.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -36,12 +37,15 @@ from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel import export_record
 from tfx_export.savedmodel.export_record import ExportRecord, Source
 from tfx_export.savedmodel.publish import prune, publish, staging, translate_os_errors
+from tfx_export.savedmodel.signature import Signature
 from tfx_export.tensorflow_import import import_tensorflow
 
 if TYPE_CHECKING:
     from tfx_export.exporting.source_graph import SourceGraph
     from tfx_export.exporting.verification.verify import RunSignature
 
+# Names that Keras 3 and Keras 2 give to inputs without a name.
+_GENERATED_NAME = re.compile(r"input_layer(_\d+)?|keras_tensor(_\d+)?(CLONE)?|input_\d+|\w+_\d+_input")
 _LIBRARIES = ("tensorflow", "keras", "tf_keras", "numpy", "ai-edge-litert")
 
 
@@ -70,7 +74,7 @@ def export(
             job.report("Building the signatures")
             signature_graphs = build_signatures(source, job.spec)
             signatures = tuple(graph.signature for graph in signature_graphs)
-            notes = (*source.notes, *state_notes(source.changed_variables()))
+            notes = (*source.notes, *state_notes(source.changed_variables()), *name_notes(signatures))
             job.report("Writing the SavedModel")
             write_savedmodel.write(source, signatures, staged, job.spec)
             record = complete_version(
@@ -194,6 +198,18 @@ def state_notes(changed: Sequence[str]) -> tuple[str, ...]:
     return (
         f"The model changes variables when it runs ({names}): all clients of a server share that state, and the "
         "answer to a request can depend on the requests before it.",
+    )
+
+
+def name_notes(signatures: Sequence[Signature]) -> tuple[str, ...]:
+    """Returns a note if an input has a name that Keras generated, such as `input_layer_1`."""
+    names = {alias for signature in signatures for alias in signature.inputs}
+    generated = sorted(name for name in names if _GENERATED_NAME.fullmatch(name))
+    if not generated:
+        return ()
+    return (
+        f"Keras generated the name of the input {generated[0]!r}, and may generate another one when the model is built "
+        f"again. To choose a name: --input-name {generated[0]}=NAME",
     )
 
 
