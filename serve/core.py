@@ -30,7 +30,7 @@ from serve.request_log.log import RequestLog
 from serve.startup.overview import ServedVersion
 from serve.startup.request_example import request_example
 from tfx_export.savedmodel.dtypes import type_string
-from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, TensorSpec
+from tfx_export.savedmodel.signature import TensorSpec
 
 logger = logging.getLogger("serve")
 
@@ -117,9 +117,8 @@ class Core:
                 for name, signature in lease.model.signatures.items()
                 if signature.inputs
             }
-            default = lease.model.signatures.get(DEFAULT_SIGNATURE)
             try:
-                verb, example = request_example(default, string_inputs(model, version, self.config))
+                verb, example = request_example(lease.model.signatures, string_inputs(model, version, self.config))
             except Exception:  # the version serves without an example
                 logger.exception("No example of a request to %s version %d", model.name, version)
                 verb, example = "", ""

@@ -20,6 +20,9 @@ BLACK_IMAGE = b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAAGUlEQVR42u3BMQEAAADCoPVP7WENoAAAAG4MIAABITLN7AAAAABJRU5ErkJggg=="
 )
 
+# The size of an image of any size.
+IMAGE_SIZE = 32
+
 
 @dataclass(frozen=True)
 class FilledTensor:
@@ -50,7 +53,7 @@ class SampleRequest:
 
 
 def sample_request(signature: Signature, strings: StringInputs | None) -> SampleRequest:
-    """Returns a request for `signature` in which unknown dimensions have the size 1.
+    """Returns a request for `signature` in which unknown dimensions have the size 1, or 32 in images and volumes.
 
     `strings`: how the model uses its string inputs; None: all of them are text. Raises SavedModelError if the graph,
     which shows how they are used, cannot be read.
@@ -60,7 +63,11 @@ def sample_request(signature: Signature, strings: StringInputs | None) -> Sample
     if verb != "predict":
         (use,) = uses.values()
         return SampleRequest(verb, {name: _feature(feature) for name, feature in use.features.items()})
-    return SampleRequest("predict", {name: _input(spec, uses.get(name)) for name, spec in signature.inputs.items()})
+    # An integer beside an image of any size is one of its sizes.
+    size = IMAGE_SIZE if any(_is_image_of_any_size(spec) for spec in signature.inputs.values()) else 1
+    return SampleRequest(
+        "predict", {name: _input(spec, uses.get(name), size) for name, spec in signature.inputs.items()}
+    )
 
 
 def best_verb(signature: Signature) -> Verb:
@@ -91,9 +98,22 @@ def _to_json(value: FilledTensor) -> JsonValue:
     return filled
 
 
-def _input(spec: TensorSpec, use: StringInput | None) -> FilledTensor:
+def _is_image_of_any_size(spec: TensorSpec) -> bool:
+    """Whether an input is `[batch, ?, ?, channels]` or has more dimensions: an image, a video, a volume."""
+    return spec.dtype != "DT_STRING" and spec.shape is not None and len(spec.shape) >= 4 and None in spec.shape[1:]
+
+
+def _input(spec: TensorSpec, use: StringInput | None, image_size: int) -> FilledTensor:
     """Returns a value for an input. An unknown rank becomes one dimension."""
-    shape = (1,) if spec.shape is None else tuple(1 if size is None else size for size in spec.shape)
+    if spec.shape is None:
+        shape: tuple[int, ...] = (1,)
+    else:
+        # The windows of convolutions and poolings need more than one pixel; the last dimension is the channels.
+        inner = IMAGE_SIZE if _is_image_of_any_size(spec) else 1
+        last = len(spec.shape) - 1
+        shape = tuple(
+            (inner if 0 < axis < last else 1) if size is None else size for axis, size in enumerate(spec.shape)
+        )
     if use and use.image:
         return FilledTensor(spec.dtype, shape, BLACK_IMAGE, "a black image: replace it with yours")
     if use and use.features:
@@ -101,9 +121,10 @@ def _input(spec: TensorSpec, use: StringInput | None) -> FilledTensor:
         return FilledTensor(
             spec.dtype, shape, _example(use), f"a tf.Example with {json.dumps(list(use.features))[1:-1]}"
         )
-    value = _zero(spec.dtype)
-    # A scalar integer is usually a size, which should not be 0.
-    return FilledTensor(spec.dtype, shape, 1 if shape == () and type(value) is int else value)
+    value = "1" if use and use.number else _zero(spec.dtype)
+    # A single integer is usually a size, which should not be 0.
+    is_size = type(value) is int and (shape == () or (image_size > 1 and shape == (1,)))
+    return FilledTensor(spec.dtype, shape, image_size if is_size else value)
 
 
 def _feature(feature: Feature) -> FilledTensor:
@@ -117,7 +138,9 @@ def _zero(dtype: str) -> bool | int | float | str:
 
     A string is a word, because models that average over words return NaN for an empty string.
     """
-    zeros: dict[str, bool | int | float | str] = {"O": "text", "b": False, "i": 0, "u": 0}
+    if "INT" in dtype:
+        return 0
+    zeros: dict[str, bool | int | float | str] = {"O": "text", "b": False}
     return zeros.get(numpy_dtype(dtype).kind, 0.5)
 
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class Overview:
         partial.rename(file)
 
     def _curl(self, version: ServedVersion) -> str:
-        model = f"{self.addresses['rest']}/v1/models/{version.name}"
+        model = f"{self.addresses['rest']}/v1/models/{quote(version.name, safe='')}"
         if version.example:
-            return f"curl -d '{version.example}' {model}:{version.verb}"
+            return f"curl -d {shlex.quote(version.example)} {model}:{version.verb}"
         return f"curl {model}/metadata"
 
 

@@ -12,6 +12,7 @@ from tfx_export.savedmodel.graph import all_nodes, parse_graph
 from tfx_export.savedmodel.signature import Shape
 
 _DECODERS = {"DecodeImage", "DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeGif", "DecodeAndCropJpeg"}
+_NUMBER_PARSERS = {"StringToNumber", "DecodeCSV"}
 _PARSERS = {"ParseExampleV2", "ParseExample", "ParseSingleExample"}
 
 # The nodes of one graph or function, by name.
@@ -32,11 +33,13 @@ class StringInput:
 
     `image` is true if the graph decodes it as an image. `features` holds the features if the graph parses it as a
     tf.Example. Otherwise it is text, and `words` are the vocabularies of the graph, to build text that it knows.
+    `number` is true if the graph parses text as a number.
     """
 
     image: bool
     features: dict[str, Feature]
     words: tuple[bytes, ...]
+    number: bool = False
 
 
 class StringInputs:
@@ -54,7 +57,8 @@ class StringInputs:
         for node, scope in reached:
             if node.op in _PARSERS:
                 features |= _features(node, scope)
-        return StringInput(any(node.op in _DECODERS for node, _ in reached), features, self._words(graph))
+        ops = {node.op for node, _ in reached}
+        return StringInput(bool(ops & _DECODERS), features, self._words(graph), number=bool(ops & _NUMBER_PARSERS))
 
     def table_keys(self) -> tuple[int, ...]:
         """Returns the integer keys of the graph's lookup tables, at most 500 of each."""

@@ -24,6 +24,8 @@ INTEGERS: dict[str, type[np.integer]] = {
     "DT_INT32": np.int32, "DT_INT16": np.int32, "DT_INT8": np.int32, "DT_UINT8": np.int32, "DT_UINT16": np.int32,
     "DT_INT64": np.int64, "DT_UINT32": np.uint32, "DT_UINT64": np.uint64,
 }  # fmt: skip
+# The dtypes that have a JSON form.
+JSON_DTYPES = frozenset({*FLOATS, *INTEGERS, "DT_BOOL", "DT_STRING"})
 
 
 def to_array(value: JsonValue, dtype: str, max_depth: int = MAX_DEPTH) -> Array:
@@ -176,7 +178,7 @@ def _check_scalar(value: JsonValue, dtype: str) -> None:
         if not is_base64(value):
             raise invalid_argument(f"JSON Value: {json_text.quote(value)} not formatted correctly for base64 data")
         decode_base64(value)
-    elif type(value) is not dict and dtype not in (*FLOATS, *INTEGERS, "DT_BOOL", "DT_STRING"):
+    elif type(value) is not dict and dtype not in JSON_DTYPES:
         raise ServeError(
             Code.UNIMPLEMENTED, f"Conversion of JSON Value: {json_text.quote(value)} to type: {type_string(dtype)}"
         )
