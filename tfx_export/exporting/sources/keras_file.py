@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.sources.keras1_config import is_keras1, translate
 from tfx_export.exporting.sources.keras_config import prepare
 from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
 from tfx_export.savedmodel.reader import is_saved_model
@@ -25,7 +26,8 @@ SUFFIXES = {".keras", ".h5", ".hdf5"}
 class KerasFile:
     """A model file: its container, the version of Keras that wrote it (`""` if the file does not say), its layers.
 
-    `config` is the JSON of the layers, or empty for a SavedModel. `changed` is whether `options` replaced a layer.
+    `config` is the JSON of the layers, or empty for a SavedModel; that of Keras 1 is translated to Keras 2. `changed`
+    is whether it differs from that in the file.
     """
 
     path: Path
@@ -40,6 +42,10 @@ class KerasFile:
         """3 if Keras 3 wrote the file, else 2, because tf_keras loads Keras 1 too. The oldest files have no version."""
         major = self.keras_version.partition(".")[0]
         return 3 if major.isdigit() and int(major) >= 3 else 2
+
+    @property
+    def is_keras1(self) -> bool:
+        return self.keras_version.partition(".")[0] == "1"
 
 
 def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> KerasFile:
@@ -60,7 +66,12 @@ def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> K
             file = _inspect_archive(path)
         else:
             raise SourceError(f"{path} is not a Keras model: {_describe(path, head)}", hint=_hint(head))
-    return replace(file, options=options, changed=prepare(file.config, options, str(options.architecture or path)))
+    where = str(options.architecture or path)
+    file = replace(file, options=options, changed=prepare(file.config, options, where))
+    if not is_keras1(file.config, file.keras_version):
+        return file
+    config = translate(file.config, where, keep_unknown=bool(options.custom_objects))
+    return replace(file, config=config, changed=True, keras_version=file.keras_version or "1")
 
 
 def _inspect_architecture(weights: Path, path: Path) -> KerasFile:

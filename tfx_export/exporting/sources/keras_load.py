@@ -77,11 +77,17 @@ def _configured(file: KerasFile) -> Iterator[str]:
             _copy_archive(file, copy)
         else:
             shutil.copyfile(file.path, copy)
-        if file.changed and file.container == "h5":
+        if file.changed and file.container in ("h5", "weights"):
             import h5py
 
             with h5py.File(copy, "r+") as opened:
-                opened.attrs["model_config"] = json.dumps(file.config)
+                if file.container == "h5":
+                    opened.attrs["model_config"] = json.dumps(file.config)
+                if file.is_keras1:
+                    # The version with which tf_keras reorders the weights of Keras 1; it looks for exactly this text.
+                    for group in (opened, opened.get("model_weights")):
+                        if group is not None:
+                            group.attrs["keras_version"] = b"1"
         yield str(copy)
 
 
