@@ -34,13 +34,13 @@ def compare(
     rows: Sequence[int],
     *,
     tolerance: float | None = None,
-    random: bool = False,
+    random_note: str = "",
 ) -> Check:
     """Compares one output over all requests of a probe; request i has `rows[i]` rows.
 
     Floats may differ by `tolerance` (None: by dtype), relative to the largest finite expected value; NaN and
-    infinities must be in the same places. Values of other dtypes must be equal. Of an output that is `random` only
-    dtype and rank are compared.
+    infinities must be in the same places. Values of other dtypes must be equal. With a `random_note`, the note of a
+    check with the verdict `random`, only dtype and rank are compared.
     """
     expected, actual = [np.asarray(array) for array in expected], [np.asarray(array) for array in actual]
     dtype, wanted = from_numpy(actual[0].dtype), from_numpy(expected[0].dtype)
@@ -52,12 +52,12 @@ def compare(
     if dtype != wanted:
         return check("differs", None, f"dtype {dtype} where {wanted} is expected")
     for one, other in zip(expected, actual, strict=True):
-        if random and one.ndim == other.ndim:
+        if random_note and one.ndim == other.ndim:
             continue
         if one.shape != other.shape:
             return check("differs", None, f"shape {list(other.shape)} where {list(one.shape)} is expected")
-    if random:
-        return check("random", None, RANDOM_NOTE)
+    if random_note:
+        return check("random", None, random_note)
     error = _error(_flat(expected), _flat(actual), _scale(expected))
     if not error <= allowed:
         return check("differs", None if np.isinf(error) else error, "NaN or infinity" if np.isinf(error) else "")

@@ -23,8 +23,8 @@ from tfx_export.savedmodel.reader import read_signatures
 from tfx_export.savedmodel.signature import Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 
-# How often a source is run again if its graph draws random numbers. Twice is not enough there: a random flip of four
-# images is the same in two runs in one of 16 cases.
+# How often a source whose graph draws random numbers is run again, and the export of a random source is run. Twice is
+# not enough there: a random flip of four images is the same in two runs in one of 16 cases.
 RUNS_IF_RANDOM = 8
 
 # Runs the source of an export: takes the name of a signature and its inputs by alias, returns its outputs by alias.
@@ -138,8 +138,21 @@ def _random_outputs(
 
 
 def probe_requests(probed: Mapping[str, ProbedSignature]) -> list[wire.PredictRequest]:
-    """Returns all probes as PredictRequests, in the order in which `check_outputs` expects the results."""
-    return [predict_request(name, inputs) for name, one in probed.items() if one.probe for inputs in one.probe.requests]
+    """Returns all probes as PredictRequests, in the order in which `check_outputs` expects the results.
+
+    Those of a random signature are repeated, to find out whether the export is random too.
+    """
+    return [
+        predict_request(name, inputs)
+        for name, one in probed.items()
+        if one.probe
+        for _ in range(_runs_of_export(one))
+        for inputs in one.probe.requests
+    ]
+
+
+def _runs_of_export(probed: ProbedSignature) -> int:
+    return RUNS_IF_RANDOM if probed.random else 1
 
 
 def check_outputs(
@@ -159,7 +172,8 @@ def check_outputs(
             note = f"the source refuses every generated probe: {one.refusal}" if one.refusal else "no probe"
             checks += [Check(name, key, spec.dtype, "unproven", None, 0.0, note) for key, spec in outputs.items()]
             continue
-        span = range(start, start + len(one.outputs))
+        count = len(one.outputs)
+        span = range(start, start + count * _runs_of_export(one))
         start = span.stop
         if errors := [results.errors[index] for index in span if index in results.errors]:
             note = f"the export refuses inputs that the source takes: {errors[0]}"
@@ -170,14 +184,23 @@ def check_outputs(
                 name,
                 key,
                 [np.asarray(output[key]) for output in one.outputs],
-                [results.outputs[index][key] for index in span],
+                [results.outputs[index][key] for index in span[:count]],
                 one.probe.rows,
                 tolerance=tolerance,
-                random=key in one.random,
+                random_note=_random_note([results.outputs[index][key] for index in span], count)
+                if key in one.random
+                else "",
             )
             for key in outputs
         ]
     return tuple(checks)
+
+
+def _random_note(outputs: Sequence[np.ndarray], count: int) -> str:
+    """Returns what is said of a random output, from the export's outputs for `count` requests, run several times."""
+    runs = [outputs[start : start + count] for start in range(0, len(outputs), count)]
+    constant = all(compare.is_same(runs[0], run) for run in runs[1:])
+    return compare.RANDOM_NOTE + (", but the export always the same values" if constant else "")
 
 
 def require_equal(verification: Verification) -> None:
