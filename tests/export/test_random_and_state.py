@@ -107,7 +107,8 @@ def test_a_random_output_is_told_and_the_others_are_proven(tmp_path: Path) -> No
     assert exported.record.accelerated
     left_out = {"serving_default": "frozen, noisy: random, so it cannot be compared"}
     assert exported.record.accelerated.left_out == left_out
-    assert not exported.notes
+    (note,) = exported.notes
+    assert note.startswith("The outputs 'frozen', 'noisy' are random: cannot be proven equal, because the source")
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         tf.compat.v1.saved_model.loader.load(session, ["serve"], str(exported.path))
         output = exported.signatures[0].outputs["noisy"].tensor
@@ -139,8 +140,9 @@ def test_functions_and_saved_models_can_be_random_and_change_variables(tmp_path:
     assert exported.record
     assert verdicts(exported.record.verification) == DRAWS
     assert module.calls.numpy() == 0.0
-    (note,) = exported.notes
-    assert "changes variables when it runs (calls): all clients of a server share that state" in note
+    changes, random = exported.notes
+    assert "changes variables when it runs (calls): all clients of a server share that state" in changes
+    assert "'drawn', 'flipped' are random" in random
     assert verdicts(verify(exported.path, exported.path)) == DRAWS
 
 
@@ -157,7 +159,8 @@ def test_a_session_can_be_random_and_change_variables(tmp_path: Path) -> None:
         assert session.run(count) == 0.0
     assert exported.record
     assert verdicts(exported.record.verification) == {"drawn": "random", "counted": "equal"}
-    assert "variables when it runs (count)" in exported.notes[-1]
+    assert "variables when it runs (count)" in exported.notes[-2]
+    assert "output 'drawn' is random: cannot be proven equal" in exported.notes[-1]
 
 
 def test_a_stateful_network_is_proven_and_its_state_is_told(tmp_path: Path) -> None:

@@ -93,7 +93,15 @@ def export(
     pruned, prune_notes = _prune(job.target)
     seconds = time.monotonic() - job.started
     return Exported(
-        path, source.description, signatures, size, weight_size, seconds, (*notes, *prune_notes), record, pruned
+        path,
+        source.description,
+        signatures,
+        size,
+        weight_size,
+        seconds,
+        (*notes, *random_notes(record), *prune_notes),
+        record,
+        pruned,
     )
 
 
@@ -199,6 +207,16 @@ def state_notes(changed: Sequence[str]) -> tuple[str, ...]:
         f"The model changes variables when it runs ({names}): all clients of a server share that state, and the "
         "answer to a request can depend on the requests before it.",
     )
+
+
+def random_notes(record: ExportRecord) -> tuple[str, ...]:
+    """Returns a note if outputs of the source are random."""
+    checks = record.verification.checks if record.verification else ()
+    names = list(dict.fromkeys(repr(check.output) for check in checks if check.verdict == "random"))
+    if not names:
+        return ()
+    outputs = f"output {names[0]} is" if len(names) == 1 else f"outputs {', '.join(names)} are"
+    return (f"The {outputs} random: cannot be proven equal, because the source gives other values each time it runs.",)
 
 
 def name_notes(signatures: Sequence[Signature]) -> tuple[str, ...]:

@@ -39,8 +39,8 @@ def open_model(model: "tf.keras.Model", *, description: str = "") -> SourceGraph
         raise
     except Exception as refusal:
         # Some layers are written for one batch size.
-        call = _ModelFunction(model, model_inputs(model, free_batch=False))
         try:
+            call = _ModelFunction(model, model_inputs(model, free_batch=False))
             note = "The model takes one batch size only, the first size in the shapes above."
             return _source(call, call.trace(), description, (note,))
         except Exception:

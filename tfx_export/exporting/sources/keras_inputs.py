@@ -64,8 +64,7 @@ def _mode(model: "tf.keras.Model") -> dict[str, bool]:
     `call` requires the argument, and for layers such as RandomFlip, which augment images in `model(x)`, although Keras
     documents them as inactive in inference.
     """
-    training = inspect.signature(model.call).parameters.get("training")
-    required = training is not None and training.default is training.empty
+    required = _default_mode(model) is inspect.Parameter.empty
     layers = list(model._flatten_layers())
     others = [layer for layer in layers if not _augments(layer)]
     inactive = len(others) < len(layers) and not any(map(_is_called_in_training_mode, others))
@@ -74,9 +73,16 @@ def _mode(model: "tf.keras.Model") -> dict[str, bool]:
 
 def _augments(layer: "tf.keras.layers.Layer") -> bool:
     """Returns whether `layer` is a layer of Keras itself that augments its input unless told otherwise."""
-    training = inspect.signature(layer.call).parameters.get("training")
-    own = type(layer).__module__.partition(".")[0] in ("keras", "tf_keras")
-    return own and training is not None and training.default is True
+    return type(layer).__module__.partition(".")[0] in ("keras", "tf_keras") and _default_mode(layer) is True
+
+
+def _default_mode(layer: "tf.keras.layers.Layer") -> object:
+    """Returns the default of the argument `training` of a layer's `call`, or None if it has no such argument."""
+    try:
+        training = inspect.signature(layer.call).parameters.get("training")
+    except (TypeError, ValueError):  # a callable that does not tell its arguments
+        return None
+    return training.default if training else None
 
 
 def _is_called_in_training_mode(layer: "tf.keras.layers.Layer") -> bool:
