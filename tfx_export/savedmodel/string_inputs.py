@@ -21,10 +21,14 @@ Scope: TypeAlias = dict[str, wire.NodeDef]
 
 @dataclass(frozen=True)
 class Feature:
-    """One feature of a tf.Example: its dtype, and the shape of its dense values (None: any number of values)."""
+    """One feature of a tf.Example: its dtype, and the shape of its dense values (None: any number of values).
+
+    `required`: the graph has no default for it.
+    """
 
     dtype: str
     shape: Shape | None
+    required: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,22 +134,37 @@ def _features(node: wire.NodeDef, scope: Scope) -> dict[str, Feature]:
             return []
         return [key.decode() for key in tensor.decode(constant.attr["value"].tensor).ravel().tolist()]
 
+    def is_empty(name: str) -> bool:
+        """Whether a default has no values: then there is none."""
+        constant = scope.get(name.partition(":")[0])
+        return (
+            constant is not None and constant.op == "Const" and 0 in tensor.decode(constant.attr["value"].tensor).shape
+        )
+
     attr = node.attr
     if node.op == "ParseExampleV2":
         sparse, dense, ragged = (strings(name) for name in node.input[2:5])
+        first_default = 5
     elif node.op == "ParseExample":
-        count = attr["Nsparse"].i
+        count, last = attr["Nsparse"].i, 2 + attr["Nsparse"].i + attr["Ndense"].i
         sparse = [key for name in node.input[2 : 2 + count] for key in strings(name)]
-        dense = [key for name in node.input[2 + count : 2 + count + attr["Ndense"].i] for key in strings(name)]
+        dense = [key for name in node.input[2 + count : last] for key in strings(name)]
         ragged = []
+        first_default = last
     else:
         sparse, dense = ([key.decode() for key in attr[name].list.s] for name in ("sparse_keys", "dense_keys"))
         ragged = []
+        first_default = 1
     found = dict(zip(sparse, (Feature(dtype_name(t), None) for t in attr["sparse_types"].list.type), strict=False))
     found |= dict(
         zip(ragged, (Feature(dtype_name(t), None) for t in attr["ragged_value_types"].list.type), strict=False)
     )
-    for key, number, shape in zip(dense, attr["Tdense"].list.type, attr["dense_shapes"].list.shape, strict=False):
+    defaults = node.input[first_default:]
+    for key, number, shape, default in zip(
+        dense, attr["Tdense"].list.type, attr["dense_shapes"].list.shape, defaults, strict=False
+    ):
         dims = tuple(None if dim.size < 0 else dim.size for dim in shape.dim)
-        found[key] = Feature(dtype_name(number), dims)
+        # A feature of varying length may be missing: it is then empty.
+        required = is_empty(default) and None not in dims[:1]
+        found[key] = Feature(dtype_name(number), dims, required)
     return found

@@ -56,7 +56,7 @@ class RestApp:
             case "/v1/models":
                 return Response(await pages.models(self._api))
             case "/openapi.json":
-                return Response(openapi(self._api))
+                return Response(await openapi(self._api, self._config))
         if request.path in self._metrics_paths:
             return await pages.metrics(self._api)
         return None if self._config.no_ui else await ui.page(self._api, request, self._config)
