@@ -1,6 +1,6 @@
 """Finds the nodes of a GraphDef that a tensor depends on, and those that depend on it. Does not import TensorFlow."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,6 +51,35 @@ class Nodes:
                 found.add(name)
                 waiting.extend(self.consumers.get(name, ()))
         return found
+
+
+class FunctionLibrary:
+    """The functions of a graph, to look into the functions that a node calls."""
+
+    def __init__(self, graph_def: "tf.compat.v1.GraphDef") -> None:
+        self._functions = {function.signature.name: function for function in graph_def.library.function}
+
+    def inside(self, node: "tf.compat.v1.NodeDef") -> Iterator["tf.compat.v1.NodeDef"]:
+        """Yields the nodes of all functions that `node` calls, directly or from inside a function."""
+        for name in self._reachable(node):
+            yield from self._functions[name].node_def
+
+    def _reachable(self, node: "tf.compat.v1.NodeDef") -> set[str]:
+        found: set[str] = set()
+        waiting = [node]
+        while waiting:
+            for name in _called(waiting.pop()):
+                if name in self._functions and name not in found:
+                    found.add(name)
+                    waiting.extend(self._functions[name].node_def)
+        return found
+
+
+def _called(node: "tf.compat.v1.NodeDef") -> Iterator[str]:
+    for value in node.attr.values():
+        if value.HasField("func"):
+            yield value.func.name
+        yield from (function.name for function in value.list.func)
 
 
 def subgraph(graph_def: "tf.compat.v1.GraphDef", names: Collection[str]) -> "tf.compat.v1.GraphDef":

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import (
-    VARIABLES,
     Arrays,
     GraphInput,
     KeptVariables,
@@ -25,8 +24,13 @@ from tfx_export.exporting.source_graph import (
 )
 from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
-from tfx_export.exporting.sources.tables import TABLE_FILLERS, TABLES, copy_tables
-from tfx_export.exporting.sources.variables import as_default_for_reading, copy_variables
+from tfx_export.exporting.sources.tables import TABLE_FILLERS, copy_tables, plan_tables
+from tfx_export.exporting.sources.variables import (
+    as_default_for_reading,
+    copy_variables,
+    unassigned,
+    variables_of,
+)
 from tfx_export.exporting.tensorflow_errors import short_reason
 from tfx_export.savedmodel.graph_effects import find_effects
 
@@ -99,11 +103,12 @@ def open_session(
     needed = nodes.dependencies([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
     _check_selection(nodes, needed, inputs, fed)
 
-    variables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in VARIABLES]
-    tables = [graph.get_operation_by_name(name) for name in sorted(needed) if nodes.by_name[name].op in TABLES]
+    tables = plan_tables(graph, graph_def, nodes, needed, init_ops)
+    names = variables_of(nodes, needed) | unassigned(nodes, tables.nodes)
+    variables = [graph.get_operation_by_name(name) for name in sorted(names)]
     new = new_session(tf.Graph())
     state = copy_variables(session, variables, new)
-    state.update(copy_tables(session, graph_def, nodes, tables, state, new, init_ops, assets))
+    state.update(copy_tables(session, graph_def, nodes, tables, state, new, assets))
     with new.graph.as_default():
         state.update({tensor.name: _constant(value, tensor) for tensor, value in bound.items()})
 

@@ -2,54 +2,108 @@
 
 If an op of the graph fills a table, the same op fills it in the new graph, and its vocabulary file becomes an asset.
 If a checkpoint or the program filled it, its content becomes constants.
+
+A SavedModel that was loaded and saved again has its tables in functions, in one of two ways:
+
+- A function creates the table and returns its handle, and another function, which takes the handle, fills it. This is
+  what `tf.saved_model.save` writes for the tables of a TF2 model.
+- The functions that look up and the function that fills create the table themselves, and find each other by its name.
+  This is what it writes for a TF1 SavedModel.
+
+Other resources with a handle and an op that fills them, such as the models of TensorFlow Decision Forests, are copied
+in the same way.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
-from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
+from tfx_export.exporting.source_graph import VARIABLES
+from tfx_export.exporting.sources.graph_nodes import FunctionLibrary, Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.table_content import TableContent
 from tfx_export.exporting.sources.variables import as_default_for_reading
 from tfx_export.exporting.tensorflow_errors import short_reason
 
-TABLES = {
-    "HashTable", "HashTableV2", "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable",
-    "MutableHashTableOfTensors", "MutableHashTableOfTensorsV2", "MutableHashTableV2",
+# Tables that only an initializer fills. A lookup in one that is not filled is an error.
+_IMMUTABLE = {"HashTable", "HashTableV2"}
+TABLES = _IMMUTABLE | {
+    "MutableDenseHashTable", "MutableDenseHashTableV2", "MutableHashTable", "MutableHashTableOfTensors",
+    "MutableHashTableOfTensorsV2", "MutableHashTableV2",
 }  # fmt: skip
 # Ops that fill an immutable table. Any op that ran may have filled a mutable one.
 TABLE_FILLERS = {"InitializeTable", "InitializeTableV2", "InitializeTableFromTextFile", "InitializeTableFromTextFileV2"}
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """How to copy the tables of a part of a graph.
+
+    `fillers` are ops that fill tables, `filled` the handles of these tables (`a:0`), and `unfilled` the tables whose
+    content is copied, by handle; their ops have the dtypes and the name. `nodes` are the fillers and all nodes that
+    they depend on.
+    """
+
+    fillers: tuple[str, ...]
+    filled: tuple[str, ...]
+    unfilled: Mapping[str, tf.compat.v1.NodeDef]
+    nodes: frozenset[str]
+
+
+def plan_tables(
+    graph: tf.Graph, graph_def: tf.compat.v1.GraphDef, nodes: Nodes, needed: set[str], init_ops: Sequence[str]
+) -> TablePlan:
+    """Finds the tables that the nodes `needed` use, and the ops that fill them.
+
+    `init_ops` are ops that initialise the graph, besides those in its collections. Raises SourceError if a table inside
+    a function is not filled.
+    """
+    library = FunctionLibrary(graph_def)
+    initializers = _initializers(graph, nodes, init_ops)
+    fillers: dict[str, None] = {}
+    filled: list[str] = []
+    unfilled: dict[str, tf.compat.v1.NodeDef] = {}
+    handles: set[str] = set()
+    for name in sorted(needed):
+        node = nodes.by_name[name]
+        if node.op in VARIABLES or not graph.get_operation_by_name(name).outputs:
+            continue
+        handle = graph.get_operation_by_name(name).outputs[0]
+        table = node if node.op in TABLES else _created_table(node, library) if handle.dtype == tf.resource else None
+        users = sorted(_users(nodes, name))
+        found = [user for user in users if user in initializers]
+        found = found or [user for user in users if nodes.by_name[user].op in TABLE_FILLERS]
+        if found and (table or handle.dtype == tf.resource):
+            fillers |= dict.fromkeys(found)
+            filled.append(handle.name)
+            handles.add(name)
+        elif table:
+            unfilled[handle.name] = table
+            handles.add(name)
+    named = {key: name for name in sorted(needed - handles) for key in _named_inside(nodes.by_name[name], library)}
+    fillers |= dict.fromkeys(_fillers_by_name(nodes, initializers - handles, named, library))
+    return TablePlan(tuple(fillers), tuple(filled), unfilled, frozenset(nodes.dependencies(fillers)))
 
 
 def copy_tables(
     source: tf.compat.v1.Session,
     graph_def: tf.compat.v1.GraphDef,
     nodes: Nodes,
-    operations: Sequence[tf.Operation],
+    plan: TablePlan,
     state: Mapping[str, tf.Tensor],
     target: tf.compat.v1.Session,
-    init_ops: Sequence[str],
     assets: Mapping[str, str],
 ) -> dict[str, tf.Tensor]:
-    """Creates the tables `operations` of the session `source` in the graph of the session `target`, and fills them.
+    """Creates the tables of `plan` in the graph of the session `target`, and fills them.
 
-    `state` maps tensors of the source to the variables copied before. `init_ops` are ops that initialise the
-    graph, besides those in its collections. `assets` maps asset tensors to files, where their values are the paths of
-    another time or machine. Returns the new tensor for the tensor of each table. Raises SourceError if a table cannot
-    be filled.
+    `state` maps tensors of the session `source` to the variables copied before. `assets` maps asset tensors to files,
+    where their values are the paths of another time or machine. Returns the new tensor for the handle of each table.
+    Raises SourceError if a table cannot be filled.
     """
-    initializers = _initializers(source.graph, nodes, init_ops)
-    copied: dict[str, tf.Tensor] = {}
-    for operation in operations:
-        tensor = operation.outputs[0].name
-        consumers = sorted(nodes.consumers[operation.name])
-        fillers = [name for name in consumers if name in initializers]
-        fillers = fillers or [name for name in consumers if nodes.by_name[name].op in TABLE_FILLERS]
-        if fillers:
-            copied[tensor] = _with_fillers(source, graph_def, nodes, tensor, fillers, state, target, assets)
-        else:
-            copied[tensor] = _with_content(source, operation, target)
+    copied = _with_fillers(source, graph_def, nodes, plan, state, target, assets)
+    for handle, table in plan.unfilled.items():
+        copied[handle] = _with_content(source, handle, table, target)
     with target.graph.as_default():
         try:
             target.run(tf.compat.v1.tables_initializer())
@@ -77,19 +131,71 @@ def _initializers(graph: tf.Graph, nodes: Nodes, init_ops: Sequence[str]) -> set
     return nodes.dependencies([*roots, *init_ops])
 
 
+def _users(nodes: Nodes, name: str) -> set[str]:
+    """Returns the nodes that use the handle `name`, directly or through an Identity."""
+    users: set[str] = set()
+    for consumer in nodes.consumers[name]:
+        users |= _users(nodes, consumer) if nodes.by_name[consumer].op == "Identity" else {consumer}
+    return users
+
+
+def _created_table(node: tf.compat.v1.NodeDef, library: FunctionLibrary) -> tf.compat.v1.NodeDef | None:
+    """Returns the table op in the function that `node` calls; None if there is none."""
+    return next((inner for inner in library.inside(node) if inner.op in TABLES), None)
+
+
+def _named_inside(node: tf.compat.v1.NodeDef, library: FunctionLibrary) -> Iterable[tuple[str, bytes]]:
+    """Yields op and name of each resource that has a name and is created in a function which `node` calls."""
+    for inner in library.inside(node):
+        if _shared_name(inner) and inner.op not in VARIABLES:
+            yield inner.op, _shared_name(inner)
+
+
+def _shared_name(node: tf.compat.v1.NodeDef) -> bytes:
+    # Reading an attribute that a node lacks would add it to the node.
+    return node.attr["shared_name"].s if "shared_name" in node.attr else b""
+
+
+def _fillers_by_name(
+    nodes: Nodes, initializers: set[str], named: Mapping[tuple[str, bytes], str], library: FunctionLibrary
+) -> list[str]:
+    """Returns the nodes among `initializers` that fill resources of the names `named` (each with a node that uses it).
+
+    Raises SourceError if none of them fills a table that has to be filled.
+    """
+    fillers, missing = [], set(named)
+    for name in sorted(initializers) if named else ():
+        node = nodes.by_name[name]
+        inside = named.keys() & set(_named_inside(node, library))
+        own = named.keys() & {(node.op, _shared_name(node))}
+        if inside:
+            fillers.append(name)
+        elif own:
+            fillers += sorted(_users(nodes, name) & initializers)
+        missing -= inside | own
+    for key in sorted(missing):
+        if key[0] in _IMMUTABLE:
+            raise SourceError(
+                f"The lookup table {key[1].decode(errors='replace')!r}, inside a function that "
+                f"{named[key]!r} calls, is empty: no initializer of the graph fills it."
+            )
+    return fillers
+
+
 def _with_fillers(
     source: tf.compat.v1.Session,
     graph_def: tf.compat.v1.GraphDef,
     nodes: Nodes,
-    table: str,
-    fillers: list[str],
+    plan: TablePlan,
     state: Mapping[str, tf.Tensor],
     target: tf.compat.v1.Session,
     assets: Mapping[str, str],
-) -> tf.Tensor:
-    """Copies the table with the ops that fill it, under the same names; returns its new tensor."""
+) -> dict[str, tf.Tensor]:
+    """Copies the ops that fill tables, with the tables, under the same names; returns the new tensor of each handle."""
+    if not plan.fillers:
+        return {}
     mapped = {node_of(name) for name in state}
-    needed = nodes.dependencies(fillers, stop=mapped) - mapped
+    needed = nodes.dependencies(plan.fillers, stop=mapped) - mapped
     files = _vocabulary_files(source, nodes, needed, assets)
     with target.graph.as_default():
         vocabularies = {tensor: _asset(path, node_of(tensor)) for tensor, path in files.items()}
@@ -97,10 +203,11 @@ def _with_fillers(
         # The import refuses replacements for tensors that no node uses.
         used = {canonical(tensor) for node in small.node for tensor in node.input}
         replaced = {name: value for name, value in {**state, **vocabularies}.items() if name in used}
-        results = tf.graph_util.import_graph_def(small, input_map=replaced, return_elements=[*fillers, table], name="")
-        for filler in results[:-1]:
+        wanted = [*plan.fillers, *plan.filled]
+        results = tf.graph_util.import_graph_def(small, input_map=replaced, return_elements=wanted, name="")
+        for filler in results[: len(plan.fillers)]:
             tf.compat.v1.add_to_collection(tf.compat.v1.GraphKeys.TABLE_INITIALIZERS, filler)
-    return results[-1]
+    return dict(zip(plan.filled, results[len(plan.fillers) :], strict=True))
 
 
 def _vocabulary_files(
@@ -122,19 +229,22 @@ def _asset(path: str, name: str) -> tf.Tensor:
     return tensor
 
 
-def _with_content(source: tf.compat.v1.Session, operation: tf.Operation, target: tf.compat.v1.Session) -> tf.Tensor:
+def _with_content(
+    source: tf.compat.v1.Session, handle: str, table: tf.compat.v1.NodeDef, target: tf.compat.v1.Session
+) -> tf.Tensor:
     """Creates a table with the same content. The default for missing keys is an input of each lookup."""
-    key_type, value_type = operation.get_attr("key_dtype"), operation.get_attr("value_dtype")
+    key_type, value_type = table.attr["key_dtype"].type, table.attr["value_dtype"].type
     with as_default_for_reading(source.graph):
-        export = tf.raw_ops.LookupTableExportV2(table_handle=operation.outputs[0], Tkeys=key_type, Tvalues=value_type)
+        tensor = source.graph.get_tensor_by_name(handle)
+        export = tf.raw_ops.LookupTableExportV2(table_handle=tensor, Tkeys=key_type, Tvalues=value_type)
     try:
         keys, values = source.run(export)
     except tf.errors.OpError as error:
         raise SourceError(
-            f"The lookup table {operation.name!r} is empty, and no op of the graph fills it: {short_reason(error)}",
+            f"The lookup table {node_of(handle)!r} is empty, and no op of the graph fills it: {short_reason(error)}",
             hint="Freeze the graph with the op that fills its tables among the outputs: "
             "tf.compat.v1.tables_initializer(name='init_tables').",
         ) from error
     content = TableContent.exported(keys, values)
     with target.graph.as_default():
-        return content.rebuild(operation.name)
+        return content.rebuild(node_of(handle))

@@ -1,13 +1,26 @@
 """Copies the variables that a TF1 graph needs into a new graph, with their values and kind (ref or resource)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SourceError
+from tfx_export.exporting.source_graph import VARIABLES
+from tfx_export.exporting.sources.graph_nodes import Nodes, node_of
 from tfx_export.exporting.sources.lift_function import load_values
+
+
+def variables_of(nodes: Nodes, names: Iterable[str]) -> set[str]:
+    """Returns the variables among the nodes `names`."""
+    return {name for name in names if nodes.by_name[name].op in VARIABLES}
+
+
+def unassigned(nodes: Nodes, names: Collection[str]) -> set[str]:
+    """Returns the variables among the nodes `names` that none of these nodes assigns."""
+    assigned = {node_of(nodes.by_name[name].input[0]) for name in names if nodes.by_name[name].op.startswith("Assign")}
+    return variables_of(nodes, names) - assigned
 
 
 def copy_variables(
