@@ -10,6 +10,7 @@ from pathlib import Path
 
 from serve.errors import Code, ServeError
 from serve.lifecycle.harness import Harness, Lease
+from serve.lifecycle.misplaced import misplaced
 from serve.lifecycle.source import ServedModel, versions_on_disk
 from serve.lifecycle.state import ModelRef, State, VersionStatus
 from serve.lifecycle.swap_policy import Verb, VersionSnapshot, next_action
@@ -49,6 +50,8 @@ class Manager:
         self._retry_seconds = retry_seconds
         self._models: dict[str, ServedModel] = {}
         self._on_disk: dict[str, dict[int, Path]] = {}
+        # By model: what its base path holds instead of versions; see `misplaced`.
+        self._misplaced: dict[str, str] = {}
         self._harnesses: dict[str, dict[int, Harness]] = {}
         self._observers: list[StateObserver] = []
         self._serving = ServingTable({}, {})
@@ -81,7 +84,8 @@ class Manager:
                     raise ServeError(Code.NOT_FOUND, f"Could not find version {ref.version} of model {ref.name}")
                 return [harnesses[ref.version].status]
             if not harnesses:
-                raise ServeError(Code.NOT_FOUND, f"Could not find any versions of model {ref.name}")
+                hint = f". {self._misplaced[ref.name]}" if self._misplaced.get(ref.name) else ""
+                raise ServeError(Code.NOT_FOUND, f"Could not find any versions of model {ref.name}{hint}")
             return [harnesses[version].status for version in sorted(harnesses, reverse=True)]
 
     def is_available(self, name: str) -> bool:
@@ -110,6 +114,7 @@ class Manager:
                 # Versions found below another base path do not belong to this model.
                 if name not in self._models or self._models[name].base_path != model.base_path:
                     self._on_disk.pop(name, None)
+                    self._misplaced.pop(name, None)
             self._next_poll = 0.0
             self._publish()
         self._woken.set()
@@ -136,16 +141,15 @@ class Manager:
             self._changed.wait_for(lambda: self._stopping or not self.pending(names))
 
     def wait_loaded(self) -> None:
-        """Returns when a model is available and none is being loaded.
+        """Returns when a model is available and none is being loaded, or when there are no models.
 
         Waits without limit for models whose base path is missing or empty, unless another model is available.
         Raises UNKNOWN, with the errors, if every version of every model has failed to load.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._stopping or self._settled())
-            if self._stopping or self.any_available():
-                return
-            raise self._not_available(self._models)
+            if self._models and not self._stopping and not self.any_available():
+                raise self._not_available(self._models)
 
     def stop(self) -> None:
         """Unloads all versions once their leases are released, and ends the threads."""
@@ -187,11 +191,19 @@ class Manager:
             except OSError as error:  # as if the base path did not exist
                 logger.error("The versions of %s cannot be listed: %s", model.name, error)
                 found = None
+            hint = misplaced(model.base_path, found)
             with self._changed:
                 if self._models.get(model.name) != model:
                     continue  # reconfigured while the disk was scanned
-                if not found and model.name not in self._on_disk:
-                    logger.info("Waiting for a version of %s to appear in %s", model.name, model.base_path)
+                if found is None and self._on_disk.get(model.name):
+                    continue  # the base path has vanished: its versions stay
+                changed = hint != self._misplaced.get(model.name, "")
+                self._misplaced[model.name] = hint
+                if not found and (changed or model.name not in self._on_disk):
+                    end = f". {hint}" if hint else ""
+                    logger.info("Waiting for a version of %s to appear in %s%s", model.name, model.base_path, end)
+                elif changed and hint:
+                    logger.warning("%s", hint)
                 self._on_disk[model.name] = self._on_disk.get(model.name, {}) if found is None else found
 
     def _reconcile(self, name: str, now: float) -> None:
@@ -270,7 +282,7 @@ class Manager:
         if self.any_available():
             return True
         # If a version has yet to appear or will be tried again, a model may still become available.
-        return bool(self._models) and all(self._given_up(name) for name in self._models)
+        return all(self._given_up(name) for name in self._models)
 
     def _given_up(self, name: str) -> bool:
         """Whether every version of the model has failed, none will be tried again, and no older one is going to be."""

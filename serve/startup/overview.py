@@ -34,6 +34,8 @@ class Overview:
     def text(self) -> str:
         """Returns the start-up table."""
         lines = [f"{protocol:<8}{address}" for protocol, address in self.addresses.items()]
+        if not self.versions:
+            lines.append("model   no models yet")
         for version in self.versions:
             lines.append(f"model   {version.name} version {version.version}, engine {version.engine}")
             for name, inputs in version.signatures.items():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tfx_export.errors import PublishError, VersionError
-from tfx_export.savedmodel.publish import publish, staging
+from tfx_export.savedmodel.publish import prune, publish, staging
 from tfx_export.savedmodel.version_folders import list_versions, resolve_version
 
 WRITER = """
@@ -39,10 +39,30 @@ def test_next_counts_up_and_keeps_existing_folder_names(tmp_path: Path) -> None:
     assert int(put(tmp_path / "a" / "m", "timestamp").name) > 1_600_000_000
 
 
-@pytest.mark.parametrize("version", ["-1", "1.5", "newest", "", 2**63])
+@pytest.mark.parametrize("version", ["-1", "1.5", "newest", "", 2**63, "9" * 5000])
 def test_an_invalid_version_is_refused(tmp_path: Path, version: str | int) -> None:
     with pytest.raises(VersionError, match="is not a version number"):
         resolve_version(tmp_path, version)
+
+
+def test_a_number_beyond_int64_is_not_a_version(tmp_path: Path) -> None:
+    for name in ("20261130162640123456", "1", "0" * 30 + "2"):
+        (tmp_path / name).mkdir()
+    assert list(list_versions(tmp_path)) == [2, 1]
+    assert put(tmp_path, "next").name == "3"
+    assert prune(tmp_path, 1) == (2, 1)
+    put(tmp_path, 2**63 - 1)
+    for wanted in ("next", "timestamp"):
+        with pytest.raises(VersionError, match="There is no number after the newest version, 9223372036854775807"):
+            put(tmp_path, wanted)
+    with pytest.raises(VersionError, match="exists already") as caught:
+        put(tmp_path, 2**63 - 1)
+    assert caught.value.hint.endswith("Replace it with --overwrite.")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name[0] != ".") == [
+        "20261130162640123456",
+        "3",
+        "9223372036854775807",
+    ]
 
 
 def test_an_existing_version_is_refused_also_with_leading_zeros(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """What clients of a running server see while versions appear, fail to load and disappear."""
 
 import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from tests.support.fronts import memory_and_native
+from tests.support.fronts import in_memory_only, memory_and_native
 from tests.support.server import RunningServer, Server, publish, wait_until
 from tests.support.slow_model import SECOND
 from tfx_export.client import Model
@@ -89,6 +91,66 @@ def test_at_the_start_the_newest_version_that_loads_is_served(
     wait_until(lambda: server.states("plus") == {3: "END", 2: "AVAILABLE"})
     with server.client as client:
         assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]
+
+
+@in_memory_only
+def test_a_folder_with_a_number_beyond_int64_is_ignored_with_one_line(
+    served_models: Path,
+    start_any_server: Callable[..., Server],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    large, model = "20261130162640123456", tmp_path / "plus"
+    publish(served_models / "plus" / "1", model)
+    shutil.copytree(model / "1", model / large)
+    with caplog.at_level("INFO", "serve"):
+        server = start_any_server(str(model), "--file_system_poll_wait_seconds=0.05")
+        publish(served_models / "plus" / "2", model)
+        wait_until(lambda: server.states("plus") == {2: "AVAILABLE", 1: "END"})
+    lines = [record.message for record in caplog.records if large in record.message]
+    assert lines == [f"Ignored in {model}: {large}. The largest version number is 9223372036854775807"]
+    with server.client as client:
+        assert client.predict("plus", X)["y"].tolist() == [3.0, 4.0]
+        assert client.metadata("plus").keys() == {"serving_default"}
+    reply = server.request("GET", f"/v1/models/plus/versions/{large}")
+    assert (reply.status, reply.json["error"]) == (400, f"Failed to convert version: {large} to numeric.")
+
+
+@in_memory_only
+@pytest.mark.parametrize(
+    ("folder", "hint", "repaired"),
+    [
+        (".", "{m} holds a SavedModel, but each version must be in a folder with a number", 1),
+        ("v3", "{m} holds v3, but the name of a version folder must be a whole number", 3),
+        ("0.1", "{m} holds 0.1, but the name of a version folder must be a whole number", 1),
+        ("latest", "{m} holds latest, but the name of a version folder must be a whole number", 1),
+        ("other/1", "{m} holds models, not versions: other. The base path of a model is a folder such as ", 0),
+    ],
+    ids=["base path", "v3", "0.1", "latest", "models"],
+)
+def test_the_status_of_a_model_that_waits_says_which_folder_to_move(
+    served_models: Path,
+    start_any_server: Callable[..., Server],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    folder: str,
+    hint: str,
+    repaired: int,
+) -> None:
+    model, file = tmp_path / "my model", tmp_path / "models.config"
+    shutil.copytree(served_models / "plus" / "1", model / folder)
+    entry = 'config { name: "%s" base_path: "%s" model_platform: "tensorflow" } '
+    file.write_text("model_config_list { %s }" % (entry % ("m", model) + entry % ("good", served_models / "plus")))
+    with caplog.at_level("INFO", "serve"):
+        server = start_any_server(f"--model_config_file={file}", "--file_system_poll_wait_seconds=0.05")
+    reply = server.request("GET", "/v1/models/m")
+    start = "Could not find any versions of model m. " + hint.format(m=model)
+    assert (reply.status, reply.json["error"][: len(start)]) == (404, start)
+    said = reply.json["error"].removeprefix("Could not find any versions of model m. ")
+    assert f"Waiting for a version of m to appear in {model}. {said}" in caplog.messages
+    if repaired:
+        subprocess.run(said.partition("Type: ")[2], shell=True, check=True)
+        wait_until(lambda: server.states("m") == {repaired: "AVAILABLE"})
 
 
 def test_removing_every_version_unloads_the_model_but_losing_the_base_path_does_not(

@@ -8,6 +8,10 @@ import grpc
 import numpy as np
 import pytest
 
+from serve.core import Core
+from serve.errors import ServeError
+from serve.flags import parse
+from serve.models import catalog
 from tests.support.fronts import memory_and_native
 from tests.support.server import PATIENCE, RunningServer, Server, publish, starting, wait_until
 from tfx_export import wire
@@ -51,12 +55,33 @@ def answers(server: Server, models: Mapping[str, Model]) -> dict[str, float]:
         return {name: float(client.predict(model, X)["y"][0]) for name, model in models.items()}
 
 
+def reload_bytes(server: Server, request: bytes) -> tuple[str, str]:
+    """Sends the bytes of a ReloadConfigRequest and returns code and message."""
+    with server.channel() as channel:
+        try:
+            channel.unary_unary("/tensorflow.serving.ModelService/HandleReloadConfigRequest")(request, timeout=30)
+        except grpc.RpcError as error:
+            return error.code().name, error.details()
+    return "OK", ""
+
+
 @memory_and_native
 def test_policies_and_labels_of_a_config_file(
     served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
     file = tmp_path / "models.config"
+    labelled = "model_version_policy { specific { versions: 1 versions: 3 versions: 99 } } "
+    for label in (2, 99):  # a version that the policy does not load, and one that is not on disk
+        file.write_text(config_of(entry("chosen", plus, labelled + f'version_labels {{ key: "x" value: {label} }}')))
+        core = Core(parse([f"--model_config_file={file}"])[0])
+        with pytest.raises(ServeError) as caught:
+            core.start()
+        core.stop()
+        text = (
+            f"version {label} of model chosen, which is not currently available for inference. The config loads: 1, 3"
+        )
+        assert str(caught.value) == f"FAILED_PRECONDITION: Request to assign label to {text}"
     file.write_text(
         config_of(
             entry("newest", plus),
@@ -65,19 +90,11 @@ def test_policies_and_labels_of_a_config_file(
             entry(
                 "chosen",
                 plus,
-                "model_version_policy { specific { versions: 1 versions: 3 versions: 99 } } "
-                'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 3 }',
+                labelled + 'version_labels { key: "stable" value: 1 } version_labels { key: "canary" value: 3 }',
             ),
         )
     )
-    flags = (f"--model_config_file={file}", "--num_load_threads=2")
-    with starting(tmp_path, *flags) as (process, _, log):
-        assert process.wait(PATIENCE) == 1
-        assert (
-            "Request to assign label to version 3 of model chosen, which is not currently available for inference"
-            in log.read_text()
-        )
-    server = start_any_server(*flags, "--allow_version_labels_for_unavailable_models")
+    server = start_any_server(f"--model_config_file={file}", "--num_load_threads=2")
     assert server.states("newest") == {4: "AVAILABLE"}
     assert server.states("two") == {4: "AVAILABLE", 3: "AVAILABLE"}
     assert server.states("every") == dict.fromkeys((4, 3, 2, 1), "AVAILABLE")
@@ -151,18 +168,48 @@ def test_reload_returns_the_growth_of_metrics(served_models: Path, start_any_ser
     assert grown["no_such_metric"] == grown[":tensorflow:serving:request_latency"] == 0
 
 
-def test_a_changed_config_file_is_reloaded(
+def test_a_changed_config_file_is_reloaded_but_an_emptied_one_keeps_the_models(
     served_models: Path, start_server: Callable[..., RunningServer], tmp_path: Path
 ) -> None:
     plus = served_models / "plus"
     file = tmp_path / "models.config"
-    file.write_text(config_of(entry("a", plus)))
+    file.write_text("")
     server = start_server(f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1")
-    file.write_text("model_config_list {")
-    wait_until(lambda: "Error parsing text-format tensorflow.serving.ModelServerConfig" in server.log.read_text())
-    assert answers(server, {"a": Model("a")}) == {"a": 5.0}
+    assert f"No models yet: {file} lists none" in server.log.read_text()
+    file.write_text(config_of(entry("a", plus, 'version_labels { key: "stable" value: 4 }')))
+    wait_until(lambda: server.states("a") == {4: "AVAILABLE"})
+    assert answers(server, {"stable": Model("a", label="stable")}) == {"stable": 5.0}
+    for content, error in (
+        ("model_config_list {", "Error parsing text-format tensorflow.serving.ModelServerConfig"),
+        ("", "FAILED_PRECONDITION: Cannot transition to requested config. It is only legal to transition from one "),
+        ("custom_model_config {}", "INVALID_ARGUMENT: ServerModelConfig type not supported by HandleReloadConfigReq"),
+    ):
+        file.write_text(content)
+        wait_until(lambda error=error: error in server.log.read_text())  # type: ignore[misc]
+        assert answers(server, {"a": Model("a")}) == {"a": 5.0}
     file.write_text(config_of(entry("b", plus)))
     wait_until(lambda: server.states("b") == {4: "AVAILABLE"} and server.states("a") == {4: "END"})
+
+
+@memory_and_native
+def test_a_server_without_models_waits_for_a_reload(
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    file = tmp_path / "models.config"
+    file.write_text("model_config_list {}")
+    server = start_any_server(f"--model_config_file={file}")
+    ready = server.request("GET", "/readyz")
+    assert (ready.status, ready.body) == (503, b"no models yet\n")
+    assert server.request("GET", "/healthz").status == 200
+    assert server.states("plus") == {}
+    assert reload(server, config_of(entry("plus", served_models / "plus"))) == ("OK", "")
+    assert answers(server, {"plus": Model("plus")}) == {"plus": 5.0}
+    refused = "INVALID_ARGUMENT", catalog.UNSUPPORTED_CONFIG
+    for request in (b"", b"\x0a\x00", b"\x0a\x02\x12\x00", b"\x0a\x02\x1a\x00"):  # no config, empty, custom, unknown
+        assert reload_bytes(server, request) == refused
+        assert answers(server, {"plus": Model("plus")}) == {"plus": 5.0}
+    assert reload(server, "model_config_list {}") == ("OK", "")
+    wait_until(lambda: server.states("plus") == {4: "END"})
 
 
 @pytest.mark.parametrize(
@@ -174,6 +221,22 @@ def test_a_bad_config_file_fails_the_start(tmp_path: Path, text: str) -> None:
     with starting(tmp_path, f"--model_config_file={file}") as (process, _, log):
         assert process.wait(PATIENCE) == 1
         assert "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:" in log.read_text()
+
+
+@memory_and_native
+def test_a_watched_folder_may_be_missing_or_empty(
+    served_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    folder = tmp_path / "models"
+    server = start_any_server(str(folder), "--watch", "--file_system_poll_wait_seconds=0.1")
+    assert server.request("GET", "/readyz").status == 503
+    publish(served_models / "plus" / "1", folder / "plus")
+    wait_until(lambda: server.states("plus") == {1: "AVAILABLE"})
+    folder.rename(tmp_path / "away")  # as a base path that vanishes: nothing is unloaded
+    publish(served_models / "plus" / "2", tmp_path / "away" / "plus")
+    assert answers(server, {"plus": Model("plus")}) == {"plus": 2.0}
+    (tmp_path / "away").rename(folder)
+    wait_until(lambda: server.states("plus") == {2: "AVAILABLE", 1: "END"})
 
 
 @memory_and_native

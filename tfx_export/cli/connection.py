@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from tfx_export.errors import SpecError
+from tfx_export.savedmodel.version_folders import LARGEST_VERSION
 
 if TYPE_CHECKING:
     from tfx_export.client import Client, Model
@@ -93,7 +94,7 @@ def model_options(function: Function) -> Function:
     """Adds `--version` and `--label`."""
     for option in (
         click.option("--label", help="Label of the version to call."),
-        click.option("--version", type=int, help="Version to call.  [default: newest]"),
+        click.option("--version", type=click.IntRange(0, LARGEST_VERSION), help="Version to call.  [default: newest]"),
     ):
         function = option(function)
     return function

@@ -12,7 +12,7 @@ from tfx_export.errors import PublishError
 from tfx_export.savedmodel import export_record, warmup_requests
 from tfx_export.savedmodel.publish import publish, staging, translate_os_errors
 from tfx_export.savedmodel.reader import BINARY, TEXT, signatures
-from tfx_export.savedmodel.version_folders import parse_version
+from tfx_export.savedmodel.version_folders import is_number
 from tfx_export.wire.tfrecord import frame, read_records
 
 # They belong to the old SavedModel file: its hash, and its conversion.
@@ -29,10 +29,10 @@ def save_copy(folder: Path, index: wire.SavedModelIndex, renames: warmup_request
     with staging(out.parent) as staged, translate_os_errors(out):
         shutil.copytree(folder, staged, dirs_exist_ok=True)
         save_in_place(staged, index, renames)
-        if parse_version(out.name) is None:
-            staged.rename(out)
-        else:
+        if is_number(out.name):
             publish(staged, out.name)
+        else:
+            staged.rename(out)
 
 
 def save_in_place(folder: Path, index: wire.SavedModelIndex, renames: warmup_requests.RequestRenames) -> None:

@@ -174,8 +174,7 @@ def _field(tag: bytes, content: bytes) -> bytes:
 
 
 def _shape(proto: wire.TensorShapeProto) -> tuple[int, ...]:
-    if proto.unknown_rank:
-        raise ValueError("the shape is unknown")
+    # As in TensorFlow, `unknown_rank` has no effect: a shape without dimensions is that of a scalar.
     shape = tuple([dim.size for dim in proto.dim])
     if len(shape) > MAX_RANK:
         raise ValueError(f"{len(shape)} dimensions, at most {MAX_RANK} are allowed")

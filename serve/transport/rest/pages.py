@@ -52,10 +52,12 @@ async def metrics(api: Api) -> Response:
 
 
 def readiness(api: Api) -> Response:
-    """Returns 503 while the server drains, and while a model has no available version."""
+    """Returns 503 while the server drains, while it has no models, and while a model has no available version."""
     waiting = [model.name for model in api.models() if not api.health.check(model.name)]
     if api.health.draining:
         return Response(b"draining\n", "text/plain", 503)
+    if not api.models():
+        return Response(b"no models yet\n", "text/plain", 503)
     if waiting:
         return Response(f"not available: {', '.join(waiting)}\n".encode(), "text/plain", 503)
     return Response(b"ok\n", "text/plain")

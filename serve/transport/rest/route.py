@@ -7,14 +7,11 @@ from urllib.parse import unquote
 
 from serve.errors import Code, ServeError
 from serve.lifecycle.state import ModelRef
+from tfx_export.savedmodel.version_folders import parse_version
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/([0-9]+)|/labels/([^/:]+))?"
 _POST = re.compile(rf"(?i:{_MODEL}):(classify|regress|predict)")
 _GET = re.compile(rf"(?i:{_MODEL}(?:/(metadata))?)")
-
-_LARGEST_VERSION = 2**63 - 1
-# Python refuses to parse numbers with several thousand digits.
-_VERSION_DIGITS = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,8 @@ def find_route(method: str, path: str) -> Route:
     if not match:
         raise ServeError(Code.INVALID_ARGUMENT, f"Malformed request: {method} {path}")
     name, version, label, verb = match.groups()
-    if version and (len(version) > _VERSION_DIGITS or int(version) > _LARGEST_VERSION):
+    number = parse_version(version) if version else None
+    if version and number is None:
         raise ServeError(Code.INVALID_ARGUMENT, f"Failed to convert version: {version} to numeric.")
-    ref = ModelRef(unquote(name), int(version) if version else None, unquote(label) if label else None)
+    ref = ModelRef(unquote(name), number, unquote(label) if label else None)
     return Route(verb.lower() if verb else "status", ref)

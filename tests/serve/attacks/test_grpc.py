@@ -56,7 +56,7 @@ TENSORS = {
     "one dimension that overflows": f"dtype: DT_FLOAT {dims((1 << 63) - 1)}",
     "an empty tensor that overflows": f"dtype: DT_FLOAT {dims(0, (1 << 63) - 1, (1 << 63) - 1)}",
     "a negative dimension": f"dtype: DT_FLOAT {dims(-5)} float_val: 1",
-    "unknown rank": "dtype: DT_FLOAT tensor_shape { unknown_rank: true } float_val: 1",
+    "a negative dimension of unknown rank": "dtype: DT_FLOAT tensor_shape { dim { size: -1 } unknown_rank: true }",
     "more dimensions than are possible": f"dtype: DT_FLOAT {dims(*[1] * 300)} float_val: 1",
     "content that is too short": f'dtype: DT_FLOAT {dims(4)} tensor_content: "abc"',
     "content that is too long": f'dtype: DT_FLOAT {dims(1)} tensor_content: "abcdefgh"',
