@@ -65,8 +65,8 @@ class SourceGraph:
 
     def changed_variables(self) -> list[str]:
         """Returns the names of the variables that the graph assigns, except for the seeds of random numbers."""
-        handles = [self.state[f"{name}:0"] for name in self.effects.assigned if f"{name}:0" in self.state]
-        return [handle.op.name for handle in handles if not is_seed(handle.op, self.effects)]
+        operations = [self.state[f"{name}:0"].op for name in self.effects.assigned if f"{name}:0" in self.state]
+        return [one.name for one in operations if one.type in VARIABLES and not is_seed(one, self.effects)]
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
@@ -136,7 +136,7 @@ def is_seed(variable: tf.Operation, effects: GraphEffects) -> bool:
 
     Such a state is a vector of integers. It is not restored between two runs, because then both would draw the same.
     """
-    if not effects.random or variable.type not in VARIABLES:
+    if not effects.random:
         return False
     shape = tf.TensorShape(variable.get_attr("shape"))
     return bool(variable.get_attr("dtype").is_integer and shape.rank == 1)
@@ -169,7 +169,11 @@ class KeptVariables:
         if not self._reads:
             yield
             return
-        values = self._session.run(self._reads)
+        try:
+            values = self._session.run(self._reads)
+        except tf.errors.FailedPreconditionError:  # a variable has no value before the run
+            yield
+            return
         try:
             yield
         finally:

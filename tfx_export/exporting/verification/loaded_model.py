@@ -22,7 +22,7 @@ class SessionModel:
         import_tensorflow()
         import tensorflow as tf
 
-        from tfx_export.exporting.source_graph import KeptVariables, is_seed, new_session
+        from tfx_export.exporting.source_graph import VARIABLES, KeptVariables, is_seed, new_session
 
         graph = tf.Graph()
         self._session = new_session(graph)
@@ -31,7 +31,8 @@ class SessionModel:
             self._signatures = meta_graph.signature_def
             outputs = [info.name for one in self._signatures.values() for info in one.outputs.values()]
             effects = find_effects(meta_graph.graph_def, outputs)
-            assigned = [graph.get_operation_by_name(name) for name in effects.assigned]
+            variables = {one.name: one for one in graph.get_operations() if one.type in VARIABLES}
+            assigned = [variables[name] for name in effects.assigned if name in variables]
             self._kept = KeptVariables(self._session, [one for one in assigned if not is_seed(one, effects)])
         half = {tf.float16, tf.bfloat16}
         # Whether any op of the graph computes or stores 16-bit floats.
