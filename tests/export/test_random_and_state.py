@@ -127,7 +127,7 @@ class Draws(tf.Module):  # type: ignore[misc]
     def __call__(self, x: Any) -> Any:
         self.calls.assign_add(1.0)
         flipped = tf.map_fn(lambda row: tf.image.random_flip_left_right(row[None, :, None]), x)
-        drawn = x + self.generator.normal(tf.shape(x))
+        drawn = x + 1e-6 * self.generator.normal(tf.shape(x))
         return {"drawn": drawn, "flipped": flipped, "counted": x + self.calls, "twice": 2 * x}
 
 

@@ -151,3 +151,8 @@ def test_probes_fit_inputs_that_consist_of_several_tensors(tmp_path: Path, kind:
     assert record
     assert record.verification
     assert [check.verdict for check in record.verification.checks] == ["equal"]
+
+
+def test_a_source_that_lacks_an_output_is_refused(classifier: Path) -> None:
+    with pytest.raises(SpecError, match="gives no output 'classes' for the signature 'classify'"):
+        verify(classifier, lambda signature, inputs: {})

@@ -81,16 +81,18 @@ def is_live(outputs: Outputs, rows: Sequence[int], tolerance: float) -> bool:
     )
 
 
-def is_same(once: Outputs, again: Outputs) -> bool:
+def is_same(once: Outputs, again: Outputs, *, exact: bool) -> bool:
     """Returns whether a model gave the same values in two runs on the same requests.
 
-    They may differ by a tenth of the tolerance, because some devices add numbers in another order each time.
+    Unless `exact`, they may differ by a tenth of the tolerance, because some devices add numbers in another order each
+    time.
     """
     for one, other in zip(once, again, strict=True):
         one, other = np.asarray(one), np.asarray(other)
         if one.shape != other.shape or one.dtype != other.dtype:
             return False
-        if not _error(_flat([one]), _flat([other]), _scale(once)) <= TOLERANCES.get(from_numpy(one.dtype), 0.0) / 10:
+        allowed = 0.0 if exact else TOLERANCES.get(from_numpy(one.dtype), 0.0) / 10
+        if not _error(_flat([one]), _flat([other]), _scale(once)) <= allowed:
             return False
     return True
 

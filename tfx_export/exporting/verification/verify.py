@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tfx_export import wire
-from tfx_export.errors import VerificationError
+from tfx_export.errors import SpecError, VerificationError
 from tfx_export.exporting.tensorflow_errors import short_reason
 from tfx_export.exporting.verification import compare, probes
 from tfx_export.exporting.verification.isolated_run import Arrays, RunResults, predict_request, run_isolated
@@ -85,7 +85,7 @@ def probe_source(
 
     The probe comes from the .npz file `probe`. Without it, and for signatures whose inputs the file lacks, it is the
     first generated probe for which all outputs depend on the input, else the one with the most such outputs.
-    Raises SpecError if the probe file does not fit the signatures.
+    Raises SpecError if the probe file does not fit the signatures, or if the source lacks an output.
     """
     given = probes.from_file(probe, signatures) if probe else {}
     strings = StringInputs(folder, list(tags))
@@ -104,6 +104,8 @@ def probe_source(
             except Exception as error:  # a framework may raise anything for inputs that its model cannot take
                 refusal = refusal or f"{type(error).__name__}: {short_reason(error)}"
                 continue
+            if missing := sorted(key for output in outputs for key in set(signature.outputs) - set(output)):
+                raise SpecError(f"The source gives no output {missing[0]!r} for the signature {name!r}.")
             live = sum(_is_live([np.asarray(output[key]) for output in outputs], candidate) for key in wanted)
             if live > most_live:
                 best, most_live = ProbedSignature(candidate, outputs), live
@@ -111,20 +113,22 @@ def probe_source(
                 break
         if best.probe:
             random = find_effects(strings.graph(), [spec.tensor for spec in signature.outputs.values()]).random
-            runs = RUNS_IF_RANDOM if random else 1
-            found[name] = replace(best, random=_random_outputs(run_source, signature, best, runs))
+            found[name] = replace(best, random=_random_outputs(run_source, signature, best, draws=random))
         else:
             found[name] = ProbedSignature(None, refusal=refusal)
     return found
 
 
 def _random_outputs(
-    run_source: RunSignature, signature: Signature, probed: ProbedSignature, runs: int
+    run_source: RunSignature, signature: Signature, probed: ProbedSignature, *, draws: bool
 ) -> frozenset[str]:
-    """Runs the source up to `runs` times more; returns the outputs that had other values than the first time."""
+    """Runs the source again; returns the outputs that had other values than the first time.
+
+    `draws` is whether the graph draws random numbers: then the source runs more often, and any difference counts.
+    """
     assert probed.probe
     random: set[str] = set()
-    for _ in range(runs):
+    for _ in range(RUNS_IF_RANDOM if draws else 1):
         try:
             again = [run_source(signature.name, inputs) for inputs in probed.probe.requests]
         except Exception:  # it took the same inputs before
@@ -132,7 +136,7 @@ def _random_outputs(
         random |= {
             key
             for key in set(signature.outputs) - random
-            if not compare.is_same([one[key] for one in probed.outputs], [one[key] for one in again])
+            if not compare.is_same([one[key] for one in probed.outputs], [one[key] for one in again], exact=draws)
         }
         if len(random) == len(signature.outputs):
             break
@@ -201,7 +205,7 @@ def check_outputs(
 def _random_note(outputs: Sequence[np.ndarray], count: int) -> str:
     """Returns what is said of a random output, from the export's outputs for `count` requests, run several times."""
     runs = [outputs[start : start + count] for start in range(0, len(outputs), count)]
-    constant = all(compare.is_same(runs[0], run) for run in runs[1:])
+    constant = all(compare.is_same(runs[0], run, exact=True) for run in runs[1:])
     return compare.RANDOM_NOTE + (", but the export always the same values" if constant else "")
 
 
