@@ -74,7 +74,12 @@ def export(
             job.report("Building the signatures")
             signature_graphs = build_signatures(source, job.spec)
             signatures = tuple(graph.signature for graph in signature_graphs)
-            notes = (*source.notes, *state_notes(source.changed_variables()), *name_notes(signatures))
+            notes = (
+                *source.notes,
+                *unused_notes(source.unused_inputs()),
+                *state_notes(source.changed_variables()),
+                *name_notes(signatures),
+            )
             job.report("Writing the SavedModel")
             write_savedmodel.write(source, signatures, staged, job.spec)
             record = complete_version(
@@ -196,6 +201,13 @@ def _require_servable(source: "SourceGraph") -> None:
                     f"The {kind} {name!r} of {source.description} is not a tensor of values, but a {tensor.dtype.name} "
                     "(a dataset, a list of tensors or the like), which cannot be sent."
                 )
+
+
+def unused_notes(inputs: Sequence[str]) -> tuple[str, ...]:
+    """Returns a note if no output depends on the `inputs`."""
+    if not inputs:
+        return ()
+    return (f"No output depends on {', '.join(inputs)}. The signatures keep such inputs, because clients send them.",)
 
 
 def state_notes(changed: Sequence[str]) -> tuple[str, ...]:

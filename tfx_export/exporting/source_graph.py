@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.savedmodel.graph_effects import GraphEffects, find_effects
+from tfx_export.savedmodel.graph_effects import GraphEffects, find_effects, node_of
 
 Arrays = Mapping[str, np.ndarray]
 # The ops that hold variables.
@@ -68,9 +68,18 @@ class SourceGraph:
         operations = [self.state[f"{name}:0"].op for name in self.effects.assigned if f"{name}:0" in self.state]
         return [one.name for one in operations if one.type in VARIABLES and not is_seed(one, self.effects)]
 
+    def unused_inputs(self) -> list[str]:
+        """Returns the names of the inputs that no output depends on."""
+        outputs = {node_of(tensor.name) for tensor in self.outputs.values()}
+        needed = [node for node in self.body.node if node.name in self.effects.needed]
+        read = outputs | {node_of(tensor) for node in needed for tensor in node.input}
+        return [name for name, one in self.inputs.items() if node_of(one.tensor) not in read]
+
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
-        mapped = {source.tensor: inputs[name] for name, source in self.inputs.items()}
+        # The body may lack the inputs that no output depends on.
+        unused = self.unused_inputs()
+        mapped = {one.tensor: inputs[name] for name, one in self.inputs.items() if name not in unused}
         names = [tensor.name for tensor in self.outputs.values()]
         results = tf.graph_util.import_graph_def(
             self.body, input_map={**self.state, **mapped}, return_elements=names, name="model"

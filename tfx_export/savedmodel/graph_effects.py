@@ -29,7 +29,7 @@ _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 
 @dataclass(frozen=True)
 class GraphEffects:
-    """What a graph does besides computing.
+    """What a graph does besides computing, and the nodes that its outputs need.
 
     `assigned` are the names of the nodes whose variables it assigns: the variables' own nodes, or the placeholders for
     captured variables. `random` is whether it draws random numbers. `python` are the names of nodes that call Python.
@@ -38,13 +38,15 @@ class GraphEffects:
     assigned: tuple[str, ...]
     random: bool
     python: tuple[str, ...]
+    needed: frozenset[str]
 
 
 def find_effects(graph: Message, outputs: Iterable[str]) -> GraphEffects:
     """Returns the effects of computing the tensors or nodes `outputs` of the GraphDef `graph`."""
     functions = {function.signature.name: function for function in graph.library.function}
     nodes = {node.name: node for node in graph.node}
-    needed = [nodes[name] for name in _dependencies(nodes, map(_node_of, outputs))]
+    names = _dependencies(nodes, map(node_of, outputs))
+    needed = [nodes[name] for name in names]
     inside = [node for function in _called_functions(needed, functions) for node in function.node_def]
     assigned = _assigned(needed, nodes, functions, {})
     python = dict.fromkeys(node.name for node in [*needed, *inside] if node.op in PYTHON_OPS)
@@ -52,10 +54,12 @@ def find_effects(graph: Message, outputs: Iterable[str]) -> GraphEffects:
         tuple(sorted(assigned)),
         any(_RANDOM.match(node.op) for node in [*needed, *inside]),
         tuple(python),
+        frozenset(names),
     )
 
 
-def _node_of(tensor: str) -> str:
+def node_of(tensor: str) -> str:
+    """Returns the node of a tensor or control input: `^a` -> `a`, `a:1` -> `a`."""
     return tensor.lstrip("^").partition(":")[0]
 
 
@@ -66,7 +70,7 @@ def _dependencies(nodes: Mapping[str, Message], targets: Iterable[str]) -> list[
         name = waiting.pop()
         if name not in found and name in nodes:
             found[name] = None
-            waiting.extend(map(_node_of, nodes[name].input))
+            waiting.extend(map(node_of, nodes[name].input))
     return list(found)
 
 
@@ -118,7 +122,7 @@ def _assigned_arguments(function: Message, functions: Functions, known: dict[str
 
 def _origin(tensor: str, nodes: Mapping[str, Message]) -> str:
     """Returns the node that creates the variable of `tensor`, or the argument of the function that passes it."""
-    name = _node_of(tensor)
+    name = node_of(tensor)
     while name in nodes and nodes[name].op in _PASS_ON:
-        name = _node_of(nodes[name].input[0])
+        name = node_of(nodes[name].input[0])
     return name

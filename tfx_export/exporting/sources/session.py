@@ -101,7 +101,7 @@ def open_session(
     nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
     needed = nodes.dependencies([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
-    _check_selection(nodes, needed, inputs, fed)
+    _check_selection(nodes, needed, fed)
 
     tables = plan_tables(graph, graph_def, nodes, needed, init_ops)
     names = variables_of(nodes, needed) | unassigned(nodes, tables.nodes)
@@ -162,8 +162,8 @@ def _tensor(graph: tf.Graph, name: str, kind: str, alias: str) -> tf.Tensor:
         raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
 
 
-def _check_selection(nodes: Nodes, needed: set[str], inputs: Mapping[str, tf.Tensor], fed: set[str]) -> None:
-    """Raises SpecError for graphs that fail in a server: a placeholder without a value, an unused input, a queue."""
+def _check_selection(nodes: Nodes, needed: set[str], fed: set[str]) -> None:
+    """Raises SpecError for graphs that fail in a server: a placeholder without a value, a queue."""
     unfed = sorted(name for name in needed - fed if nodes.by_name[name].op == "Placeholder")
     if unfed:
         raise SpecError(
@@ -171,9 +171,6 @@ def _check_selection(nodes: Nodes, needed: set[str], inputs: Mapping[str, tf.Ten
             hint=f"Make it an input (--input {unfed[0].split('/')[-1]}={unfed[0]}:0) or fix its value "
             f"(--bind {unfed[0]}=1.0).",
         )
-    unused = sorted(name for name, tensor in inputs.items() if node_of(tensor.name) not in needed)
-    if unused:
-        raise SpecError(f"No output depends on the input {unused[0]!r} ({inputs[unused[0]].name}).")
     lost = sorted(name for name in needed if nodes.by_name[name].op in _SESSION_ONLY)
     if lost:
         raise SpecError(
