@@ -17,6 +17,9 @@ from serve.engines.tensorflow_graph import check_functions, is_straight, shape_g
 from serve.engines.tensorflow_guards import guard_everything, guard_optimised
 from serve.engines.tensorflow_settings import session_config
 from serve.engines.tensorflow_weights import MappedWeight, initialise, map_pages
+from serve.errors import Code, ServeError
+from tfx_export.errors import SavedModelError
+from tfx_export.savedmodel.reader import is_saved_model, read_index
 
 logger = logging.getLogger("serve")
 
@@ -50,6 +53,12 @@ class _Loader(loader_impl.SavedModelLoader):  # type: ignore[misc]
     """Checks the graph of a SavedModel before it is imported, and adds guards to one that runs as it is."""
 
     def __init__(self, path: Path, guarded: bool) -> None:
+        """Raises NOT_FOUND if `path` holds no SavedModel, DATA_LOSS if its file is damaged."""
+        try:
+            read_index(path)
+        except SavedModelError as error:
+            code = Code.DATA_LOSS if is_saved_model(path) else Code.NOT_FOUND
+            raise ServeError(code, " ".join(str(error).split("\n"))) from None
         super().__init__(str(path))
         self._guarded = guarded
 

@@ -68,7 +68,9 @@ def test_a_broken_version_shows_its_error_and_the_older_one_still_serves(
         wait_until(lambda: len(server.states("plus")) == 2 and server.states("plus")[2] == "END")
         broken, serving = client.status("plus")
         assert (broken.version, broken.state) == (2, "END")
-        assert broken.error
+        assert broken.error.startswith(f"The SavedModel file in {model / '2'} is damaged: ")
+        (status, _) = server.request("GET", "/v1/models/plus").json["model_version_status"]
+        assert status["status"]["error_code"] == "DATA_LOSS"
         assert (serving.version, serving.state, serving.error) == (1, "AVAILABLE", "")
         assert client.predict("plus", X)["y"].tolist() == [2.0, 3.0]
         # Repaired in place, it is loaded.

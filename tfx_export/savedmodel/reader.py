@@ -34,7 +34,9 @@ def read_index(folder: Path) -> wire.SavedModelIndex:
     try:
         index = _parse(folder)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
-        raise SavedModelError(f"The SavedModel file in {folder} is damaged: {error}") from None
+        raise SavedModelError(
+            f"The SavedModel file in {folder} is damaged: {str(error) or 'it is not valid text'}"
+        ) from None
     except OSError as error:
         raise SavedModelError(f"The SavedModel file in {folder} cannot be read: {error.strerror or error}.") from None
     if index is None:
