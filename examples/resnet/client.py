@@ -24,7 +24,7 @@ def over_rest(port: int) -> Predict:
     def predict(photograph: bytes) -> int:
         body = json.dumps({"instances": [{"b64": base64.b64encode(photograph).decode()}]}).encode()
         with urllib.request.urlopen(urllib.request.Request(url, body)) as response:
-            return int(np.argmax(json.load(response)["predictions"][0]))
+            return int(json.load(response)["predictions"][0]["classes"])
 
     return predict
 
@@ -32,7 +32,7 @@ def over_rest(port: int) -> Predict:
 def over_grpc(port: int) -> Predict:
     client = Client(f"127.0.0.1:{port}")
     return lambda photograph: int(
-        next(iter(client.predict("resnet", {"image_bytes": np.array([photograph], object)}).values()))[0].argmax()
+        client.predict("resnet", {"image_bytes": np.array([photograph], object)})["classes"][0]
     )
 
 

@@ -15,8 +15,7 @@ from walkthrough import Walkthrough
 
 def run_example(walk: Walkthrough, weights: str, requests: int) -> None:
     walk.run("python", "../prepare.py", ".", weights)
-    export = ("tfx-export", "keras", "resnet50.keras", "--out", "models/resnet", "--signature", "serving_default=image")
-    walk.run(*export, "--image-scale", "resnet50")
+    walk.run("tfx-export", "keras", "resnet50.keras", "--out", "models/resnet", "--signatures", "../signature.yaml")
     with walk.serving("models/resnet") as server:
         server.wait_for({"1": "AVAILABLE"})
         walk.shell(

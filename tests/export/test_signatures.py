@@ -211,6 +211,20 @@ def test_images_are_decoded(source: SourceGraph, model: Any, form: str) -> None:
     assert run(source, built, image_bytes=np.array([], object))["scores"].shape == (0, 4)
 
 
+def test_the_number_of_the_best_class_stands_beside_the_probabilities(source: SourceGraph, model: Any) -> None:
+    content = {"method": "image", "outputs": {"classes": {"argmax": "scores"}, "probabilities": "scores"}}
+    built = build(source, content)
+    assert [(name, spec.dtype) for name, spec in sorted(built.signature.outputs.items())] == [
+        ("classes", "DT_INT64"),
+        ("probabilities", "DT_FLOAT"),
+    ]
+    pictures = images(3)
+    answer = run(source, built, image_bytes=[bytes(ENCODERS["bmp"](picture)) for picture in pictures])
+    expected = model(pictures.astype(np.float32))[0].numpy()
+    np.testing.assert_allclose(answer["probabilities"], expected, rtol=1e-5)
+    np.testing.assert_array_equal(answer["classes"], expected.argmax(1))
+
+
 def test_images_are_resized(source: SourceGraph, model: Any) -> None:
     large = np.random.default_rng(1).integers(0, 256, (16, 20, 3)).astype(np.uint8)
     built = build(source, {"method": "image", "image": {"resize": "area", "mean": [10.0, 20.0, 30.0], "std": [2.0]}})
@@ -255,6 +269,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "text for numbers": ({"inputs": {"x": {"source": "image", "dtype": "string"}}}, "string cannot be cast to float32"),
     "no dtype": ({"inputs": {"x": {"source": "image", "dtype": "floaty"}}}, "'floaty' is not a dtype"),
     "two outputs to classify": ({"method": "classify"}, "Classify uses one output"),
+    "unknown output to choose from": ({"outputs": {"x": {"argmax": "score"}}}, "has no output 'score'"),
     "two outputs to label": ({"top_k": 1, "outputs": {"a": "scores", "b": "price"}}, "apply to one output"),
     "regress of classes": ({"method": "regress", "outputs": {"o": "scores"}}, r"\(batch\) or \(batch, 1\)"),
     "top_k too large": ({"method": "classify", "outputs": {"s": "scores"}, "top_k": 9}, "the model has 4 classes"),

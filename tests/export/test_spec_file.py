@@ -69,7 +69,9 @@ REFUSED = {
     "signatures: {a: {inputs: {x: {dtype: uint8}}}}": "signatures.a.inputs.x lacks source",
     "signatures: {a: {image: {size: [3]}}}": r"signatures.a.image.size is \[height, width\]",
     "signatures: {a: {features: {f: {kind: fixd}}}}": "did you mean 'fixed'",
-    "signatures: {a: {outputs: {x: 3}}}": "signatures.a.outputs.x must be text",
+    "signatures: {a: {outputs: {x: 3}}}": "signatures.a.outputs.x must be the name of an output",
+    "signatures: {a: {outputs: {x: {argmix: y}}}}": "did you mean 'argmax'",
+    "signatures: {a: {outputs: {x: {}}}}": "signatures.a.outputs.x must be the name of an output",
     "signatures: {a: {}}\nas_text: 1": "as_text must be true or false",
     "signatures: {a: {}}\ntags: serve": "the spec.tags must be a list",
 }

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.signatures.tensors import Tensors, describe, with_op_names
-from tfx_export.exporting.spec.model import Method, SignatureSpec
+from tfx_export.exporting.spec.model import ArgMaxSpec, Method, SignatureSpec
 
 
 def predict(source_outputs: Tensors, spec: SignatureSpec) -> Tensors:
@@ -56,13 +56,28 @@ BUILD_OUTPUTS: dict[Method, Callable[[Tensors, SignatureSpec], Tensors]] = {
 def _chosen(source_outputs: Tensors, spec: SignatureSpec) -> dict[str, tf.Tensor]:
     if not spec.outputs:
         return dict(source_outputs)
-    for name in spec.outputs.values():
+    chosen = {}
+    for alias, one in spec.outputs.items():
+        name = one.argmax if isinstance(one, ArgMaxSpec) else one
         if name not in source_outputs:
             raise SpecError(
                 f"Signature {spec.name!r}: the model has no output {name!r}.",
                 hint=f"Its outputs: {', '.join(map(repr, source_outputs))}",
             )
-    return {alias: source_outputs[name] for alias, name in spec.outputs.items()}
+        tensor = source_outputs[name]
+        chosen[alias] = _argmax(tensor, spec, alias) if isinstance(one, ArgMaxSpec) else tensor
+    return chosen
+
+
+def _argmax(scores: tf.Tensor, spec: SignatureSpec, alias: str) -> tf.Tensor:
+    dtype, shape = scores.dtype, scores.shape
+    if not (dtype.is_floating or dtype.is_integer) or not shape.rank:
+        raise SpecError(
+            f"Signature {spec.name!r}: {alias} is the argmax of {describe(dtype, shape)}, which has no scores of "
+            "classes in its last dimension.",
+            hint="Choose another output of the model: {argmax: NAME}",
+        )
+    return tf.argmax(scores, axis=-1, output_type=tf.int64)
 
 
 def _only(outputs: Tensors, spec: SignatureSpec, key: str) -> tf.Tensor:

@@ -9,11 +9,20 @@ import yaml
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.files import require_file
-from tfx_export.exporting.spec.model import ExportSpec, FeatureSpec, ImageSpec, InputSpec, Method, SignatureSpec
+from tfx_export.exporting.spec.model import (
+    ArgMaxSpec,
+    ExportSpec,
+    FeatureSpec,
+    ImageSpec,
+    InputSpec,
+    Method,
+    SignatureSpec,
+)
 
 _TOP = ("signatures", "default", "tags", "assets", "as_text", "clear_devices", "strip_default_attrs")
 _SIGNATURE = ("method", "inputs", "features", "image", "outputs", "labels", "top_k")
 _INPUT = ("source", "dtype", "shape")
+_OUTPUT = ("argmax",)
 _FEATURE = ("input", "kind", "dtype", "shape", "default", "index", "value", "size")
 _IMAGE = ("input", "alias", "size", "channels", "resize", "scale", "mean", "std")
 METHODS = ("predict", "classify", "regress", "image")
@@ -83,7 +92,9 @@ def _signature(name: object, value: object, folder: Path) -> SignatureSpec:
         inputs={_text(k, where): _input(v, f"{where}.inputs.{k}") for k, v in _sub(content, "inputs", where).items()},
         features=_features(content, where),
         image=image,
-        outputs={_text(k, where): _text(v, f"{where}.outputs.{k}") for k, v in _sub(content, "outputs", where).items()},
+        outputs={
+            _text(k, where): _output(v, f"{where}.outputs.{k}") for k, v in _sub(content, "outputs", where).items()
+        },
         labels=folder / labels if labels else None,
         top_k=_optional(content, "top_k", _whole, where),
     )
@@ -100,6 +111,15 @@ def _input(value: object, where: str) -> InputSpec:
         _optional(content, "dtype", _text, where),
         _optional(content, "shape", _list_of(_size), where),
     )
+
+
+def _output(value: object, where: str) -> str | ArgMaxSpec:
+    if isinstance(value, str):
+        return value
+    content = _mapping(value, where, _OUTPUT) if isinstance(value, dict) else {}
+    if "argmax" not in content:
+        raise SpecError(f"{where} must be the name of an output of the model, or {{argmax: NAME}}.")
+    return ArgMaxSpec(_text(content["argmax"], f"{where}.argmax"))
 
 
 def _features(content: Mapping[object, object], where: str) -> tuple[FeatureSpec, ...] | None:

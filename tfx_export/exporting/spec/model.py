@@ -82,6 +82,17 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class ArgMaxSpec:
+    """An output with the number of the best class, int64: the position of the maximum in the last dimension.
+
+    Args:
+        argmax: The source's output with the scores of the classes.
+    """
+
+    argmax: str
+
+
+@dataclass(frozen=True)
 class SignatureSpec:
     """A signature to write.
 
@@ -91,7 +102,8 @@ class SignatureSpec:
         inputs: Raw inputs by the client's names. Empty: all of the source's inputs, by its names.
         features: The features of a tf.Example, instead of raw inputs.
         image: Encoded images, instead of raw inputs.
-        outputs: The source's outputs by the client's names. Empty: all of them, by the source's names.
+        outputs: The source's outputs, or what is computed from them, by the client's names. Empty: all of them, by the
+            source's names.
         labels: A text file with one label per line, in the order of the classes.
         top_k: The number of best classes to return. With `labels` or `top_k`, the output with the scores of classes
             becomes the outputs `classes` and `scores`.
@@ -102,7 +114,7 @@ class SignatureSpec:
     inputs: Mapping[str, InputSpec] = field(default_factory=dict)
     features: tuple[FeatureSpec, ...] | None = None
     image: ImageSpec | None = None
-    outputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str | ArgMaxSpec] = field(default_factory=dict)
     labels: Path | None = None
     top_k: int | None = None
 
