@@ -1,27 +1,32 @@
-"""`python -m serve`: the program that `tfx-export serve` starts."""
+"""`python -m serve`: the program that `tfx-export serve` starts; and `tensorflow_model_server`."""
 
 import logging
 import os
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from typing import NoReturn
 
 from serve import logs
 from serve.flags import FlagError, parse, usage
 
+# Tolerates unknown flags, for command lines written for TensorFlow Serving.
+COMPAT = "--compat"
 
-def main(arguments: list[str]) -> int:
-    """Runs the server. Returns the exit code: 0 after a signal, 1 if the server cannot start."""
-    program = "python -m serve"
+
+def main(arguments: list[str], program: str = "python -m serve") -> int:
+    """Runs the server. Returns the exit code: 0 after a signal, 1 if the server cannot start.
+
+    `program` is the command that the user has typed.
+    """
     if "--help" in arguments or "-h" in arguments:
         print(usage(program))  # noqa: T201
         return 0
     if "--version" in arguments:
         print(_versions())  # noqa: T201
         return 0
-    compat = "--compat" in arguments
     try:
-        config, notes = parse([each for each in arguments if each != "--compat"], tolerant=compat)
+        config, notes = parse([each for each in arguments if each != COMPAT], tolerant=COMPAT in arguments)
         if not config.model_base_path and not config.model_config_file:
             raise FlagError(f"Nothing to serve: give a folder, as in `{program} models/mnist`, or --model_config_file.")
         if not (config.port or config.rest_api_port or config.grpc_socket_path):
@@ -52,9 +57,21 @@ def _versions() -> str:
     return f"TensorFlow ModelServer: {version('tfx-export')}\nTensorFlow Library: {tensorflow}"
 
 
-if __name__ == "__main__":
-    code = main(sys.argv[1:])
-    sys.stdout.flush()
-    sys.stderr.flush()
+def tensorflow_model_server() -> NoReturn:
+    """The command of TensorFlow Serving, with its flags."""
+    _run([COMPAT, *sys.argv[1:]], "tensorflow_model_server")
+
+
+def _run(arguments: list[str], program: str = "python -m serve") -> NoReturn:
+    try:
+        code = main(arguments, program)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:  # the reader of `--help | head` has ended
+        code = 1
     # All requests have been drained. C++ threads that still load or shut down need not be waited for.
     os._exit(code)
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1:])

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from tests.support.server import PATIENCE, RunningServer, publish, starting, wait_for_cpu, wait_until
+from tests.support.server import PATIENCE, RunningServer, publish, running, starting, wait_for_cpu, wait_until
 from tests.support.slow_model import SECOND
 from tfx_export.client import Client, ServerError
 
@@ -127,6 +128,29 @@ def test_help_and_version_start_no_server(arguments: list[str], code: int, text:
     assert done.returncode == code
     assert text in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_help_ends_quietly_if_nobody_reads_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "serve", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
+def test_command_lines_of_tensorflow_serving_work_as_they_are(served_models: Path, tmp_path: Path, front: str) -> None:
+    command = str(Path(sys.executable).with_name("tensorflow_model_server"))
+    flags = ["--model_name=mnist", f"--model_base_path={served_models / 'half_plus_two'}", "--a_flag_of_tomorrow=3"]
+    with running(tmp_path, *flags, f"--front={front}", program=[command]) as server:
+        assert command in psutil.Process(server.process.pid).cmdline()  # for `ps | grep`
+        with server.client as client:
+            assert client.predict("mnist", {"x": np.array([[2.0]], np.float32)})["y"].tolist() == [[3.0]]
+        assert "--a_flag_of_tomorrow" in server.log.read_text()
+        assert server.stop() == 0
+    done = subprocess.run([command, "--help"], capture_output=True, text=True)
+    assert done.stdout.startswith("Usage: tensorflow_model_server")
 
 
 def test_a_serve_module_in_the_working_folder_is_not_imported(tmp_path: Path) -> None:

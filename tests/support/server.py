@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,11 +94,13 @@ def version_states(client: Client, model: str) -> dict[int, str]:
 
 
 @contextlib.contextmanager
-def starting(folder: Path, *flags: str) -> Iterator[tuple["subprocess.Popen[bytes]", Path, Path]]:
+def starting(
+    folder: Path, *flags: str, program: Sequence[str] = (sys.executable, "-m", "serve")
+) -> Iterator[tuple["subprocess.Popen[bytes]", Path, Path]]:
     """Starts `python -m serve FLAGS` on free ports. Yields the process, its ready file and its log, in `folder`."""
     ready, log = folder / "ready.json", folder / "server.log"
     ready.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "serve", "--port=auto", "--rest_api_port=auto", f"--ready_file={ready}", *flags]
+    command = [*program, "--port=auto", "--rest_api_port=auto", f"--ready_file={ready}", *flags]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
     try:
@@ -110,12 +112,14 @@ def starting(folder: Path, *flags: str) -> Iterator[tuple["subprocess.Popen[byte
 
 
 @contextlib.contextmanager
-def running(folder: Path, *flags: str) -> Iterator[RunningServer]:
+def running(
+    folder: Path, *flags: str, program: Sequence[str] = (sys.executable, "-m", "serve")
+) -> Iterator[RunningServer]:
     """Starts a server with `flags` and waits until it answers; it is ended when the `with` ends.
 
     Its log and its ready file are in `folder`.
     """
-    with starting(folder, *flags) as (process, ready, log):
+    with starting(folder, *flags, program=program) as (process, ready, log):
         wait_until(lambda: ready.exists() or process.poll() is not None)
         assert process.poll() is None, f"exit code {process.returncode}\n{log.read_text()}"
         yield RunningServer(process, json.loads(ready.read_text()), log)
