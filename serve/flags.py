@@ -4,6 +4,7 @@ A flag is written `--flag=value` or `--flag value`, with underscores or dashes. 
 """
 
 import difflib
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -149,10 +150,15 @@ GROUPS: dict[str, tuple[Flag, ...]] = {
 }
 FLAGS: dict[str, Flag] = {flag.name: flag for group in GROUPS.values() for flag in group}
 
+# Limits, of which 0 means none.
+_NOT_NEGATIVE = frozenset({"keep_alive_seconds", *(flag.name for flag in GROUPS["Limits (0 lifts one)"])})
+
 # `import` is a keyword, so the field has another name.
 _FIELD = {"import": "import_module"}
 # Flags with a fixed set of values.
 _CHOICES = {"log_format": logs.FORMATS, "log_level": logs.LEVELS, "on": ("here", "ray")}
+_PORTS = ("port", "rest_api_port")
+_LARGEST_PORT = 65_535
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -251,14 +257,23 @@ def _value(name: str, kind: Any, value: str | None) -> Any:
         if value.lower() not in _BOOLEANS:
             raise FlagError(f"--{name}={value}: expected true or false.")
         return _BOOLEANS[value.lower()]
-    if name in ("port", "rest_api_port") and value == "auto":
+    if name in _PORTS and value == "auto":
         return ANY_PORT
     if name in _CHOICES and value not in _CHOICES[name]:
         raise FlagError(f"--{name}={value}: expected {' or '.join(_CHOICES[name])}.")
+    return _number(name, kind, value) if kind in (int, float) else value
+
+
+def _number(name: str, kind: type[int] | type[float], value: str) -> int | float:
     try:
-        return kind(value) if kind in (int, float) else value
+        number = kind(value)
     except ValueError:
         raise FlagError(f"--{name}={value}: expected {'a whole number' if kind is int else 'a number'}.") from None
+    if name in _PORTS and not 0 <= number <= _LARGEST_PORT:
+        raise FlagError(f"--{name}={value}: expected a port from 1 to {_LARGEST_PORT}, auto for any free port, or 0.")
+    if name in _NOT_NEGATIVE and not 0 <= number < math.inf:
+        raise FlagError(f"--{name}={value}: expected a number of at least 0; 0 means no limit.")
+    return number
 
 
 def _nearest(name: str) -> str:

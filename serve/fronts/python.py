@@ -19,7 +19,7 @@ from serve.errors import Code, ServeError, from_unexpected
 from serve.fronts.http_protocol import bounded_protocol
 from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Address, Ports, cannot_listen, shown_address
 from serve.request.auth import Tls
-from serve.startup.overview import Overview, join_host_port
+from serve.startup.overview import Overview, curl_command, join_host_port
 from serve.transport.grpc import AnyMethod, BidiMethod, Method, StreamMethod, method_table, parse_request
 from serve.transport.grpc.method import ResponseMessage, status_message
 from serve.transport.rest.app import RestApp
@@ -61,7 +61,7 @@ class PythonFront:
         except ServeError:
             await self.stop()
             raise
-        return Overview(addresses, self._core.served_versions())
+        return Overview(addresses, self._core.served_versions(), curl=curl_command(self._config))
 
     async def stop_accepting(self) -> None:
         self._core.api.health.drain()

@@ -21,7 +21,7 @@ from serve.errors import Code, ServeError
 from serve.on_ray.application import absolute, application, grpc_options, http_options, proxy_host
 from serve.signals import on_stop_signal
 from serve.startup.config_files import check_config_files
-from serve.startup.overview import Overview
+from serve.startup.overview import Overview, curl_command
 
 logger = logging.getLogger("serve")
 
@@ -58,7 +58,7 @@ def _start(config: Config, bound: ray_serve.Application) -> None:
     if config.port:
         addresses["grpc"] = f"{proxy_host(config)}:{config.port}"
         logger.warning("Ray's proxies listen for gRPC on every interface, port %d", config.port)
-    overview = Overview(addresses, handle.served_versions.remote().result())
+    overview = Overview(addresses, handle.served_versions.remote().result(), curl=curl_command(config))
     sys.stdout.write(overview.text() + "\n")
     sys.stdout.flush()
     if config.ready_file:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from serve.config import Config
+
 
 @dataclass(frozen=True)
 class ServedVersion:
@@ -25,11 +27,15 @@ class ServedVersion:
 
 @dataclass(frozen=True)
 class Overview:
-    """`addresses` maps "grpc" to "127.0.0.1:8500" and "rest" to "http://127.0.0.1:8501", if they are open."""
+    """`addresses` maps "grpc" to "127.0.0.1:8500" and "rest" to "http://127.0.0.1:8501", if they are open.
+
+    `curl` is the command with the options that TLS and tokens need.
+    """
 
     addresses: dict[str, str]
     versions: tuple[ServedVersion, ...]
     notes: tuple[str, ...] = ()
+    curl: str = "curl"
 
     def text(self) -> str:
         """Returns the start-up table."""
@@ -53,8 +59,18 @@ class Overview:
     def _curl(self, version: ServedVersion) -> str:
         model = f"{self.addresses['rest']}/v1/models/{quote(version.name, safe='')}"
         if version.example:
-            return f"curl -d {shlex.quote(version.example)} {model}:{version.verb}"
-        return f"curl {model}/metadata"
+            return f"{self.curl} -d {shlex.quote(version.example)} {model}:{version.verb}"
+        return f"{self.curl} {model}/metadata"
+
+
+def curl_command(config: Config) -> str:
+    """Returns `curl` with options for the REST port of `config`: it may have its own certificate and need a token."""
+    uses_tls = bool(config.ssl_config_file if config.one_port else config.rest_ssl_config_file)
+    command = "curl --insecure" if uses_tls else "curl"
+    if config.auth_token_file:
+        file = shlex.quote(str(Path(config.auth_token_file).absolute()))
+        command += f" -H \"Authorization: Bearer $(grep -m 1 '^[^#]' {file})\""
+    return command
 
 
 def join_host_port(host: str, port: int) -> str:

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,6 +196,21 @@ class TestRest:
         status, headers, body = rest(guarded, "/v1/models/slow:predict", {"inputs": SHORT_RUN}, GOOD)
         assert (status, json.loads(body).keys()) == (200, {"outputs"})
         assert len(headers["x-request-id"]) == 16
+
+    def test_openapi_describes_the_token(self, guarded: Guarded) -> None:
+        status, _, body = rest(guarded, "/openapi.json", headers=GOOD)
+        document = json.loads(body)
+        assert (status, document["security"]) == (200, [{"token": []}])
+        assert document["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}
+
+    def test_the_example_is_printed_with_the_options_for_tls_and_the_token(
+        self, guarded: Guarded, tmp_path: Path
+    ) -> None:
+        guarded.identity.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
+        (line,) = [line for line in guarded.server.log.read_text().splitlines() if line.startswith("try ")]
+        command = f"{line.removeprefix('try ')} --cert {tmp_path}/client.pem"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+        assert json.loads(done.stdout).keys() == {"outputs"}
 
     def test_a_client_without_a_certificate_is_rejected(self, guarded: Guarded) -> None:
         with pytest.raises((ssl.SSLError, ConnectionError)):

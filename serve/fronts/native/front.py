@@ -12,7 +12,7 @@ from serve.fronts.native.message_router import MessageRouter
 from serve.fronts.native.worker_supervisor import WorkerSupervisor
 from serve.fronts.ports import GRPC_FLAG, REST_FLAG, Ports, shown_address
 from serve.request.auth import Tls
-from serve.startup.overview import Overview
+from serve.startup.overview import Overview, curl_command
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ class NativeFront:
         except BaseException:
             await self.stop()
             raise
-        return Overview(addresses, versions[0])
+        return Overview(addresses, versions[0], curl=curl_command(self._config))
 
     async def stop_accepting(self) -> None:
         await asyncio.gather(*(supervisor.stop_accepting() for supervisor in self._supervisors))

@@ -25,6 +25,7 @@ from tfx_export.savedmodel.string_inputs import Feature, StringInputs
 # A larger example is left out.
 MAX_EXAMPLE_VALUES = 4096
 
+_BEARER_TOKEN: Schema = {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}}
 _ERROR: Schema = {"type": "object", "properties": {"error": {"type": "string"}}, "required": ["error"]}
 _PREDICTION: Schema = {
     "type": "object",
@@ -87,7 +88,10 @@ def _document(api: Api, config: Config, models: list[tuple[ServedModel, list[int
             for verb in bodies[place.version]:
                 key = _key(f"{verb}_{model.name}_{place.version}")
                 document.post(f"{path}{place.suffix}", verb, f"{model.name}{place.suffix}", key)
-    return json.dumps(document.content(), indent=1).encode()
+    content = document.content()
+    if config.auth_token_file:
+        content |= {"security": [{"token": []}], "components": {**document.components(), **_BEARER_TOKEN}}
+    return json.dumps(content, indent=1).encode()
 
 
 @dataclass(frozen=True)
@@ -129,8 +133,11 @@ class _Document:
             "openapi": "3.1.0",
             "info": {"title": "TensorFlow Serving REST API", "version": package_version("tfx-export")},
             "paths": self._paths,
-            "components": {"schemas": schemas.COMPONENTS, "requestBodies": self.request_bodies},
+            "components": self.components(),
         }
+
+    def components(self) -> Schema:
+        return {"schemas": schemas.COMPONENTS, "requestBodies": self.request_bodies}
 
     def _operation(self, name: str, summary: str, response: Schema) -> Schema:
         return {

@@ -14,7 +14,6 @@ MAX_BODY = 8 * MEGABYTE
 MAX_ELEMENTS = MEGABYTE
 MAX_DEPTH = 64
 MAX_IDLE_SECONDS = 2
-KEEP_ALIVE_SECONDS = 1
 # The memory that attacks may leave in use, including allocators and caches.
 SLACK = 200 * MEGABYTE
 
@@ -56,7 +55,6 @@ def attacked_server_process(
         f"--max_tensor_elements={MAX_ELEMENTS}",
         f"--max_json_depth={MAX_DEPTH}",
         f"--max_idle_seconds={MAX_IDLE_SECONDS}",
-        f"--keep_alive_seconds={KEEP_ALIVE_SECONDS}",
         "--max_request_seconds=20",
     )
     with running(tmp_path_factory.mktemp("attacked_server"), *flags) as server:

@@ -3,10 +3,12 @@
 import gzip
 import io
 import json
+import socket
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -329,7 +331,9 @@ def test_cors_timeout_and_limits(start_server: Callable[..., RunningServer], ser
         "--rest_api_timeout_in_ms=500",
         "--max_body_bytes=1000000",
         "--max_decompressed_bytes=1000000",
+        "--keep_alive_seconds=1",
     )
+    assert_connection_closes_once_it_is_idle(server.rest)
     slow = "/v1/models/slow:predict"
     for reply in (
         server.request("OPTIONS", slow, origin="https://example.org"),
@@ -350,3 +354,16 @@ def test_cors_timeout_and_limits(start_server: Callable[..., RunningServer], ser
     assert reply.status == 400
     assert "larger than 1000000 bytes once decompressed" in reply.error
     wait_until(lambda: server.post(slow, {"inputs": 1}).status == 200)
+
+
+def assert_connection_closes_once_it_is_idle(url: str) -> None:
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=60) as peer:
+        for _ in range(2):
+            peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = b""
+            while not received.endswith(b"ok\n"):
+                piece = peer.recv(4096)
+                assert piece, "closed although it was used"
+                received += piece
+        assert peer.recv(4096) == b""
