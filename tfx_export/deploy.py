@@ -6,6 +6,7 @@ from string import Template
 
 from tfx_export import __version__
 from tfx_export.errors import PublishError, SavedModelError, SpecError
+from tfx_export.recognise import describe
 from tfx_export.savedmodel.reader import is_saved_model
 from tfx_export.savedmodel.version_folders import list_versions
 from tfx_export.templates import templates
@@ -81,9 +82,8 @@ def _name(model: Path, name: str | None) -> str:
             f"{model} is a single version.", hint=f"Give the folder that holds the versions: {model.parent}"
         )
     if not list_versions(model):
-        raise SavedModelError(
-            f"{model} holds no versions.", hint=f"Export one: tfx-export keras MODEL --out {model} --version 1"
-        )
+        message, hint = describe(model, "a folder of versions")
+        raise SavedModelError(message, hint=hint or f"Export a model: tfx-export keras MODEL --out {model} --version 1")
     name = name or model.resolve().name
     allowed = name.replace("-", "").replace("_", "")
     if not (allowed.isascii() and allowed.isalnum()):

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
+from tfx_export.recognise import describe, recognise
 from tfx_export.savedmodel.export_record import TFLITE
 from tfx_export.savedmodel.reader import is_saved_model
 from tfx_export.savedmodel.version_folders import LARGEST_VERSION, is_number, list_versions, parse_version
@@ -36,10 +37,9 @@ def _too_large(base_path: Path) -> str:
 
 
 def _instead_of_versions(base_path: Path) -> str:
-    if not base_path.exists():
-        return f"{base_path} does not exist"
     if not base_path.is_dir():
-        return f"{base_path} is a file, not a folder of versions"
+        message, advice = describe(base_path, "a folder of versions")
+        return f"{message} {_one_line(advice)}" if base_path.exists() and advice else message.rstrip(".")
     if _holds_model(base_path):
         return _model_in_base_path(base_path)
     folders = [path for path in sorted(base_path.iterdir()) if path.is_dir() and not path.name.startswith(".")]
@@ -54,6 +54,8 @@ def _instead_of_versions(base_path: Path) -> str:
             f"{base_path} holds models, not versions: {_shown([path.name for path in models])}. The base path of a "
             f"model is a folder such as {models[0]}"
         )
+    if (found := recognise(base_path)).is_known:
+        return f"{base_path} is {found.what}, not a folder of versions. {_one_line(found.advice)}"
     return ""
 
 
@@ -74,6 +76,10 @@ def _number_in(name: str) -> str:
     """Returns the version number to suggest for a folder: 2 for `v2`, 1 for `latest` and `0.1`."""
     number = re.fullmatch(r"\D*?0*([0-9]{1,18})", name)
     return number[1] if number and "." not in name else "1"
+
+
+def _one_line(advice: str) -> str:
+    return " ".join(advice.split("\n"))
 
 
 def _shown(names: list[str]) -> str:

@@ -36,8 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 KERAS, SESSION = ("keras", "digits.keras"), ("session", "training/model.ckpt-7.meta")
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "missing model": (("keras", "digit.keras"), "Did you mean digits.keras?"),
-    "missing checkpoint": (("session", "model.meta"), "The folder holds: "),
-    "missing SavedModel": (("savedmodel", "nowhere"), "There is no such folder"),
+    "missing checkpoint": (("session", "model.meta"), " holds: binary.yaml, "),
+    "missing SavedModel": (("savedmodel", "nowhere"), "nowhere does not exist"),
     "missing module": (("function", "nowhere:f"), "There is no module 'nowhere'"),
     "missing spec": ((*KERAS, "--signatures", "twic.yaml"), "Did you mean twice.yaml?"),
     "missing labels": ((*KERAS, "--signature", "classify", "--labels", "label.txt"), "Did you mean labels.txt?"),

@@ -80,27 +80,27 @@ def weights_only(path: Path, model: Path) -> None:
 
 def other_zip(path: Path, model: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("data.pkl", "x")
+        archive.writestr("data.txt", "x")
 
 
 BAD_FILES: dict[str, tuple[str, Callable[[Path, Path], object], str]] = {
-    "missing": ("digit.h5", lambda path, model: None, "There is no file"),
-    "empty": ("m.h5", lambda path, model: path.touch(), "it is empty"),
-    "text": ("m.h5", lambda path, model: path.write_text("hello\nworld"), "it is text that begins 'hello'"),
-    "json": ("m.h5", lambda path, model: path.write_text('{"class_name": 1}'), "architecture without its weights"),
+    "missing": ("digit.h5", lambda path, model: None, "digit.h5 does not exist"),
+    "empty": ("m.h5", lambda path, model: path.touch(), "it is an empty file"),
+    "text": ("m.h5", lambda path, model: path.write_text("hello\nworld"), "it is a text file that begins 'hello'"),
+    "json": ("m.h5", lambda path, model: path.write_text('{"class_name": 1}'), "it is a file of JSON text"),
     "web page": ("m.keras", lambda path, model: path.write_text("<!DOCTYPE html>"), "it is a web page"),
     "LFS pointer": ("m.h5", lambda path, model: path.write_bytes(LFS), "Git LFS pointer"),
-    "bytes": ("m.h5", lambda path, model: path.write_bytes(bytes(range(256)) * 9), "neither HDF5 nor a .keras archive"),
+    "bytes": ("m.h5", lambda path, model: path.write_bytes(bytes(range(256)) * 9), "it is a binary file"),
     "truncated h5": ("m.h5", lambda path, model: path.write_bytes(model.read_bytes()[:9000]), "damaged HDF5 file"),
-    "weights only": ("m.h5", weights_only, "holds weights but no model"),
-    "other h5": ("m.h5", lambda path, model: h5py.File(path, "w").close(), "holds data but no model"),
+    "weights only": ("m.h5", weights_only, "it is a file of Keras weights without their model"),
+    "other h5": ("m.h5", lambda path, model: h5py.File(path, "w").close(), "it is an HDF5 file without a Keras model"),
     "other zip": ("m.keras", other_zip, "it holds no config.json"),
     "truncated .keras": (
         "m.keras",
         lambda path, model: path.write_bytes(b"PK\x03\x04" + bytes(99)),
         "a damaged .keras",
     ),
-    "folder": ("m.h5", lambda path, model: path.mkdir(), "is a folder"),
+    "folder": ("m.h5", lambda path, model: path.mkdir(), "it is an empty folder"),
 }
 
 

@@ -104,7 +104,7 @@ def test_a_single_tag_set_need_not_be_given(options: list[str], saved_models: Pa
             ["--signature_def", "serving_defualt"],
             ["Signatures: serving_default", "--signature_def serving_default"],
         ),
-        ("nothing", [], ["not a valid SavedModel", "no such folder"]),
+        ("nothing", [], ["nothing does not exist", " holds: "]),
     ],
 )
 def test_the_error_for_a_wrong_name_lists_the_existing_ones(

@@ -57,7 +57,7 @@ def test_tune_writes_the_parameters_and_a_report(model: Path, tmp_path: Path) ->
 
 def test_a_folder_without_versions_is_refused(tmp_path: Path) -> None:
     done = tfx_export("tune", tmp_path, code=2)
-    assert "holds no version of a model" in done.stderr
+    assert "is not a model folder or a version: it is an empty folder" in done.stderr
 
 
 def test_inputs_that_do_not_fit_are_refused(model: Path, tmp_path: Path) -> None:

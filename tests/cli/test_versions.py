@@ -35,7 +35,7 @@ def test_a_broken_version_is_listed_with_its_problem(model: Path) -> None:
 
 
 def test_a_folder_without_versions_is_an_error(tmp_path: Path) -> None:
-    assert "no version folders" in tfx_export("versions", tmp_path, code=3).stderr
+    assert "is not a folder of versions: it is an empty folder" in tfx_export("versions", tmp_path, code=3).stderr
     assert "does not exist" in tfx_export("versions", tmp_path / "m", code=3).stderr
 
 

@@ -8,7 +8,7 @@ from tfx_export.cli.feedback import feedback_options, steps
 
 
 @click.command("bench")
-@click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--version", "number", type=int, help="Version to serve.  [default: newest]")
 @click.option("--signature", default="", help="Signature to call.  [default: serving_default]")
 @click.option(

@@ -10,7 +10,7 @@ LANGUAGES = sorted(path.stem for path in templates("clients").iterdir())
 
 
 @click.command()
-@click.argument("directory", metavar="MODEL", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("directory", metavar="MODEL", type=click.Path(path_type=Path))
 @click.option(
     "--lang", type=click.Choice(LANGUAGES), default="python", show_default=True, help="Language of the program."
 )

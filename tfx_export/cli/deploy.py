@@ -11,7 +11,7 @@ TARGETS = sorted(folder.name for folder in templates("deploy").iterdir())
 
 @click.command()
 @click.argument("target", type=click.Choice(TARGETS))
-@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the files into this folder.")
 @click.option("--model-name", help="Name of the model.  [default: name of DIR]")
 @click.option("--image", help="Container image to run.  [default: NAME-server:latest, which the docker target builds]")

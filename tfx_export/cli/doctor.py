@@ -15,7 +15,7 @@ MARKS = {"ok": ("+", "green"), "note": ("!", "yellow"), "missing": ("-", "bright
 
 
 @click.command("doctor")
-@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path))
 @click.option("--deep", is_flag=True, help="Also run a computation with TensorFlow, which takes seconds.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(folder: Path, deep: bool, as_json: bool) -> None:
@@ -28,6 +28,12 @@ def command(folder: Path, deep: bool, as_json: bool) -> None:
     """
     from tfx_export.doctor import examine, healthy
 
+    if not folder.is_dir():
+        from tfx_export.errors import SpecError
+        from tfx_export.recognise import describe
+
+        message, hint = describe(folder, "a folder")
+        raise SpecError(message, hint=hint)
     findings = examine(folder, deep=deep)
     if as_json:
         content = {"healthy": healthy(findings), "findings": [asdict(finding) for finding in findings]}

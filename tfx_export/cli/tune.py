@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("tune")
-@click.argument("directory", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--version", "number", type=int, help="Version to tune.  [default: newest]")
 @click.option("--signature", default="", help="Signature to call.  [default: serving_default]")
 @click.option(

@@ -9,8 +9,8 @@ from google.protobuf.message import DecodeError
 
 from tfx_export import wire
 from tfx_export.errors import SavedModelError
+from tfx_export.recognise import describe, recognise
 from tfx_export.savedmodel.signature import Signature
-from tfx_export.savedmodel.version_folders import list_versions
 
 BINARY = "saved_model.pb"
 TEXT = "saved_model.pbtxt"
@@ -34,18 +34,20 @@ def read_index(folder: Path) -> wire.SavedModelIndex:
     try:
         index = _parse(folder)
     except (DecodeError, text_format.ParseError, UnicodeDecodeError) as error:
+        found = recognise(saved_model_file(folder))
+        why = f"it is {found.what}" if found.is_placeholder else str(error) or "it is not valid text"
         raise SavedModelError(
-            f"The SavedModel file in {folder} is damaged: {str(error) or 'it is not valid text'}"
+            f"The SavedModel file in {folder} is damaged: {why}", hint=found.advice if found.is_placeholder else ""
         ) from None
     except OSError as error:
         raise SavedModelError(f"The SavedModel file in {folder} cannot be read: {error.strerror or error}.") from None
     if index is None:
-        raise SavedModelError(
-            f"{folder} is not a valid SavedModel: it holds neither {BINARY} nor {TEXT}.",
-            hint=_contents(folder),
-        )
+        message, hint = describe(folder, "a valid SavedModel")
+        raise SavedModelError(message, hint=hint)
     if not index.meta_graphs:
-        raise SavedModelError(f"The SavedModel file in {folder} holds no graph: it is empty or truncated.")
+        raise SavedModelError(
+            f"The SavedModel file in {folder} holds no graph: it is empty or truncated.", hint="Copy or fetch it again."
+        )
     return index
 
 
@@ -131,16 +133,3 @@ def _existing_tag_sets(index: wire.SavedModelIndex) -> str:
     return f"Tag sets: {'; '.join(name or '(none)' for name in existing)}" + (
         f"\nType: --tag_set {existing[0] or repr('')}" if existing else ""
     )
-
-
-def _contents(folder: Path) -> str:
-    if not folder.is_dir():
-        parent = next(path for path in folder.absolute().parents if path.is_dir())
-        return f"There is no such folder. {parent} holds: {_listing(parent)}"
-    newest = next(iter(list_versions(folder).values()), None)
-    return f"It holds: {_listing(folder)}" + (f"\nUse a version: {newest}" if newest else "")
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    return ", ".join(names[:8]) + (", ..." if len(names) > 8 else "") if names else "nothing"

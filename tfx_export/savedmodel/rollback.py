@@ -13,7 +13,7 @@ from tfx_export.errors import VersionError
 from tfx_export.savedmodel.publish import publish, staging, translate_os_errors
 from tfx_export.savedmodel.reader import read_index
 from tfx_export.savedmodel.version_folders import NEXT, list_versions
-from tfx_export.savedmodel.version_history import content_hashes
+from tfx_export.savedmodel.version_history import content_hashes, no_versions
 
 
 def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
@@ -26,7 +26,9 @@ def rollback(model: Path | str, to: int | None = None) -> tuple[int, Path]:
     """
     model = Path(model)
     versions = list_versions(model)
-    existing = f"Versions: {', '.join(map(str, versions)) or 'none'}"
+    if not versions:
+        raise no_versions(model)
+    existing = f"Versions: {', '.join(map(str, versions))}"
     if to is None:
         to = _previous(versions)
         if to is None:

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from tfx_export.errors import SavedModelError, VersionError
+from tfx_export.recognise import describe
 from tfx_export.savedmodel.diff import Change, signature_changes
 from tfx_export.savedmodel.export_record import file_hashes, sha256
 from tfx_export.savedmodel.reader import is_saved_model
@@ -50,11 +51,7 @@ def versions(model: Path | str) -> list[VersionSummary]:
     model = Path(model)
     folders = list_versions(model)
     if not folders:
-        state = "has no version folders" if model.is_dir() else "does not exist"
-        raise VersionError(
-            f"{model} {state}.",
-            hint="A model folder holds one folder for each version. Its name is a whole number: models/mnist/1.",
-        )
+        raise no_versions(model)
     found = [_summarize(version, folder) for version, folder in folders.items()]
     contents = [content_hashes(entry.folder) for entry in found]
     for index, entry in enumerate(found):
@@ -66,6 +63,13 @@ def versions(model: Path | str) -> list[VersionSummary]:
         changes = tuple(_changes(before, entry.summary)) if before and entry.summary else ()
         found[index] = replace(entry, changes=changes, same_as=same[0] if same and entry.summary else None)
     return found
+
+
+def no_versions(model: Path) -> VersionError:
+    """Returns the error for a path that is not a folder with versions."""
+    message, hint = describe(model, "a folder of versions")
+    rule = "A model folder holds one folder for each version. Its name is a whole number: models/mnist/1."
+    return VersionError(message, hint="\n".join(filter(None, (rule, hint))))
 
 
 def content_hashes(folder: Path) -> tuple[dict[str, str], str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tfx_export.client import Client
 from tfx_export.errors import PublishError, SavedModelError
 from tfx_export.load.generator import PREDICT, WARMUP, Load, LoadError, Measurement, measure
+from tfx_export.recognise import describe
 from tfx_export.savedmodel.reader import is_saved_model
 from tfx_export.savedmodel.version_folders import list_versions
 from tfx_export.tuning.requests import acceptable_requests
@@ -111,10 +112,11 @@ def find_version(model: Path, number: int | None) -> Path:
         return next(iter(versions.values()))
     if number in versions:
         return versions[number]
-    existing = ", ".join(map(str, versions)) or "none"
+    if not versions:
+        message, hint = describe(model, "a model folder or a version")
+        raise SavedModelError(message, hint=hint)
     raise SavedModelError(
-        f"{model} has no version {number}." if number is not None else f"{model} holds no version of a model.",
-        hint=f"Existing versions: {existing}",
+        f"{model} has no version {number}.", hint=f"Existing versions: {', '.join(map(str, versions))}"
     )
 
 

@@ -57,7 +57,7 @@ def test_a_missing_tag_set_and_a_folder_without_a_model(
     other = Config(saved_model_tags="serve,gpu")
     assert "available tags '[{'serve'}]'" in _error(served_models / "half_plus_two" / "1", other, "INVALID_ARGUMENT")
     monkeypatch.setattr("serve.engines.assign", lambda *_: {"tensorflow": None})
-    assert "holds neither saved_model.pb nor saved_model.pbtxt" in _error(tmp_path, Config(), "NOT_FOUND")
+    assert "is not a valid SavedModel: it is an empty folder" in _error(tmp_path, Config(), "NOT_FOUND")
 
 
 def _error(path: Path, config: Config, *codes: str) -> str:

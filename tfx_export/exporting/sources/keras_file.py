@@ -7,7 +7,6 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,11 +14,8 @@ from tfx_export.errors import SourceError
 from tfx_export.exporting.sources.keras1_config import is_keras1, translate
 from tfx_export.exporting.sources.keras_config import prepare
 from tfx_export.exporting.sources.keras_options import DEFAULT_OPTIONS, KerasOptions
+from tfx_export.recognise import HDF5_MAGIC, describe
 from tfx_export.savedmodel.reader import is_saved_model
-
-_HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-SUFFIXES = {".keras", ".h5", ".hdf5"}
 
 
 @dataclass(frozen=True)
@@ -60,12 +56,12 @@ def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> K
         return KerasFile(path, "savedmodel", "2" if (path / "keras_metadata.pb").is_file() else "")
     else:
         head = _read_head(path)
-        if head.startswith(_HDF5_MAGIC):
+        if head.startswith(HDF5_MAGIC):
             file = _inspect_h5(path)
         elif head.startswith(b"PK\x03\x04"):
             file = _inspect_archive(path)
         else:
-            raise SourceError(f"{path} is not a Keras model: {_describe(path, head)}", hint=_hint(head))
+            raise _not_keras(path)
     where = str(options.architecture or path)
     file = replace(file, options=options, changed=prepare(file.config, options, where))
     if not is_keras1(file.config, file.keras_version):
@@ -76,7 +72,7 @@ def inspect_keras_file(path: Path, options: KerasOptions = DEFAULT_OPTIONS) -> K
 
 def _inspect_architecture(weights: Path, path: Path) -> KerasFile:
     """Recognises an architecture in the JSON file `path`, with its weights in another file."""
-    if not _read_head(weights).startswith(_HDF5_MAGIC):
+    if not _read_head(weights).startswith(HDF5_MAGIC):
         raise SourceError(
             f"{weights} is not a file of weights: it is not HDF5.",
             hint="Write one with model.save_weights('model.weights.h5').",
@@ -96,21 +92,16 @@ def _inspect_architecture(weights: Path, path: Path) -> KerasFile:
 
 
 def _read_head(path: Path) -> bytes:
-    if path.is_dir():
-        raise SourceError(
-            f"{path} is a folder without a SavedModel; a Keras model is a SavedModel or a file "
-            f"({', '.join(sorted(SUFFIXES))}).",
-            hint=_models_in(path),
-        )
     try:
         with path.open("rb") as file:
             return file.read(512)
-    except FileNotFoundError:
-        near = get_close_matches(path.name, _names(path.parent), n=1)
-        hint = f"Did you mean {path.with_name(near[0])}?" if near else _models_in(path.parent)
-        raise SourceError(f"There is no file {path}.", hint=hint) from None
-    except OSError as error:
-        raise SourceError(f"{path} cannot be read: {error.strerror}.") from None
+    except OSError:  # also for a folder
+        raise _not_keras(path) from None
+
+
+def _not_keras(path: Path) -> SourceError:
+    message, hint = describe(path, "a Keras model")
+    return SourceError(message, hint=hint or "Write a Keras model with model.save('model.keras').")
 
 
 def _inspect_h5(path: Path) -> KerasFile:
@@ -119,13 +110,7 @@ def _inspect_h5(path: Path) -> KerasFile:
     try:
         with h5py.File(path, "r") as file:
             if "model_config" not in file.attrs:
-                groups = ", ".join(list(file)[:6])
-                raise SourceError(
-                    f"{path} holds {'weights' if _looks_like_weights(file) else 'data'} but no model: "
-                    f"it has no model_config (groups: {groups or 'none'}).",
-                    hint="Give the model's JSON too (--architecture model.json), "
-                    "or save the whole model with model.save('model.keras').",
-                )
+                raise _not_keras(path)
             version = file.attrs.get("keras_version", b"")
             config = json.loads(file.attrs["model_config"])
     except (OSError, RuntimeError, KeyError, ValueError) as error:
@@ -136,23 +121,12 @@ def _inspect_h5(path: Path) -> KerasFile:
     return KerasFile(path, "h5", version.decode() if isinstance(version, bytes) else str(version), config)
 
 
-def _looks_like_weights(file: object) -> bool:
-    keys = set(file)  # type: ignore[call-overload]
-    attributes = set(file.attrs)  # type: ignore[attr-defined]
-    return bool(
-        attributes & {"layer_names", "weight_names"} or keys & {"layers", "_layer_checkpoint_dependencies", "vars"}
-    )
-
-
 def _inspect_archive(path: Path) -> KerasFile:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if "config.json" not in names:
-                raise SourceError(
-                    f"{path} is a zip archive, but not a Keras model: it holds no config.json.",
-                    hint=f"It holds: {', '.join(names[:6]) or 'nothing'}",
-                )
+                raise _not_keras(path)
             metadata = json.loads(archive.read("metadata.json")) if "metadata.json" in names else {}
             config = json.loads(archive.read("config.json"))
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError) as error:
@@ -161,42 +135,3 @@ def _inspect_archive(path: Path) -> KerasFile:
             hint="Compare its size with the original's and fetch it again.",
         ) from None
     return KerasFile(path, "keras", str(metadata.get("keras_version", "")), config)
-
-
-def _describe(path: Path, head: bytes) -> str:
-    if not head:
-        return "it is empty."
-    if head.startswith(_LFS_POINTER):
-        return "it is a Git LFS pointer, a short text in place of the real file."
-    if head.startswith(b"\x08\x01\x12") or path.suffix in (".pb", ".pbtxt"):
-        return "it looks like a TensorFlow graph or SavedModel."
-    try:
-        text = head.decode()
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 4:
-            return "it is neither HDF5 nor a .keras archive."
-        text = head[: error.start].decode()
-    if text.lstrip().startswith("{"):
-        return "it is JSON text, perhaps a model's architecture without its weights."
-    if text.lstrip().lower().startswith(("<!doctype", "<html")):
-        return "it is a web page, perhaps saved in place of a download."
-    first = text.strip().splitlines()[0][:60] if text.strip() else ""
-    return f"it is text that begins {first!r}."
-
-
-def _hint(head: bytes) -> str:
-    if head.startswith(_LFS_POINTER):
-        return "Fetch the real file: git lfs install && git lfs pull"
-    return "Write a Keras model with model.save('model.keras') or model.save('model.h5')."
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in folder.iterdir())
-    except OSError:
-        return []
-
-
-def _models_in(folder: Path) -> str:
-    models = [name for name in _names(folder) if Path(name).suffix in SUFFIXES]
-    return f"Models in {folder}: {', '.join(models[:8])}" if models else f"There are no model files in {folder}."

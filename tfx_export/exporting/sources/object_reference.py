@@ -7,7 +7,8 @@ from types import ModuleType
 from typing import Any
 
 from tfx_export.errors import SourceError, SpecError
-from tfx_export.exporting.user_code import describe, is_signal
+from tfx_export.exporting.user_code import describe as describe_error, is_signal
+from tfx_export.recognise import describe
 
 
 def import_object(reference: str) -> Any:
@@ -17,9 +18,12 @@ def import_object(reference: str) -> Any:
     """
     module_name, colon, attribute = reference.partition(":")
     if not (module_name and colon and attribute):
-        raise SpecError(
-            f"{reference!r} does not name an object.", hint="Write module:attribute, for example: model:serve"
-        )
+        hint = "Write module:attribute, for example: model:serve"
+        path = Path(reference)
+        if path.exists():
+            message, advice = describe(path, "a function")
+            raise SpecError(message, hint=f"{hint}\n{advice}".rstrip())
+        raise SpecError(f"{reference!r} does not name an object.", hint=hint)
     sys.path.insert(0, str(Path.cwd()))
     try:
         return _find(import_module(module_name), attribute, module_name)
@@ -32,7 +36,9 @@ def import_object(reference: str) -> Any:
     except BaseException as error:  # the user's module may raise anything on import
         if is_signal(error):
             raise
-        raise SourceError(f"Importing {module_name} failed: {describe(error)}", hint=_import_hint(error)) from error
+        raise SourceError(
+            f"Importing {module_name} failed: {describe_error(error)}", hint=_import_hint(error)
+        ) from error
     finally:
         sys.path.pop(0)
 

@@ -11,6 +11,7 @@ from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 
 from tfx_export.errors import SourceError
+from tfx_export.recognise import GRAPH, UNKNOWN, describe, listing, named_checkpoint, recognise
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -44,26 +45,26 @@ class SessionFile:
 def inspect_session_file(path: Path) -> SessionFile:
     """Recognises a .meta, .index or data file, a prefix, a folder with a `checkpoint` file, or a frozen graph.
 
-    Raises SourceError for anything else, with the files in the folder.
+    Raises SourceError for anything else, with a description of what it is.
     """
     if path.is_dir():
         return _latest(path)
-    if path.name in ("saved_model.pb", "saved_model.pbtxt"):
-        raise SourceError(
-            f"{path} is a SavedModel.", hint=f"tfx-export savedmodel {path.parent} --out DIR re-exports it."
-        )
+    if path.name == "checkpoint" and path.is_file():
+        return _latest(path.parent)
     if path.suffix in (".pb", ".pbtxt") and path.is_file():
-        _refuse_pointer(path)
+        if recognise(path).what not in (GRAPH, UNKNOWN):
+            raise _not_a_session(path)
         return SessionFile(path, None)
     prefix = _prefix(path)
     meta, index = prefix.with_name(f"{prefix.name}.meta"), prefix.with_name(f"{prefix.name}.index")
-    if not meta.is_file():
-        missing = f"{path} does not exist." if not index.is_file() and not path.exists() else f"{meta} does not exist."
-        raise SourceError(missing, hint=f"{_EXPECTED} {_neighbours(path)}")
-    _refuse_pointer(meta)
+    if not meta.is_file() or recognise(meta).is_placeholder:
+        raise _not_a_session(meta if meta.is_file() else path)
     # A V1 checkpoint is one file that has the prefix as its name.
     if not index.is_file() and not prefix.is_file():
-        raise SourceError(f"The checkpoint of {meta} is missing: {index.name} does not exist.", hint=_neighbours(path))
+        raise SourceError(
+            f"The checkpoint of {meta} is missing: {index.name} does not exist.",
+            hint=f"{meta.parent} holds: {listing(meta.parent)}",
+        )
     return SessionFile(meta, prefix)
 
 
@@ -75,28 +76,19 @@ def _prefix(path: Path) -> Path:
 
 def _latest(folder: Path) -> SessionFile:
     """Returns the newest checkpoint of a training folder, according to its `checkpoint` file."""
-    try:
-        first = (folder / "checkpoint").read_text().splitlines()[0]
-    except (OSError, IndexError, UnicodeDecodeError):
-        metas = sorted(folder.glob("*.meta"))
-        if len(metas) == 1:
-            return inspect_session_file(metas[0])
+    if name := named_checkpoint(folder / "checkpoint"):
+        return inspect_session_file(folder / name)
+    metas = sorted(folder.glob("*.meta"))
+    if len(metas) == 1:
+        return inspect_session_file(metas[0])
+    if metas:
         raise SourceError(
             f"{folder} has no file named checkpoint, which would name the newest one.",
-            hint=f"Give one of: {', '.join(str(meta) for meta in metas)}" if metas else _EXPECTED,
-        ) from None
-    name = Path(first.partition(":")[2].strip().strip('"')).name
-    return inspect_session_file(folder / name)
+            hint=f"Give one of: {', '.join(str(meta) for meta in metas)}",
+        )
+    raise _not_a_session(folder)
 
 
-def _refuse_pointer(path: Path) -> None:
-    with path.open("rb") as file:
-        if file.read(40).startswith(b"version https://git-lfs"):
-            raise SourceError(f"{path} is a Git LFS pointer, not the file itself.", hint="Fetch it: git lfs pull")
-
-
-def _neighbours(path: Path) -> str:
-    if not path.parent.is_dir():
-        return f"There is no folder {path.parent}."
-    names = sorted(one.name for one in path.parent.iterdir())
-    return f"The folder holds: {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}" if names else "It is empty."
+def _not_a_session(path: Path) -> SourceError:
+    message, hint = describe(path, "a TF1 checkpoint or a frozen graph")
+    return SourceError(message, hint=hint or _EXPECTED)
