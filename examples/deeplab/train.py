@@ -37,36 +37,46 @@ def scene(rng: np.random.Generator, size: int = SIZE) -> tuple[np.ndarray, np.nd
     return image.astype(np.uint8), classes
 
 
-def network(images: Any, height: Any, width: Any) -> tuple[Any, Any]:
-    """Returns class scores at a quarter of the resolution, and the best class per pixel at [height, width]."""
+def network(images: Any) -> Any:
+    """Returns the scores of the classes at a quarter of the resolution. Each call uses the same variables."""
     hidden = tf.cast(images, tf.float32) / 127.5 - 1
-    for layer, (channels, stride) in enumerate([(16, 2), (32, 2), (32, 1)]):
-        with v1.variable_scope(f"layer{layer}"):
-            kernel = v1.get_variable("kernel", [3, 3, hidden.shape[-1], channels])
+    with v1.variable_scope("network", reuse=v1.AUTO_REUSE):
+        for layer, (channels, stride) in enumerate([(16, 2), (32, 2), (32, 1)]):
+            kernel = v1.get_variable(f"kernel{layer}", [3, 3, hidden.shape[-1], channels])
             hidden = tf.nn.relu(tf.nn.conv2d(hidden, kernel, stride, "SAME"))
-    scores = tf.nn.conv2d(hidden, v1.get_variable("head", [1, 1, 32, CLASSES]), 1, "SAME")
-    resized = tf.image.resize(scores, tf.stack([height, width]))
-    return scores, tf.argmax(resized, 3, name="segmentation_map")
+        return tf.nn.conv2d(hidden, v1.get_variable("head", [1, 1, 32, CLASSES]), 1, "SAME")
+
+
+def add_serving_graph() -> tuple[Any, Any]:
+    """Adds the part that is exported. Returns `images`, uint8 [1, height, width, 3], and the class of each pixel.
+
+    The graph takes the pixels as one row, with `height` and `width`. Clients send `images` itself, which lies behind
+    the reshape: nothing computes it then.
+    """
+    pixels = v1.placeholder(tf.uint8, [None], "pixels")
+    height, width = v1.placeholder(tf.int32, name="height"), v1.placeholder(tf.int32, name="width")
+    images = tf.identity(tf.reshape(pixels, (1, height, width, 3)), name="images")
+    resized = tf.image.resize(network(images), tf.shape(images)[1:3])
+    return images, tf.argmax(resized, 3, name="segmentation_map")
 
 
 def train(folder: Path, steps: int) -> None:
     rng = np.random.default_rng(3)
     with tf.Graph().as_default(), v1.Session() as session:
         v1.set_random_seed(3)
-        images = v1.placeholder(tf.uint8, [None, None, None, 3], "images")
-        height, width = v1.placeholder(tf.int32, [], "height"), v1.placeholder(tf.int32, [], "width")
-        classes = v1.placeholder(tf.int32, [None, None, None], "classes")
-        scores, best = network(images, height, width)
+        scenes = v1.placeholder(tf.uint8, [None, SIZE, SIZE, 3])
+        classes = v1.placeholder(tf.int32, [None, SIZE, SIZE])
         loss = tf.reduce_mean(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes[:, 1::4, 1::4], logits=scores)
+            tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes[:, 1::4, 1::4], logits=network(scenes))
         )
         step = v1.train.AdamOptimizer(0.005).minimize(loss)
+        images, segmentation_map = add_serving_graph()
         session.run(v1.global_variables_initializer())
         for _ in range(steps):
             batch = [scene(rng) for _ in range(8)]
-            session.run(step, {images: [image for image, _ in batch], classes: [truth for _, truth in batch]})
+            session.run(step, {scenes: [image for image, _ in batch], classes: [truth for _, truth in batch]})
         image, truth = scene(rng, 3 * SIZE)
-        found = session.run(best, {images: [image], height: 3 * SIZE, width: 3 * SIZE})[0]
+        found = session.run(segmentation_map, {images: [image]})[0]
         print(f"trained {steps} steps: {(found == truth).mean():.1%} of the pixels of a new scene are correct")
         v1.train.Saver().save(session, str(folder / "checkpoint" / "model.ckpt"))
     np.save(folder / "scene.npy", image)

@@ -18,7 +18,7 @@ PERCENT = r"(\d+\.\d+)%"
 
 EXAMPLES = [
     ("mnist", ["--images", "200"], [rf"Inference error rate: {PERCENT}\n", rf"error rate of Classify: {PERCENT}\n"]),
-    ("deeplab", ["--steps", "30"], [r"8 images: one by one [\d.]+ s, concurrently [\d.]+ s", r"mask.png"]),
+    ("deeplab", ["--steps", "30"], [r"8 images: one by one [\d.]+ s, with futures [\d.]+ s", r"mask.png"]),
     ("wide_deep", [], [r"gRPC Classify .*engineer.*: buys", r"REST :classify \[\[\[", r"gRPC Regress   \[-?\d"]),
     ("text", [], [r"lovely.*\n  REST: glad .*\n  gRPC: glad", r"dull.*\n  REST: sad .*\n  gRPC: sad"]),
     ("simpsons", ["--epochs", "1"], [r"REST: (\d+) of 64 correct", r"gRPC: (\d+) of 64 correct"]),

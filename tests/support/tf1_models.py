@@ -55,6 +55,36 @@ def segmenter() -> None:
     tf.identity(tf.argmax(resized, 3), name="segmentation_map")
 
 
+TAPPED = {"images": "images:0", "height": "height:0", "width": "width:0"}
+
+
+def tapped_segmenter() -> None:
+    """A network like that of the public DeepLab walk-through: clients send `images`, a tensor behind a reshape.
+
+    Inputs images [1, ?, ?, 3] (uint8), and height and width of any shape, which nothing needs once images is fed;
+    output segmentation_map, one class per pixel.
+    """
+    height, width = v1.placeholder(tf.int32, name="height"), v1.placeholder(tf.int32, name="width")
+    pixels = v1.placeholder(tf.uint8, [None], "pixels")
+    images = tf.identity(tf.reshape(pixels, (1, height, width, 3)), name="images")
+    kernel = v1.get_variable("kernel", [3, 3, 3, 4], initializer=v1.random_normal_initializer(seed=3))
+    hidden = tf.nn.conv2d(tf.cast(images, tf.float32) / 255, kernel, 2, "SAME")
+    tf.argmax(tf.image.resize(hidden, tf.shape(images)[1:3]), 3, name="segmentation_map")
+
+
+def save_with_builder(folder: Path, build: Callable[[], Any], inputs: dict[str, str], outputs: dict[str, str]) -> Path:
+    """Writes the graph that `build` makes with TensorFlow's own SavedModelBuilder."""
+    with session() as opened:
+        build()
+        initialise(opened)
+        named = [{key: opened.graph.get_tensor_by_name(name) for key, name in one.items()} for one in (inputs, outputs)]
+        builder = v1.saved_model.Builder(str(folder))
+        signature = v1.saved_model.predict_signature_def(*named)
+        builder.add_meta_graph_and_variables(opened, ["serve"], {"serving_default": signature})
+        builder.save(as_text=True)
+    return folder
+
+
 def save_labels(folder: Path, vocabulary: Path, *, init: str) -> Path:
     """Saves a SavedModel that returns a label from `vocabulary`, or "?", for each x [?] (int64).
 
