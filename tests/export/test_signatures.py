@@ -11,8 +11,9 @@ import tensorflow as tf
 from tests.support import keras_models
 from tfx_export.errors import SpecError
 from tfx_export.exporting import write_savedmodel
-from tfx_export.exporting.signatures.build_signature import SignatureGraph, build_signatures
+from tfx_export.exporting.signatures.build_signature import build_signatures
 from tfx_export.exporting.signatures.image_inputs import APPLICATIONS
+from tfx_export.exporting.signatures.signature_graph import SignatureGraph
 from tfx_export.exporting.source_graph import SourceGraph
 from tfx_export.exporting.sources import keras as keras_source
 from tfx_export.exporting.spec.draft import draft_spec

@@ -99,7 +99,8 @@ def test_flags_give_specs_for_the_common_cases() -> None:
         SignatureSpec("top", "classify", labels=Path("l.txt"), top_k=3),
         SignatureSpec("image", image=ImageSpec(scale="resnet50", size=(8, 9)), labels=Path("l.txt"), top_k=3),
     )
-    assert SignatureFlags().spec().signatures == (SignatureSpec("serving_default"),)
+    assert SignatureFlags().spec().signatures == ()
+    assert SignatureFlags(top_k=2).spec().signatures == (SignatureSpec("serving_default", top_k=2),)
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scan": ("tfx_export.cli.scan", "Find denied ops and NaN or infinite weights in a SavedModel."),
     "keras": ("tfx_export.cli.keras", "Export a Keras model file as a SavedModel."),
     "session": ("tfx_export.cli.session", "Export a TF1 checkpoint or frozen graph as a SavedModel."),
-    "savedmodel": ("tfx_export.cli.savedmodel", "Export an existing SavedModel again with other signatures."),
+    "savedmodel": ("tfx_export.cli.savedmodel", "Export an existing SavedModel again, with its signatures or others."),
     "function": (
         "tfx_export.cli.function",
         "Export a tf.function, a tf.Module or a Python function as a SavedModel.",

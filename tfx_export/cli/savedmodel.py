@@ -1,4 +1,4 @@
-"""`tfx-export savedmodel`: exports an existing SavedModel with other signatures."""
+"""`tfx-export savedmodel`: exports an existing SavedModel with its own or other signatures."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,12 @@ from tfx_export.exporting.api import export_savedmodel
 
 @click.command("savedmodel")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--signature-def", metavar="NAME", help="Use the inputs and outputs of this signature.")
+@click.option(
+    "--signature-def",
+    multiple=True,
+    metavar="NAME",
+    help="Keep only this signature (repeatable), or start new ones from it.  [default: all]",
+)
 @click.option(
     "--source-tags",
     "--tag-set",
@@ -24,11 +29,12 @@ from tfx_export.exporting.api import export_savedmodel
 )
 @input_output_options
 @export_options
-def command(folder: Path, signature_def: str | None, source_tags: str, **options: Any) -> None:
-    """Export an existing SavedModel again with other signatures.
+def command(folder: Path, signature_def: tuple[str, ...], source_tags: str, **options: Any) -> None:
+    """Export an existing SavedModel again, with its signatures or others.
 
-    Variables, tables and assets are exported too. Use --input and --output to name tensors that no signature of the
-    SavedModel uses.
+    All signatures are kept with their methods, unless you choose some with --signature-def or describe others
+    (--signature, --signatures, --labels, --top-k, --input, --output). Variables, tables and assets are exported too.
+    Use --input and --output to name tensors that no signature of the SavedModel uses.
     """
     tags = tuple(filter(None, (tag.strip() for tag in source_tags.split(","))))
     tensors = take_inputs_and_outputs(options)

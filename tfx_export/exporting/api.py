@@ -119,7 +119,7 @@ def export_savedmodel(
     folder: str | Path,
     out: str | Path,
     *,
-    signature: str | None = None,
+    signature: str | Sequence[str] | None = None,
     inputs: Mapping[str, str] | None = None,
     outputs: Mapping[str, str] | None = None,
     bind: Mapping[str, object] | None = None,
@@ -131,11 +131,12 @@ def export_savedmodel(
     extras: Extras = DEFAULT_EXTRAS,
     report: Report = lambda step: None,
 ) -> Exported:
-    """Exports the SavedModel in `folder` again, with other signatures; its variables, tables and assets are kept.
+    """Exports the SavedModel in `folder` again, with its own or other signatures, its variables, tables and assets.
 
     Args:
         folder: The folder of the SavedModel (a version folder).
-        signature: The signature whose inputs and outputs to start from. None: `serving_default`, or the first.
+        signature: The signatures to keep, one or several names. None: all. If `spec`, `inputs` or `outputs` describe
+            other signatures, the one signature to start from. None: `serving_default`, or the first.
         inputs, outputs: Tensors of the graph to use instead, by the names that clients will use: `{"images": "x:0"}`.
         bind: Tensors to fix at a value: `{"keep_prob:0": 1.0}`.
         source_tags: The tags of the graph to export.
@@ -154,7 +155,12 @@ def export_savedmodel(
 
         selection = TensorSelection(inputs or {}, outputs or {}, bind or {})
         return open_folder(
-            folder, tags=source_tags, signature=signature, selection=selection, clear_devices=job.spec.clear_devices
+            folder,
+            tags=source_tags,
+            chosen=[signature] if isinstance(signature, str) else signature or (),
+            keep=not job.spec.signatures,
+            selection=selection,
+            clear_devices=job.spec.clear_devices,
         )
 
     return export(job, open_source, lambda: Source("savedmodel", file.name, sha256(file)))

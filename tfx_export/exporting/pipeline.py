@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from tfx_export.errors import PublishError, SourceError
 from tfx_export.exporting.job import Exported, ExportJob, Extras, Report, Target
-from tfx_export.exporting.spec.model import as_plain
+from tfx_export.exporting.spec.model import ExportSpec, as_plain
 from tfx_export.exporting.user_code import exits_as_errors
 from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel import export_record
@@ -88,7 +88,7 @@ def export(
                 source_runner(signature_graphs),
                 tags=job.spec.tags,
                 source=source_record,
-                spec=as_plain(job.spec),
+                spec=as_plain(job.spec) | _recorded_signatures(job.spec, signatures),
                 report=job.report,
                 worker=worker,
             )
@@ -241,6 +241,13 @@ def name_notes(signatures: Sequence[Signature]) -> tuple[str, ...]:
         f"Keras generated the name of the input {generated[0]!r}, and may generate another one when the model is built "
         f"again. To choose a name: --input-name {generated[0]}=NAME",
     )
+
+
+def _recorded_signatures(spec: ExportSpec, signatures: Sequence[Signature]) -> dict[str, object]:
+    """Returns the signatures for the record, if the spec describes none."""
+    if spec.signatures:
+        return {}
+    return {"signatures": [{"name": one.name, "method": one.method.rpartition("/")[2]} for one in signatures]}
 
 
 def _libraries() -> dict[str, str]:

@@ -19,6 +19,7 @@ from types import TracebackType
 import numpy as np
 import tensorflow as tf
 
+from tfx_export import wire
 from tfx_export.errors import SpecError
 from tfx_export.savedmodel.graph_effects import GraphEffects, find_effects, node_of
 
@@ -37,12 +38,54 @@ class GraphInput:
 
 
 @dataclass(frozen=True)
+class OwnSignature:
+    """A signature that the source itself has, and that is written as it is if the spec describes none.
+
+    `graph` computes it, and those of other signatures. `inputs` and `outputs` map the client's names to names in
+    `graph`. `reference` computes the source's own outputs by the client's
+    names. `method` is a full name; `defaults` are as in `Signature`. No output depends on `unused_inputs`.
+    """
+
+    name: str
+    method: str
+    graph: "SourceGraph"
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+    reference: Callable[[Arrays], Arrays]
+    defaults: Mapping[str, wire.TensorProto] = field(default_factory=dict)
+    unused_inputs: Sequence[str] = ()
+
+    def renamed(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> "OwnSignature":
+        """Returns the signature with other names (`{old: new}`). Names that it does not have are left out.
+
+        Raises SpecError if a new name is taken.
+        """
+        new_inputs = _new_names("input", self.inputs, {old: new for old, new in inputs.items() if old in self.inputs})
+        new_outputs = _new_names(
+            "output", self.outputs, {old: new for old, new in outputs.items() if old in self.outputs}
+        )
+
+        def reference(arrays: Arrays) -> Arrays:
+            computed = self.reference({old: arrays[new] for old, new in new_inputs.items()})
+            return {new: computed[old] for old, new in new_outputs.items()}
+
+        return replace(
+            self,
+            inputs={new_inputs[name]: value for name, value in self.inputs.items()},
+            outputs={new_outputs[name]: value for name, value in self.outputs.items()},
+            reference=reference,
+            defaults={new_inputs[name]: value for name, value in self.defaults.items()},
+            unused_inputs=[new_inputs[name] for name in self.unused_inputs],
+        )
+
+
+@dataclass(frozen=True)
 class SourceGraph:
     """A source as a TF1 graph with initialised state. As a context manager it closes the session.
 
     `inputs` and `outputs` are keyed by the names that clients will use; an output is the source's own tensor, which
     has the same name in the body. `state` maps placeholders in the body, for variables, tables and constants, to the
-    tensors of `session.graph` that replace them.
+    tensors of `session.graph` that replace them. `signatures` are empty if the spec has to describe the signatures.
     """
 
     session: tf.compat.v1.Session
@@ -53,6 +96,7 @@ class SourceGraph:
     reference: Callable[[Arrays], Arrays]
     description: str
     notes: tuple[str, ...] = field(default=())
+    signatures: tuple[OwnSignature, ...] = field(default=())
 
     @property
     def graph(self) -> tf.Graph:
@@ -69,7 +113,9 @@ class SourceGraph:
         return [one.name for one in operations if one.type in VARIABLES and not is_seed(one, self.effects)]
 
     def unused_inputs(self) -> list[str]:
-        """Returns the names of the inputs that no output depends on."""
+        """Returns the names of the inputs that no output depends on; of its own signatures, if the source has some."""
+        if self.signatures:
+            return [f"{alias} ({own.name})" for own in self.signatures for alias in own.unused_inputs]
         outputs = {node_of(tensor.name) for tensor in self.outputs.values()}
         needed = [node for node in self.body.node if node.name in self.effects.needed]
         read = outputs | {node_of(tensor) for node in needed for tensor in node.input}
@@ -77,16 +123,17 @@ class SourceGraph:
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
-        # The body may lack the inputs that no output depends on.
-        unused = self.unused_inputs()
-        mapped = {one.tensor: inputs[name] for name, one in self.inputs.items() if name not in unused}
+        mapped = {one.tensor: inputs[name] for name, one in self.inputs.items()}
         names = [tensor.name for tensor in self.outputs.values()]
-        results = tf.graph_util.import_graph_def(
-            self.body, input_map={**self.state, **mapped}, return_elements=names, name="model"
-        )
+        # The import refuses replacements for tensors that no node uses, such as inputs that no output depends on.
+        used = {*names, *(_with_index(tensor) for node in self.body.node for tensor in node.input)}
+        replaced = {name: tensor for name, tensor in {**self.state, **mapped}.items() if name in used}
+        results = tf.graph_util.import_graph_def(self.body, input_map=replaced, return_elements=names, name="model")
         for result, tensor in zip(results, self.outputs.values(), strict=True):
-            # Shape inference loses the shapes behind a lookup table; the source knows them.
-            result.set_shape(tensor.shape)
+            # Shape inference loses the shapes behind a lookup table; the source knows them. For tables of other kinds,
+            # it infers other ranks, which are not the real ones.
+            if result.shape.is_compatible_with(tensor.shape):
+                result.set_shape(tensor.shape)
         return dict(zip(self.outputs, results, strict=True))
 
     def without_devices(self) -> "SourceGraph":
@@ -105,6 +152,13 @@ class SourceGraph:
         """
         if not inputs and not outputs:
             return self
+        if self.signatures:
+            for kind, changes, found in (
+                ("input", inputs, {name for one in self.signatures for name in one.inputs}),
+                ("output", outputs, {name for one in self.signatures for name in one.outputs}),
+            ):
+                _new_names(kind, dict.fromkeys(sorted(found)), {name: f"{name} " for name in changes})
+            return replace(self, signatures=tuple(one.renamed(inputs, outputs) for one in self.signatures))
         new_inputs, new_outputs = _new_names("input", self.inputs, inputs), _new_names("output", self.outputs, outputs)
 
         def reference(arrays: Arrays) -> Arrays:
@@ -132,6 +186,11 @@ def _all_nodes(graph_def: tf.compat.v1.GraphDef) -> Iterator[tf.compat.v1.NodeDe
     yield from graph_def.node
     for function in graph_def.library.function:
         yield from function.node_def
+
+
+def _with_index(tensor: str) -> str:
+    """Returns the name of a tensor with its output index: `a` -> `a:0`."""
+    return tensor if ":" in tensor else f"{tensor}:0"
 
 
 def remove_devices(graph_def: tf.compat.v1.GraphDef) -> None:

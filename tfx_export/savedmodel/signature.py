@@ -12,6 +12,8 @@ CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"
 
 DEFAULT_SIGNATURE = "serving_default"
+# The names of signatures that TensorFlow writes for itself, to initialise or train a model.
+INTERNAL_PREFIX = "__saved_model_"
 
 # None stands for a dimension of any size, and instead of a Shape for any rank.
 Shape = tuple[int | None, ...]

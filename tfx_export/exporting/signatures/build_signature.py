@@ -1,12 +1,14 @@
 """Builds the signatures of a spec in the source's graph."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
 from tfx_export.exporting.signatures import example_inputs, image_inputs, outputs, tensor_inputs
+from tfx_export.exporting.signatures.keep_signatures import keep_signatures
+from tfx_export.exporting.signatures.signature_graph import SignatureGraph
 from tfx_export.exporting.signatures.tensors import Tensors, tensor_specs
 from tfx_export.exporting.source_graph import Arrays, SourceGraph
 from tfx_export.exporting.spec.model import ExportSpec, SignatureSpec, default_of
@@ -14,23 +16,16 @@ from tfx_export.savedmodel.serving_methods import check_serving_method, full_met
 from tfx_export.savedmodel.signature import DEFAULT_SIGNATURE, Signature
 
 
-@dataclass(frozen=True)
-class SignatureGraph:
-    """A signature that is built in the source's graph.
-
-    `run_source` computes the source's own outputs for inputs of the signature, outside of the graph that is written.
-    """
-
-    signature: Signature
-    run_source: Callable[[Arrays], Arrays]
-
-
 def build_signatures(source: SourceGraph, spec: ExportSpec) -> tuple[SignatureGraph, ...]:
     """Adds the signatures of `spec` to the source's graph; the default signature also as `serving_default`.
 
+    Without any in `spec`, the source's own signatures are kept; without those, there is one Predict signature.
     Raises SpecError with the rule and the fix if one does not fit the source, or breaks a rule of serving.
     """
+    if source.signatures and not spec.signatures:
+        return keep_signatures(source, spec.default)
     source = source.without_devices() if spec.clear_devices else source
+    spec = spec if spec.signatures else replace(spec, signatures=(SignatureSpec(DEFAULT_SIGNATURE),))
     built = [build_signature(source, one) for one in spec.signatures]
     default = default_of(spec)
     if default != DEFAULT_SIGNATURE:

@@ -5,7 +5,7 @@ with their content or with the vocabulary file that fills them. Nothing remains 
 restore ops.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -14,6 +14,7 @@ import tensorflow as tf
 
 from tfx_export.errors import SourceError, SpecError
 from tfx_export.exporting.source_graph import (
+    VARIABLES,
     Arrays,
     GraphInput,
     KeptVariables,
@@ -91,18 +92,63 @@ def open_session(
     Raises SpecError if a tensor does not exist, or if the outputs cannot be computed from the inputs.
     """
     graph = session.graph
+    graph_def = read_graph_def(graph, clear_devices)
+    nodes = Nodes(graph_def)
+    bound = bound_tensors(graph, selection)
+    part = select_part(graph, nodes, selection, bound)
+    (opened,) = open_parts(session, graph_def, nodes, [part], bound, init_ops, assets, description)
+    return opened
+
+
+@dataclass(frozen=True)
+class GraphPart:
+    """A part of a TF1 graph: tensors by name, and the nodes that the outputs need (`needed`)."""
+
+    inputs: Mapping[str, tf.Tensor]
+    outputs: Mapping[str, tf.Tensor]
+    needed: set[str]
+
+    def unused_inputs(self) -> list[str]:
+        """Returns the names of the inputs that no output depends on."""
+        return sorted(name for name, tensor in self.inputs.items() if node_of(tensor.name) not in self.needed)
+
+
+def bound_tensors(graph: tf.Graph, selection: TensorSelection) -> dict[tf.Tensor, object]:
+    """Returns the tensors that `selection` sets to a constant, with their values. Raises SpecError for unknown ones."""
+    return {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in selection.bind.items()}
+
+
+def select_part(
+    graph: tf.Graph, nodes: Nodes, selection: TensorSelection, bound: Mapping[tf.Tensor, object]
+) -> GraphPart:
+    """Returns the part of `graph` between the tensors of `selection`.
+
+    Raises SpecError if a tensor does not exist, or if the outputs cannot be computed from the inputs.
+    """
     inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in selection.inputs.items()}
     outputs = {name: _tensor(graph, tensor, "output", name) for name, tensor in selection.outputs.items()}
-    bound = {_tensor(graph, tensor, "bound tensor", tensor): value for tensor, value in selection.bind.items()}
-
-    graph_def = graph.as_graph_def()
-    if clear_devices:  # before the tables are copied, because their initializers share functions with the body
-        remove_devices(graph_def)
-    nodes = Nodes(graph_def)
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
     needed = nodes.dependencies([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
-    _check_selection(nodes, needed, fed)
+    _check_part(nodes, needed, fed)
+    return GraphPart(inputs, outputs, needed)
 
+
+def open_parts(
+    session: tf.compat.v1.Session,
+    graph_def: tf.compat.v1.GraphDef,
+    nodes: Nodes,
+    parts: Sequence[GraphPart],
+    bound: Mapping[tf.Tensor, object],
+    init_ops: Sequence[str],
+    assets: Mapping[str, str],
+    description: str,
+) -> list[SourceGraph]:
+    """Opens parts of one graph, with the tensors `bound` set to constants. They share one new session and its state.
+
+    The other arguments are as for `open_session`.
+    """
+    graph = session.graph
+    needed = {name for part in parts for name in part.needed}
     tables = plan_tables(graph, graph_def, nodes, needed, init_ops)
     names = variables_of(nodes, needed) | unassigned(nodes, tables.nodes)
     variables = [graph.get_operation_by_name(name) for name in sorted(names)]
@@ -111,35 +157,57 @@ def open_session(
     state.update(copy_tables(session, graph_def, nodes, tables, state, new, assets))
     with new.graph.as_default():
         state.update({tensor.name: _constant(value, tensor) for tensor, value in bound.items()})
+    note = f"{len(needed)} of {len(nodes.by_name)} graph nodes and {len(variables)} variables are needed."
 
-    output_nodes = {node_of(tensor.name) for tensor in outputs.values()}
-    replaced = {node_of(name) for name in state} | {node_of(tensor.name) for tensor in inputs.values()}
-    feeds = dict(bound)
-    # An output that is also an input is passed through, so its node stays.
-    body = subgraph(graph_def, needed - (replaced - output_nodes))
-    _cut_inputs(body, {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in inputs.values()})
+    def open_part(part: GraphPart) -> SourceGraph:
+        fed = {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in part.inputs.values()}
+        output_nodes = {node_of(tensor.name) for tensor in part.outputs.values()}
+        replaced = {node_of(name) for name in state} | set(fed)
+        # An output that is also an input is passed through, so its node stays.
+        body = subgraph(graph_def, part.needed - (replaced - output_nodes))
+        _cut_inputs(body, fed)
+        return SourceGraph(
+            session=new,
+            body=body,
+            inputs={name: GraphInput(tensor.name, tensor.dtype, tensor.shape) for name, tensor in part.inputs.items()},
+            outputs=part.outputs,
+            state=state,
+            reference=reference_of(session, part, bound, body),
+            description=description,
+            notes=(note,),
+        )
 
-    effects = find_effects(body, [tensor.name for tensor in outputs.values()])
-    changed = [one for one in variables if one.name in effects.assigned and not is_seed(one, effects)]
+    return [open_part(part) for part in parts]
+
+
+def reference_of(
+    session: tf.compat.v1.Session, part: GraphPart, bound: Mapping[tf.Tensor, object], body: tf.compat.v1.GraphDef
+) -> Callable[[Arrays], Arrays]:
+    """Returns a function that computes the outputs of `part` in the source's own session.
+
+    `body` holds the nodes of the part; each run finds the variables that it assigns as they were before.
+    """
+    graph = session.graph
+    effects = find_effects(body, [tensor.name for tensor in part.outputs.values()])
+    assigned = [graph.get_operation_by_name(name) for name in sorted(part.needed & set(effects.assigned))]
+    variables = [one for one in assigned if one.type in VARIABLES]
     with as_default_for_reading(graph):
-        kept = KeptVariables(session, changed)
+        kept = KeptVariables(session, [one for one in variables if not is_seed(one, effects)])
 
     def reference(arrays: Arrays) -> Arrays:
-        fed_inputs = {tensor: arrays[name] for name, tensor in inputs.items()}
+        fed_inputs = {tensor: arrays[name] for name, tensor in part.inputs.items()}
         with kept.unchanged():
-            results: Arrays = session.run(dict(outputs), feed_dict={**feeds, **fed_inputs})
+            results: Arrays = session.run(dict(part.outputs), feed_dict={**bound, **fed_inputs})
         return results
 
-    return SourceGraph(
-        session=new,
-        body=body,
-        inputs={name: GraphInput(tensor.name, tensor.dtype, tensor.shape) for name, tensor in inputs.items()},
-        outputs=outputs,
-        state=state,
-        reference=reference,
-        description=description,
-        notes=(f"{len(needed)} of {len(nodes.by_name)} graph nodes and {len(variables)} variables are needed.",),
-    )
+    return reference
+
+
+def read_graph_def(graph: tf.Graph, clear_devices: bool) -> tf.compat.v1.GraphDef:
+    graph_def = graph.as_graph_def()
+    if clear_devices:  # before the tables are copied, because their initializers share functions with the body
+        remove_devices(graph_def)
+    return graph_def
 
 
 def _cut_inputs(body: tf.compat.v1.GraphDef, fed: Mapping[str, int]) -> None:
@@ -162,7 +230,7 @@ def _tensor(graph: tf.Graph, name: str, kind: str, alias: str) -> tf.Tensor:
         raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
 
 
-def _check_selection(nodes: Nodes, needed: set[str], fed: set[str]) -> None:
+def _check_part(nodes: Nodes, needed: set[str], fed: set[str]) -> None:
     """Raises SpecError for graphs that fail in a server: a placeholder without a value, a queue."""
     unfed = sorted(name for name in needed - fed if nodes.by_name[name].op == "Placeholder")
     if unfed:

@@ -19,10 +19,12 @@ class SignatureFlags:
     image_size: tuple[int, int] | None = None
 
     def spec(self) -> ExportSpec:
-        """Returns the spec that the flags describe; without `--signature`, one Predict signature.
+        """Returns the spec that the flags describe: one Predict signature if only `--labels` or `--top-k` are given.
 
         Raises SpecError if a kind is unknown, or a flag does not apply to any signature.
         """
+        if self == SignatureFlags():
+            return ExportSpec()
         kinds = [self._kind(flag) for flag in self.signatures] or [("serving_default", "predict")]
         names = [name for name, _ in kinds]
         if len(set(names)) < len(names):

@@ -4,7 +4,7 @@
 - A flag about the whole SavedModel overrides the spec file: default, tags, devices, default attributes.
 - `--assets` adds to the assets of the file; text is written if `--as-text` or the file says so.
 - Renamed inputs and outputs come from flags and arguments only; an argument overrides the spec.
-- Otherwise the defaults of `model.py` apply: one Predict signature with all inputs and outputs.
+- Otherwise the defaults of `model.py` apply: the signatures of a SavedModel, or one Predict signature.
 """
 
 from collections.abc import Mapping

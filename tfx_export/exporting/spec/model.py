@@ -124,7 +124,7 @@ class ExportSpec:
     """The content of a SavedModel to write.
 
     Args:
-        signatures: The signatures.
+        signatures: The signatures. Empty: those of a SavedModel, or one Predict signature with all inputs and outputs.
         default: The signature that is also written as `serving_default`. None: `default_of` chooses it.
         tags: The tags of the graph.
         assets: Files to add to `assets/`.
@@ -135,7 +135,7 @@ class ExportSpec:
             names.
     """
 
-    signatures: tuple[SignatureSpec, ...] = (SignatureSpec("serving_default"),)
+    signatures: tuple[SignatureSpec, ...] = ()
     default: str | None = None
     tags: tuple[str, ...] = ("serve",)
     assets: tuple[Path, ...] = ()

@@ -20,7 +20,7 @@ from tfx_export.exporting.worker_process import WorkerProcess
 from tfx_export.savedmodel.export_record import Check, Verification, describe
 from tfx_export.savedmodel.graph_effects import find_effects
 from tfx_export.savedmodel.reader import read_signatures
-from tfx_export.savedmodel.signature import Signature
+from tfx_export.savedmodel.signature import INTERNAL_PREFIX, Signature
 from tfx_export.savedmodel.string_inputs import StringInputs
 
 # How often a source is run again if its graph draws random numbers. Once is not enough there: a random flip of four
@@ -48,8 +48,8 @@ class ProbedSignature:
 
 
 def callable_signatures(folder: Path, tags: Sequence[str] = ("serve",)) -> dict[str, Signature]:
-    """Returns the signatures of a SavedModel that have inputs; those without are TensorFlow's own."""
-    return {name: signature for name, signature in read_signatures(folder, tags).items() if signature.inputs}
+    """Returns the signatures of a SavedModel, except for those that TensorFlow writes for itself."""
+    return {name: one for name, one in read_signatures(folder, tags).items() if not name.startswith(INTERNAL_PREFIX)}
 
 
 def verify(
