@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.export import custom_layers
 from tests.export.keras_outputs import floats, outputs_of, save
@@ -32,6 +33,25 @@ def test_code_in_a_file_runs_only_if_it_is_trusted(tmp_path: Path, library: str,
         inspect_keras_file(path)
     rows = np.ones((1, 2), np.float32)
     assert outputs_of(path, {"x": rows}, KerasOptions(trust_lambda=True))["twice"].tolist() == [[2, 2]]
+
+
+def test_a_layer_that_loads_a_saved_model_needs_trust_and_the_saved_model(tmp_path: Path) -> None:
+    keras = keras_models.library("keras")
+    module = tf.Module()
+    module.weight = tf.Variable(3.0)
+    spec = tf.TensorSpec([None, 2], tf.float32, name="x")
+    module.serve = tf.function(lambda x: {"y": x * module.weight}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "inner"), signatures=module.serve)
+    given = keras.Input((2,), name="x")
+    layer = keras.layers.TFSMLayer(str(tmp_path / "inner"), call_endpoint="serving_default")
+    path = save(keras.Model(given, layer(given)), tmp_path / "m.keras")
+    with pytest.raises(SourceError, match="--trust-lambda"):
+        keras_source.open_file(inspect_keras_file(path))
+    trusting = KerasOptions(trust_lambda=True)
+    assert outputs_of(path, {"x": np.ones((1, 2), np.float32)}, trusting)["y"].tolist() == [[3, 3]]
+    (tmp_path / "inner").rename(tmp_path / "moved")
+    with pytest.raises(SourceError, match="Copy the SavedModel there"):
+        keras_source.open_file(inspect_keras_file(path, trusting))
 
 
 @pytest.mark.parametrize("by", ["Scale", "times_three"])

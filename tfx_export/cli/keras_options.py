@@ -15,7 +15,11 @@ Function = TypeVar("Function", bound=Callable[..., object])
 def keras_options(function: Function) -> Function:
     """Adds `--architecture`, `--custom-objects`, `--replace-layer` and `--trust-lambda`."""
     for option in (
-        click.option("--trust-lambda", is_flag=True, help="Run the Python code of Lambda layers in the file."),
+        click.option(
+            "--trust-lambda",
+            is_flag=True,
+            help="Run the Python code of Lambda layers in the file, and load the SavedModels of TFSMLayers.",
+        ),
         click.option(
             "--replace-layer",
             multiple=True,

@@ -152,6 +152,10 @@ def _hint(file: KerasFile, error: Exception) -> str:
     text = str(error)
     if isinstance(error, EOFError) or "marshal" in text:
         return "A Lambda layer holds code of another Python version. Replace it: --replace-layer NAME=module:Class"
+    if "safe_mode" in text or "unsafe_deserialization" in text:
+        return "Keras refuses what could run code from outside of the file. If you trust the file: --trust-lambda"
+    if "SavedModel file does not exist" in text:
+        return "A TFSMLayer loads the SavedModel at the path that was given to it. Copy the SavedModel there."
     if "custom_object" in text or "Unknown layer" in text or "Could not locate" in text:
         return (
             "Give your own classes and functions: --custom-objects module:Class (repeatable). "
