@@ -1,5 +1,6 @@
 """Warmup requests run before a version becomes available; if one is wrong, the version is not served."""
 
+import base64
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,3 +81,25 @@ def test_warmup_can_be_switched_off(
 ) -> None:
     model = with_warmup(served_models / "plus" / "1", tmp_path / "plus", [b"\xff\xff"])
     assert start_any_server(str(model), "--enable_model_warmup=false").states("plus") == {1: "AVAILABLE"}
+
+
+@in_memory_only
+def test_an_error_that_quotes_bytes_fails_a_warmup_request_and_a_batch_in_words(
+    all_models: Path, start_any_server: Callable[..., Server], tmp_path: Path
+) -> None:
+    example = wire.Example()
+    example.features.feature["a"].float_list.value.extend([1.0, 2.0])
+    example.features.feature["s"].bytes_list.value.append(b"\xff\xfe")
+    log = wire.PredictionLog()
+    log.regress_log.request.model_spec.signature_name = "number"
+    log.regress_log.request.input.example_list.examples.append(example)
+    with_warmup(all_models / "rated_tf1" / "1", tmp_path / "warm", [log.SerializeToString()])
+    publish(all_models / "rated_tf1" / "1", tmp_path / "rated")
+    server = start_any_server(f"--model_base_path={tmp_path}", "--enable_batching")
+    text = "could not correctly convert string: \ufffd\ufffd"
+    (status,) = server.request("GET", "/v1/models/warm").json["model_version_status"]
+    assert (status["state"], status["status"]["error_code"]) == ("END", "INVALID_ARGUMENT")
+    assert text in status["status"]["error_message"]
+    encoded = base64.b64encode(example.SerializeToString()).decode()
+    reply = server.post("/v1/models/rated:predict", {"signature_name": "number", "instances": [{"b64": encoded}]})
+    assert (reply.status, text in reply.json["error"]) == (400, True)

@@ -3,6 +3,7 @@
 Features: `a`, two floats; `k`, an int64, 1 by default; `s`, bytes, "?" by default.
 Signatures: `regress` sum(a) * k; `classify` [s, "other"] with [sum(a), -sum(a)]; `scores` and `classes` return only
 one of the two; `serving_default` is the same as `regress`; `uneven` is a regression with two values per example.
+`number` and `number_scores` return 1; if s is not ASCII, the error message of their operator quotes s.
 """
 
 # TensorFlow has no types: its base classes and decorators are Any.
@@ -26,6 +27,7 @@ def answers(serialized: Any) -> dict[str, dict[str, Any]]:
     total = tf.reduce_sum(features["a"], axis=1)
     rated = {"outputs": total * tf.cast(features["k"], tf.float32)}
     scores = {"scores": tf.stack([total, -total], axis=1)}
+    number = tf.strings.to_number(tf.strings.regex_replace(features["s"], "^[ -~]*$", "1"))
     classes = {"classes": tf.stack([features["s"], tf.fill(tf.shape(features["s"]), "other")], axis=1)}
     return {
         "regress": rated,
@@ -34,11 +36,13 @@ def answers(serialized: Any) -> dict[str, dict[str, Any]]:
         "scores": scores,
         "classes": classes,
         "uneven": {"outputs": features["a"]},
+        "number": {"outputs": number},
+        "number_scores": {"scores": tf.stack([number, -number], axis=1)},
     }
 
 
 def method(name: str) -> str:
-    return "classify" if name in ("classify", "scores", "classes") else "regress"
+    return "classify" if name in ("classify", "scores", "classes", "number_scores") else "regress"
 
 
 def tf1_model(folder: Path) -> None:
@@ -64,7 +68,7 @@ def tf2_model(folder: Path) -> None:
 
         return tf.function(answer, input_signature=[tf.TensorSpec([None], tf.string, "inputs")])
 
-    names = ("regress", "serving_default", "classify", "scores", "classes", "uneven")
+    names = ("regress", "serving_default", "classify", "scores", "classes", "uneven", "number", "number_scores")
     tf.saved_model.save(tf.Module(), str(folder), signatures={name: signature(name) for name in names})
 
 

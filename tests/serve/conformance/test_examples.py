@@ -103,6 +103,14 @@ def test_multi_inference_refuses(
 
 
 GOOD: list[Example] = [{"a": [1.0, 2.0]}]
+NO_TEXT: list[Example] = [{"a": [1.0, 2.0], "s": [b"\xff\xfe"]}]
+
+
+@BOTH
+def test_an_error_that_quotes_bytes_is_an_invalid_argument(grpc_examples: GrpcExampleClient, model: str) -> None:
+    with pytest.raises(RefusedError, match="convert string: \ufffd\ufffd") as caught:
+        grpc_examples.multi_inference([(Target(model, "number"), "regress")], NO_TEXT)
+    assert caught.value.code == "INVALID_ARGUMENT"
 
 
 @BOTH
@@ -127,6 +135,9 @@ GOOD: list[Example] = [{"a": [1.0, 2.0]}]
         ("regress", {}, [{"a": [1, 2]}], "INVALID_ARGUMENT", 400, "Data types don't match"),
         ("classify", {"signature": "classify"}, [{"a": [b"x", b"y"]}], "INVALID_ARGUMENT", 400,
          "Data types don't match"),
+        # The error message quotes bytes that are not valid UTF-8.
+        ("regress", {"signature": "number"}, NO_TEXT, "INVALID_ARGUMENT", 400, "convert string: \ufffd\ufffd"),
+        ("classify", {"signature": "number_scores"}, NO_TEXT, "INVALID_ARGUMENT", 400, "convert string: \ufffd\ufffd"),
     ],
 )  # fmt: skip
 def test_refusals(
@@ -146,7 +157,7 @@ def test_refusals(
     assert text in caught.value.message
 
 
-RATED = {"serving_default", "regress", "classify", "scores", "classes", "uneven"}
+RATED = {"serving_default", "regress", "classify", "scores", "classes", "uneven", "number", "number_scores"}
 SIGNATURES = {
     "rated_tf1": RATED,
     "rated_tf2": RATED,

@@ -128,7 +128,7 @@ def test_signatures_that_json_cannot_call_are_left_out(any_server: Server, docum
     assert not names & {"complex64", "qint8", "float8_e5m2", "int4"}
     # Only signatures that read tf.Examples are under :classify and :regress.
     classify = body_schema(document, "/v1/models/rated_tf1:classify")["anyOf"]
-    assert {signature["title"] for signature in classify} == {"classify", "scores", "classes"}
+    assert {signature["title"] for signature in classify} == {"classify", "scores", "classes", "number_scores"}
 
 
 @pytest.mark.skipif(importlib.util.find_spec("schemathesis") is None, reason="schemathesis is not installed")
