@@ -8,6 +8,7 @@ from serve.errors import invalid_argument
 from serve.lifecycle.source import ServedModel
 from serve.lifecycle.version_policy import All, Latest, Specific, VersionPolicy
 from tfx_export import wire
+from tfx_export.savedmodel.version_folders import remote_storage
 
 PLATFORMS = ("tensorflow",)
 
@@ -31,6 +32,8 @@ def listed_models(config: wire.ModelServerConfig) -> list[ServedModel]:
         if each.name in models:
             raise invalid_argument(f"Illegal to list model {each.name} multiple times in config list")
         _check_platform(each)
+        if remote := remote_storage(each.base_path):
+            raise invalid_argument(f"The base_path of model {each.name} cannot be used: {remote}")
         path = Path(each.base_path)
         if not path.is_absolute():
             raise invalid_argument(

@@ -18,6 +18,7 @@ from serve import metrics
 from serve.errors import Code, ServeError
 from serve.request_log.record_file import RecordFile
 from tfx_export import wire
+from tfx_export.savedmodel.version_folders import remote_storage
 
 logger = logging.getLogger("serve")
 
@@ -71,6 +72,10 @@ def logging_rule(model: str, config: wire.LoggingConfig) -> Rule | None:
             Code.INVALID_ARGUMENT,
             f"logging_config of model {model}: log_collector_config.filename_prefix is missing, e.g. "
             f'"/var/log/serving/{model}"',
+        )
+    if remote := remote_storage(collector.filename_prefix):
+        raise ServeError(
+            Code.INVALID_ARGUMENT, f"logging_config of model {model}: filename_prefix cannot be used: {remote}"
         )
     return Rule(collector.filename_prefix, rate, config.sampling_config)
 

@@ -32,8 +32,8 @@ def test_a_config_as_it_is_shown_starts(text: str, served_models: Path, tmp_path
     models = wire.parse_text(wire.ModelServerConfig, file.read_bytes()).model_config_list.config
     assert models
     for model in models:
-        for version in "12":
-            shutil.copytree(served_models / "plus" / version, Path(model.base_path, version))
+        for folder in "12":
+            shutil.copytree(served_models / "plus" / folder, Path(model.base_path, folder))
     with in_memory(f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1") as server:
         with server.client as client:
             for model in models:

@@ -21,7 +21,7 @@ X = {"x": np.array([1.0], np.float32)}
 PLATFORM = 'model_platform: "tensorflow"'
 
 
-def entry(name: str, base_path: Path, more: str = "") -> str:
+def entry(name: str, base_path: Path | str, more: str = "") -> str:
     return f'config {{ name: "{name}" base_path: "{base_path}" {PLATFORM} {more} }}'
 
 
@@ -133,6 +133,9 @@ def test_reload_adds_removes_and_relabels_and_rejects_errors(
     rejections = {
         entry("plus", plus, labelled % 9): "FAILED_PRECONDITION: Request to assign label to version 9 of model plus",
         entry("plus", plus) * 2: "INVALID_ARGUMENT: Illegal to list model plus multiple times in config list",
+        entry(
+            "plus", "gs://bucket/plus"
+        ): "INVALID_ARGUMENT: The base_path of model plus cannot be used: gs://bucket/plus",
         entry("plus", Path("plus")): "INVALID_ARGUMENT: Expected model plus to have an absolute path or URI",
         f'config {{ name: "p" base_path: "{plus}" }}': "INVALID_ARGUMENT: Illegal setting neither ModelServerConfig",
         entry("p", plus, "model_type: TENSORFLOW"): "INVALID_ARGUMENT: Illegal setting both ModelServerConfig",

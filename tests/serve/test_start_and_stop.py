@@ -120,6 +120,12 @@ def test_while_the_server_loads_its_ports_are_reserved_and_refuse_connections(tm
         (["--version"], 0, "TensorFlow ModelServer: "),
         ([], 1, "Nothing to serve"),
         (["--prot=1"], 1, "Did you mean --port?"),
+        (
+            ["gs://bucket/m"],
+            1,
+            "INVALID_ARGUMENT: --model_base_path: gs://bucket/m is not a local folder or file: copy",
+        ),
+        (["--model_config_file=s3://b/c"], 1, "INVALID_ARGUMENT: --model_config_file: s3://b/c is not a local folder"),
         (["models", "--port=0", "--rest_api_port=0"], 1, "Nowhere to listen"),
     ],
 )

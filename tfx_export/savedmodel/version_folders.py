@@ -4,6 +4,7 @@ Others are ignored.
 """
 
 import errno
+import re
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ NEXT = "next"
 TIMESTAMP = "timestamp"
 # TensorFlow Serving stores a version as an int64.
 LARGEST_VERSION = 2**63 - 1
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MAX_DIGITS = len(str(LARGEST_VERSION))
 
 
@@ -32,6 +34,13 @@ def parse_version(name: str) -> int | None:
 def is_number(name: str) -> bool:
     """Whether all characters of a folder name are digits; the number may be too large for a version."""
     return name.isascii() and name.isdigit()
+
+
+def remote_storage(path: str) -> str:
+    """Returns why `path` cannot be used, if it is a URL such as `gs://bucket/model`; else an empty text."""
+    if not _URL.match(path):
+        return ""
+    return f"{path} is not a local folder or file: copy it to this machine, or mount it, and give that path"
 
 
 def list_versions(model: Path) -> dict[int, Path]:
