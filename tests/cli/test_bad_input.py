@@ -36,6 +36,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 KERAS, SESSION = ("keras", "digits.keras"), ("session", "training/model.ckpt-7.meta")
 BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "missing model": (("keras", "digit.keras"), "Did you mean digits.keras?"),
+    "remote model": (("savedmodel", "gs://bucket/m"), "gs://bucket/m is not a local folder or file: copy it to this"),
+    "remote asset": ((*KERAS, "--assets", "s3://bucket/a"), "s3://bucket/a is not a local folder or file: copy it to"),
     "missing checkpoint": (("session", "model.meta"), " holds: binary.yaml, "),
     "missing SavedModel": (("savedmodel", "nowhere"), "nowhere does not exist"),
     "missing module": (("function", "nowhere:f"), "There is no module 'nowhere'"),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from tfx_export.errors import TfxExportError
+from tfx_export.savedmodel.version_folders import remote_storage
 from tfx_export.tensorflow_import import skip_unneeded_packages
 
 # Command -> (module, first line of its help). A test compares the line with the help.
@@ -53,6 +54,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+class _LocalPath(click.Path):
+    """A path that is not a URL. As a Path, `gs://bucket/m` would be the local folder `gs:/bucket/m`."""
+
+    def __init__(self, path: click.Path) -> None:
+        self.__dict__.update(path.__dict__)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if remote := remote_storage(str(value)):
+            self.fail(remote, param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class CommandTable(click.Group):
     """A group that knows the names of its commands and imports only the one that runs."""
 
@@ -64,6 +77,9 @@ class CommandTable(click.Group):
             return None
         command = import_module(COMMANDS[cmd_name][0]).command
         assert isinstance(command, click.Command)
+        for parameter in command.params:
+            if isinstance(parameter.type, click.Path):
+                parameter.type = _LocalPath(parameter.type)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
