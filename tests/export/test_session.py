@@ -1,5 +1,7 @@
 """TF1 checkpoints, frozen graphs and sessions are exported as SavedModels with the same outputs and nothing more."""
 
+import re
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -230,6 +232,108 @@ def test_possible_inputs_and_outputs_are_listed_with_a_command_that_works(
     assert "labels" not in command
     tfx_export(*command.split(), "--no-verify")
     assert set(read_signatures(tmp_path / "served" / "1")["serving_default"].inputs) == {"x"}
+
+
+def switched() -> None:
+    x = tf.compat.v1.placeholder(tf.float32, [None, 4], "x")
+    training = tf.compat.v1.placeholder(tf.bool, [], "is_training")
+    steps = tf.compat.v1.placeholder_with_default(3, [], "steps")
+    mode = tf.compat.v1.placeholder_with_default("infer", [], "mode")
+    phase = tf.compat.v1.placeholder_with_default(True, [], "phase_train")
+    keep = tf.compat.v1.placeholder(tf.float32, None, "net/keep_prob")
+    w = tf.compat.v1.get_variable("w", [4, 2], initializer=tf.compat.v1.ones_initializer())
+    y = tf.cond(training, lambda: x @ w * 7, lambda: x @ w) * tf.cast(steps, tf.float32) * keep
+    y = tf.where(phase, y * 5, y)
+    tf.where(tf.equal(mode, "infer"), y, y * 9, name="y")
+
+
+def batch(kind: str) -> Any:
+    values, labels = np.ones((8, 4), np.float32), np.ones(8, np.int64)
+    if kind == "iterator":
+        data = tf.compat.v1.data.Dataset.from_tensor_slices((values, labels)).batch(2)
+        return tf.compat.v1.data.make_one_shot_iterator(data).get_next()
+    queue = tf.queue.FIFOQueue(9, [tf.float32, tf.int64], [[4], []])
+    return queue.dequeue_many(2)
+
+
+def fed_by(kind: str) -> None:
+    x, labels = batch(kind)
+    w = tf.compat.v1.get_variable("w", [4, 2], initializer=tf.compat.v1.ones_initializer())
+    logits = x @ w
+    tf.nn.softmax(logits, name="y")
+    tf.compat.v1.losses.sparse_softmax_cross_entropy(labels, logits)
+
+
+def detector() -> None:
+    image = tf.cast(tf.compat.v1.placeholder(tf.uint8, [None, None, None, 3], "image_tensor"), tf.float32)
+    w = tf.compat.v1.get_variable("w", initializer=2.0)
+    scores = tf.reduce_mean(image, [1, 2]) * w
+    tf.stack([scores] * 4, 2, name="detection_boxes")
+    tf.identity(scores, "detection_scores")
+    tf.identity(scores + 1, "detection_classes")
+    tf.reduce_sum(scores, 1, name="num_detections")
+
+
+HINTED: dict[str, tuple[Any, set[str], set[str], list[str]]] = {
+    "switches": (
+        switched,
+        {"x"},
+        {"y"},
+        ["is_training=false", "steps=3", "mode=infer", "phase_train=false", "net/keep_prob=1.0"],
+    ),
+    "iterator": (partial(fed_by, "iterator"), {"batch"}, {"y"}, ["IteratorGetNext:0"]),
+    "queue": (partial(fed_by, "queue"), {"batch"}, {"y"}, []),
+    "detector": (
+        detector,
+        {"image_tensor"},
+        {"detection_boxes", "detection_scores", "detection_classes", "num_detections"},
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HINTED)
+def test_the_printed_command_exports(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build, inputs, outputs, texts = HINTED[case]
+    meta = tf1_models.save_checkpoint(tmp_path / "a folder", build)
+    with pytest.raises(SystemExit, match="2"):
+        main(["session", str(meta), "--out", str(tmp_path / "served")])
+    command = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("For example: tfx-export ")
+    assert [text for text in texts if text not in command] == []
+    with pytest.raises(SystemExit, match="0"):
+        main([*shlex.split(command), *([] if case == "switches" else ["--no-verify"]), "--quiet"])
+    signature = read_signatures(tmp_path / "served" / "1")["serving_default"]
+    assert (set(signature.inputs), set(signature.outputs)) == (inputs, outputs)
+
+
+def test_the_hint_for_switches_without_a_value_can_be_pasted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path / "training", switched)
+    given = ["session", str(meta), "--out", str(tmp_path / "served"), "--input=x=x:0", "--output=y=y:0", "--no-verify"]
+    with pytest.raises(SystemExit, match="2"):
+        main(given)
+    binds = re.findall(r"--bind \S+(?=\))", capsys.readouterr().err)
+    assert binds == ["--bind is_training=false", "--bind net/keep_prob=1.0"]
+    with pytest.raises(SystemExit, match="0"):
+        main([*given, *" ".join([*binds, "--bind phase_train=false"]).split(), "--quiet"])
+    answer = run_in_session(tmp_path / "served" / "1", {"x": np.ones((1, 4), np.float32)})
+    assert answer["y"].tolist() == [[12, 12]]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("iterator", "IteratorGetNext"), ("queue", "fifo_queue_DequeueMany")])
+def test_the_hint_for_an_input_pipeline_names_the_tensor_after_it(tmp_path: Path, kind: str, name: str) -> None:
+    with tf1_models.session() as session:
+        fed_by(kind)
+        tf1_models.initialise(session)
+        x = tf.compat.v1.placeholder(tf.float32, [None], "x")
+        tf.identity(session.graph.get_tensor_by_name("y:0") + x[0], "z")
+        with pytest.raises(SpecError, match=f"Start after it: --input {name}_0={name}:0 "):
+            export_session(session, tmp_path / "m", inputs={"x": "x"}, outputs={"z": "z"}, extras=UNVERIFIED)
+        with pytest.raises(SpecError, match=f"also depend on {name}:0"):
+            export_session(
+                session, tmp_path / "m", inputs={"x": "x", "b": f"{name}:1"}, outputs={"z": "z"}, extras=UNVERIFIED
+            )
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,14 @@ from pathlib import Path
 import tensorflow as tf
 
 from tfx_export.errors import SpecError
-from tfx_export.exporting.sources.graph_nodes import Nodes
-from tfx_export.exporting.sources.session import TensorSelection
+from tfx_export.exporting.sources.graph_nodes import Nodes, node_of
+from tfx_export.exporting.sources.session import (
+    PIPELINE_OPS,
+    TensorSelection,
+    pipeline_outputs,
+)
+from tfx_export.exporting.sources.switches import bind_option, is_switch
+from tfx_export.recognise import quoted
 
 _PLACEHOLDERS = {"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 # Ops that are never outputs for clients: control flow, shapes, bookkeeping, state.
@@ -45,10 +51,15 @@ class Candidate:
     dtype: str
     shape: str
     depends: frozenset[str] = frozenset()
+    # The option that fixes it at its value for inference.
+    bind: str = ""
 
     @property
     def alias(self) -> str:
         """A name for clients: the last part of the op's name that is not just the op's type."""
+        if self.op in PIPELINE_OPS:
+            index = self.tensor.partition(":")[2]
+            return "batch" if index == "0" else f"batch_{index}"
         parts = self.tensor.partition(":")[0].split("/")
         return next((part for part in reversed(parts) if part != self.op), parts[-1])
 
@@ -60,6 +71,11 @@ class Candidates:
     inputs: Sequence[Candidate]
     outputs: Sequence[Candidate]
     switches: Sequence[Candidate]
+    detections: Sequence[Candidate] = ()
+
+
+# The outputs of the Object Detection API begin so; a client wants all of them.
+_DETECTIONS = ("detection_", "num_detections")
 
 
 def find_candidates(graph: tf.Graph) -> Candidates:
@@ -69,30 +85,31 @@ def find_candidates(graph: tf.Graph) -> Candidates:
     placeholders = [
         name for name, node in nodes.by_name.items() if node.op in _PLACEHOLDERS and not name.startswith(_TRAINING)
     ]
-    switches = [name for name in placeholders if _is_switch(graph, nodes, name)]
-    inputs = [name for name in placeholders if name not in switches]
+    switches = [name for name in placeholders if is_switch(graph.get_tensor_by_name(f"{name}:0"))]
+    inputs = [graph.get_tensor_by_name(f"{name}:0") for name in placeholders if name not in switches]
+    for name in nodes.by_name:
+        inputs += pipeline_outputs(graph, nodes, name)
 
     depends: dict[str, set[str]] = {name: set() for name in nodes.by_name}
-    for placeholder in inputs:
-        for name in nodes.dependents([placeholder]):
-            depends[name].add(placeholder)
+    for tensor in inputs:
+        readers = [one.name for one in tensor.consumers()]
+        for name in nodes.dependents([node_of(tensor.name)] if tensor.op.type in _PLACEHOLDERS else readers):
+            depends[name].add(tensor.name)
     ranked = sorted(
         (name for name in nodes.by_name if depends[name] and _may_be_output(graph, nodes, name)),
         key=lambda name: (-_score(nodes, depends, name), len(name)),
     )
     outputs = [name for name in ranked if _score(nodes, depends, name) > 0]
     return Candidates(
-        [_candidate(graph, name) for name in inputs],
-        [_candidate(graph, name, depends[name]) for name in outputs[:10]],
-        [_candidate(graph, name) for name in switches],
+        [_candidate(tensor) for tensor in inputs],
+        [_candidate(_first_output(graph, name), depends[name]) for name in outputs[:10]],
+        [_candidate(graph.get_tensor_by_name(f"{name}:0")) for name in switches],
+        [
+            _candidate(_first_output(graph, name), depends[name])
+            for name in nodes.by_name
+            if name.startswith(_DETECTIONS) and depends[name] and not nodes.consumers[name]
+        ],
     )
-
-
-def _is_switch(graph: tf.Graph, nodes: Nodes, name: str) -> bool:
-    """Returns whether a placeholder is a scalar such as keep_prob or is_training, which is bound and not fed."""
-    tensor = graph.get_tensor_by_name(f"{name}:0")
-    known = any(word in name.lower() for word in ("keep_prob", "training", "dropout", "phase"))
-    return nodes.by_name[name].op == "PlaceholderWithDefault" or (known and tensor.shape.rank in (0, None))
 
 
 def _may_be_output(graph: tf.Graph, nodes: Nodes, name: str) -> bool:
@@ -115,10 +132,13 @@ def _score(nodes: Nodes, depends: dict[str, set[str]], name: str) -> int:
     return bonus if bonus >= 4 else 0
 
 
-def _candidate(graph: tf.Graph, name: str, depends: Iterable[str] = ()) -> Candidate:
-    tensor = graph.get_operation_by_name(name).outputs[0]
+def _first_output(graph: tf.Graph, name: str) -> tf.Tensor:
+    return graph.get_operation_by_name(name).outputs[0]
+
+
+def _candidate(tensor: tf.Tensor, depends: Iterable[str] = ()) -> Candidate:
     shape = "any" if tensor.shape.rank is None else f"({', '.join('?' if d is None else str(d) for d in tensor.shape)})"
-    return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends))
+    return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends), bind_option(tensor))
 
 
 def require_inputs_and_outputs(graph: tf.Graph, selection: TensorSelection, path: Path | None, out: Path) -> None:
@@ -142,10 +162,10 @@ def _rows(candidates: Sequence[Candidate]) -> list[str]:
 
 
 def _command(found: Candidates, path: Path | None, out: Path) -> str:
-    words = ["tfx-export", "session", str(path or "PATH"), "--out", str(out)]
-    likeliest = found.outputs[:1]
-    needed = {f"{name}:0" for one in likeliest for name in one.depends}
+    words = ["tfx-export", "session", quoted(path) if path else "PATH", "--out", quoted(out)]
+    likeliest = found.detections or found.outputs[:1]
+    needed = {name for one in likeliest for name in one.depends}
     words += [f"--input {one.alias}={one.tensor}" for one in found.inputs if one.tensor in needed or not likeliest]
     words += [f"--output {one.alias}={one.tensor}" for one in likeliest]
-    words += [f"--bind {one.tensor}={'false' if one.dtype == 'bool' else '1.0'}" for one in found.switches]
+    words += [one.bind for one in found.switches]
     return "For example: " + " ".join(words)

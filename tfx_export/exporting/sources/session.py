@@ -25,6 +25,7 @@ from tfx_export.exporting.source_graph import (
 )
 from tfx_export.exporting.sources.graph_nodes import Nodes, canonical, node_of, subgraph
 from tfx_export.exporting.sources.session_file import SessionFile
+from tfx_export.exporting.sources.switches import bind_option
 from tfx_export.exporting.sources.tables import TABLE_FILLERS, copy_tables, plan_tables
 from tfx_export.exporting.sources.variables import (
     as_default_for_reading,
@@ -37,7 +38,14 @@ from tfx_export.savedmodel.graph_effects import find_effects
 
 # State that exists in a session only; a SavedModel cannot hold it.
 _SESSION_ONLY = {
-    "FIFOQueueV2", "IteratorV2", "OneShotIterator", "PaddingFIFOQueueV2", "RandomShuffleQueueV2", "TensorArrayV3",
+    "FIFOQueue", "FIFOQueueV2", "Iterator", "IteratorV2", "OneShotIterator", "PaddingFIFOQueueV2",
+    "RandomShuffleQueueV2", "TensorArrayV3",
+}  # fmt: skip
+
+# Ops that take a batch out of a queue or iterator.
+PIPELINE_OPS = {
+    "IteratorGetNext", "IteratorGetNextSync", "QueueDequeue", "QueueDequeueMany", "QueueDequeueManyV2",
+    "QueueDequeueUpTo", "QueueDequeueUpToV2", "QueueDequeueV2",
 }  # fmt: skip
 
 
@@ -129,7 +137,7 @@ def select_part(
     outputs = {name: _tensor(graph, tensor, "output", name) for name, tensor in selection.outputs.items()}
     fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
     needed = nodes.dependencies([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
-    _check_part(nodes, needed, fed)
+    _check_part(graph, nodes, needed, {*map(_name, inputs.values()), *map(_name, bound)})
     return GraphPart(inputs, outputs, needed)
 
 
@@ -230,21 +238,58 @@ def _tensor(graph: tf.Graph, name: str, kind: str, alias: str) -> tf.Tensor:
         raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
 
 
-def _check_part(nodes: Nodes, needed: set[str], fed: set[str]) -> None:
+def _name(tensor: tf.Tensor) -> str:
+    name: str = tensor.name
+    return name
+
+
+def _check_part(graph: tf.Graph, nodes: Nodes, needed: set[str], fed_tensors: set[str]) -> None:
     """Raises SpecError for graphs that fail in a server: a placeholder without a value, a queue."""
-    unfed = sorted(name for name in needed - fed if nodes.by_name[name].op == "Placeholder")
+    fed = set(map(node_of, fed_tensors))
+    unfed = {f"{name}:0" for name in needed - fed if nodes.by_name[name].op == "Placeholder"}
+    # Other outputs of a node such as IteratorGetNext, of which one output is fed.
+    read = {canonical(tensor) for name in needed - fed for tensor in nodes.by_name[name].input if tensor[0] != "^"}
+    unfed |= {tensor for tensor in read if node_of(tensor) in fed} - fed_tensors
     if unfed:
         raise SpecError(
-            f"The outputs also depend on {', '.join(f'{name}:0' for name in unfed)}, which no input feeds.",
-            hint=f"Make it an input (--input {unfed[0].split('/')[-1]}={unfed[0]}:0) or fix its value "
-            f"(--bind {unfed[0]}=1.0).",
+            f"The outputs also depend on {', '.join(sorted(unfed))}, which no input feeds.",
+            hint="\n".join(_feeding(graph.get_tensor_by_name(name)) for name in sorted(unfed)),
         )
     lost = sorted(name for name in needed if nodes.by_name[name].op in _SESSION_ONLY)
     if lost:
         raise SpecError(
             f"The outputs need {lost[0]} ({nodes.by_name[lost[0]].op}), which belongs to a running input pipeline.",
-            hint="Start after it: give the tensor that comes out of the queue or iterator as --input.",
+            hint=_after_pipeline(graph, nodes, needed)
+            or "Start after it: give the tensor that comes out of the queue or iterator as --input.",
         )
+
+
+def _feeding(tensor: tf.Tensor) -> str:
+    """Returns the options that give a placeholder its value."""
+    alias = tensor.op.name.split("/")[-1]
+    alias = alias if tensor.value_index == 0 else f"{alias}_{tensor.value_index}"
+    as_input = f"--input {alias}={tensor.name}"
+    if tensor.shape.rank not in (0, None):
+        return f"Make it an input: {as_input}"
+    return f"Make it an input ({as_input}) or fix its value ({bind_option(tensor)})."
+
+
+def _after_pipeline(graph: tf.Graph, nodes: Nodes, needed: set[str]) -> str:
+    """Returns the options that feed what comes out of the queues and iterators among the nodes `needed`."""
+    found = [
+        tensor for name in sorted(needed) if name in nodes.by_name for tensor in pipeline_outputs(graph, nodes, name)
+    ]
+    options = [f"--input {one.op.name.split('/')[-1]}_{one.value_index}={one.name}" for one in found]
+    return f"Start after it: {' '.join(options)}" if options else ""
+
+
+def pipeline_outputs(graph: tf.Graph, nodes: Nodes, name: str) -> list[tf.Tensor]:
+    """Returns the tensors that a node takes out of a queue or iterator and that are read; none for other nodes."""
+    if nodes.by_name[name].op not in PIPELINE_OPS:
+        return []
+    read = {canonical(tensor) for one in nodes.consumers[name] for tensor in nodes.by_name[one].input}
+    tensors: list[tf.Tensor] = list(graph.get_operation_by_name(name).outputs)
+    return [tensor for tensor in tensors if tensor.name in read]
 
 
 def _constant(value: object, tensor: tf.Tensor) -> tf.Tensor:
