@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     __version__: str
 
+    from tfx_export.custom_ops import use_custom_ops as use_custom_ops
     from tfx_export.exporting.api import (
         export_function as export_function,
         export_keras as export_keras,
@@ -54,6 +55,7 @@ _API = {
     "export_keras": "tfx_export.exporting.api",
     "export_savedmodel": "tfx_export.exporting.api",
     "export_session": "tfx_export.exporting.api",
+    "use_custom_ops": "tfx_export.custom_ops",
     "verify": "tfx_export.exporting.api",
     "diff": "tfx_export.savedmodel.diff",
     "rollback": "tfx_export.savedmodel.rollback",

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
+from tfx_export.custom_ops import load_custom_ops
+
 # Packages that TensorFlow imports if they are installed, but this program does not need.
 _unneeded: tuple[str, ...] = ()
 
@@ -25,13 +27,16 @@ def skip_unneeded_packages(*, keras: bool = True) -> None:
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow with its logging suppressed, unless TF_CPP_MIN_LOG_LEVEL is set to another level."""
+    """Imports TensorFlow with its logging suppressed, unless TF_CPP_MIN_LOG_LEVEL is set to another level.
+
+    Then loads the custom operators that `use_custom_ops` chose.
+    """
     if _unneeded:
         os.environ["KERAS_BACKEND"] = "tensorflow"
-    if "tensorflow" in sys.modules:
-        return
-    with _import_blocked([name for name in _unneeded if name not in sys.modules]), _garbage_collection_paused():
-        _import_with_logging_suppressed()
+    if "tensorflow" not in sys.modules:
+        with _import_blocked([name for name in _unneeded if name not in sys.modules]), _garbage_collection_paused():
+            _import_with_logging_suppressed()
+    load_custom_ops()
 
 
 def _import_with_logging_suppressed() -> None:

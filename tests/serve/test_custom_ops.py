@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.support.command_line import tfx_export
 from tests.support.fronts import in_memory_only
 from tests.support.server import RunningServer, Server, starting
 
@@ -47,6 +48,32 @@ def test_with_its_library_the_model_is_served(custom_op: Path, start_server: Cal
     assert answer["y"].tolist() == [1.5, 6.0]
     reply = server.post("/v1/models/triple:predict", {"inputs": {"x": X}})
     assert (reply.status, reply.json) == (200, {"outputs": [[1.5, 6.0]]})
+
+
+@pytest.mark.slow
+def test_commands_load_the_library_too(custom_op: Path, tmp_path: Path) -> None:
+    model, flag = custom_op / "triple" / "1", f"--op-library={custom_op / 'triple.so'}"
+    typed: list[str | Path] = ["savedmodel", model, "--out", tmp_path / "m"]
+    assert "Load the library or module that defines it: --op-library=FILE.so" in tfx_export(*typed, code=2).stderr
+    assert "equal" in tfx_export(*typed, flag).stdout
+    (tmp_path / "registers_triple.py").write_text(
+        f"import tensorflow as tf; tf.load_op_library({str(custom_op / 'triple.so')!r})"
+    )
+    run: list[str | Path] = ["run", tmp_path / "m" / "1", "--input_exprs", "x=[2.0]", "--json"]
+    assert '{"y": [6.0]}' in tfx_export(*run, "--import=registers_triple", folder=tmp_path).stdout
+    assert "serve" in tfx_export("show", tmp_path / "m" / "1", flag).stdout
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [
+        ("--op_library=no.so", "--op-library=no.so: there is no such file"),
+        ("--import=no_such_module", "--import=no_such_module: ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+def test_a_command_says_which_library_or_module_does_not_load(served_models: Path, flag: str, text: str) -> None:
+    typed: list[str | Path] = ["savedmodel", served_models / "plus" / "1", "--out", "m", flag]
+    assert text in tfx_export(*typed, code=2).stderr
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tfx_export.cli.custom_op_options import custom_op_options
 from tfx_export.cli.export_summary import as_dict, print_summary
 from tfx_export.cli.extras_options import extras_from, extras_options
 from tfx_export.cli.feedback import feedback_options, steps
@@ -65,7 +66,7 @@ _OPTIONS = (
 
 def export_options(function: Function) -> Function:
     """Adds the options above, `extras_options` and `feedback_options`. `run_export` takes their values."""
-    function = extras_options(feedback_options(function))
+    function = extras_options(custom_op_options(feedback_options(function)))
     for option in reversed(_OPTIONS):
         function = option(function)
     return function

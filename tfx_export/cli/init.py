@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from tfx_export.cli.custom_op_options import custom_op_options
 from tfx_export.cli.feedback import steps
 from tfx_export.cli.keras_options import keras_options, options_from
 from tfx_export.exporting.api import describe_keras
@@ -18,6 +19,7 @@ def command() -> None:
 @command.command("keras")
 @click.argument("model", type=click.Path(path_type=Path))
 @keras_options
+@custom_op_options
 @click.option("-v", "--verbose", is_flag=True, help="Show each step and TensorFlow's messages.")
 def keras(model: Path, verbose: bool, **options: Any) -> None:
     """Print the spec file of a Keras model: tfx-export init keras model.h5 > spec.yaml"""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tfx_export.cli.custom_op_options import custom_op_options
 from tfx_export.cli.folder_option import folder_option
 from tfx_export.errors import PublishError, SpecError
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 @click.option("--outdir", type=click.Path(path_type=Path), help="Write each output to OUTDIR/KEY.npy.")
 @click.option("--npz", type=click.Path(path_type=Path), metavar="FILE", help="Write all outputs to one .npz file.")
 @click.option("--overwrite", is_flag=True, help="Replace existing output files.")
+@custom_op_options
 @click.option("--json", "as_json", is_flag=True, help="Print the outputs as JSON.")
 def command(
     folder: Path,

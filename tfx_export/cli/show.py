@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from tfx_export import wire
+from tfx_export.cli.custom_op_options import custom_op_options
 from tfx_export.cli.folder_option import folder_option
 from tfx_export.savedmodel import saved_model_cli_text
 from tfx_export.savedmodel.functions import root_functions
@@ -22,6 +23,7 @@ from tfx_export.savedmodel.version_folders import list_versions
 @click.option("--tag-set", metavar="TAGS", help="Show only the graph with these tags, separated by commas.")
 @click.option("--signature-def", metavar="NAME", help="Show the inputs, outputs and method of this signature.")
 @click.option("--list-ops", is_flag=True, help="List the ops that the graph uses.")
+@custom_op_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     folder: Path,
@@ -40,7 +42,8 @@ def command(
     tfx-export show --dir models/mnist/3 --tag_set serve --signature_def serving_default
 
     Prints a tree on a terminal, and the text of `saved_model_cli show`, line for line, into a pipe or file. --tag_set
-    is optional if there is only one.
+    is optional if there is only one. No operator is loaded or run, so --op-library and --import change nothing here;
+    they are accepted so that the same options fit all commands.
     """
     one_graph = not everything and (tag_set is not None or signature_def is not None or list_ops)
     versions = {} if is_saved_model(folder) else list_versions(folder)

@@ -25,7 +25,7 @@ from tfx_export.exporting.sources.session import (
     select_part,
 )
 from tfx_export.exporting.sources.tables import add_assets
-from tfx_export.exporting.tensorflow_errors import short_reason
+from tfx_export.exporting.tensorflow_errors import missing_op_hint, short_reason
 from tfx_export.savedmodel.reader import find_meta_graph, read_index, signatures
 from tfx_export.savedmodel.serving_methods import check_serving_method
 from tfx_export.savedmodel.signature import INTERNAL_PREFIX, PREDICT, Signature
@@ -67,7 +67,8 @@ def open_folder(
         try:
             loaded = tf.compat.v1.saved_model.loader.load(session, list(tags), str(folder))
         except (tf.errors.OpError, ValueError, KeyError) as error:
-            raise SourceError(f"TensorFlow cannot load {folder}: {short_reason(error)}") from error
+            reason = short_reason(error)
+            raise SourceError(f"TensorFlow cannot load {folder}: {reason}", hint=missing_op_hint(reason)) from error
     init_ops = []
     if _INIT in loaded.signature_def:
         init_ops = [info.name for info in loaded.signature_def[_INIT].outputs.values()]

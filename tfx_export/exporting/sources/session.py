@@ -33,7 +33,7 @@ from tfx_export.exporting.sources.variables import (
     unassigned,
     variables_of,
 )
-from tfx_export.exporting.tensorflow_errors import short_reason
+from tfx_export.exporting.tensorflow_errors import missing_op_hint, short_reason
 from tfx_export.savedmodel.graph_effects import find_effects
 
 # State that exists in a session only; a SavedModel cannot hold it.
@@ -300,8 +300,8 @@ def _constant(value: object, tensor: tf.Tensor) -> tf.Tensor:
 
 
 def _load_hint(reason: str) -> str:
-    if "Op type not registered" in reason:
-        return "The graph uses an op that this TensorFlow does not have: load its library first (tf.load_op_library)."
+    if hint := missing_op_hint(reason):
+        return hint
     if "No such file" in reason:
         return "A lookup table is filled from that file, which must be at the path in the graph."
     return "Are all files of the checkpoint there (.meta, .index, .data-*), and from the same step?"
