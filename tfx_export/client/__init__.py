@@ -124,7 +124,7 @@ class Client:
         return self.send(calls.status(_model(model)))
 
     def load_report(self, model: str | Model) -> LoadReport:
-        """Returns what the version takes in memory and how it was loaded, by name: `memory_bytes`, `load_seconds`, ...
+        """Returns the memory and the load time of the version, by name: `memory_bytes`, `load_seconds`, ...
 
         TensorFlow Serving refuses the request (ServerError with INVALID_ARGUMENT).
         """

@@ -140,7 +140,7 @@ def status(model: Model) -> UnaryCall[list[VersionState]]:
 
 
 def load_report(model: Model) -> UnaryCall[LoadReport]:
-    """Returns a GetModelMetadata call for what the version takes in memory and how it was loaded.
+    """Returns a GetModelMetadata call for the load report: the memory and the load time of the version.
 
     TensorFlow Serving refuses it.
     """

@@ -51,7 +51,7 @@ class RestClient:
         return found
 
     def load_reports(self, name: str) -> dict[int, dict[str, str | float]]:
-        """Returns what each loaded version of the model takes in memory and how it was loaded, by version.
+        """Returns the load reports of the model by version: the memory and the load time of each loaded version.
 
         TensorFlow Serving refuses the request.
         """
