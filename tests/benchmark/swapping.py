@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,19 +121,13 @@ class _Swaps:
     @contextmanager
     def repeated(self, new_content: bool) -> Iterator[None]:
         """Swaps one version after the other in a thread. Ends with the last swap. Raises LoadError if one fails."""
-        ended = threading.Event()
 
-        def run() -> None:
+        def run(ended: threading.Event) -> None:
             while not ended.is_set():
                 self.swap(new_content)
 
-        with ThreadPoolExecutor(1) as pool:
-            swapping = pool.submit(run)
-            try:
-                yield
-            finally:
-                ended.set()
-        swapping.result()
+        with _in_thread(run):
+            yield
 
 
 @contextmanager
@@ -156,17 +150,24 @@ def _requests(testbed: Testbed, address: str, model: str) -> Iterator[None]:
     """Sends one request after the other in a thread. Raises ServerError if one is not answered."""
     request = wire.PredictRequest.FromString(testbed.message_file(model).read_bytes())
     inputs = {name: decode(tensor) for name, tensor in request.inputs.items()}
-    ended = threading.Event()
 
-    def run() -> None:
+    def run(ended: threading.Event) -> None:
         with Client(address) as client:
             while not ended.wait(PAUSE_SECONDS):
                 client.predict(model, inputs)
 
+    with _in_thread(run):
+        yield
+
+
+@contextmanager
+def _in_thread(run: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Calls `run` in a thread with an event that is set when the `with` ends. Raises the error of `run`."""
+    ended = threading.Event()
     with ThreadPoolExecutor(1) as pool:
-        sending = pool.submit(run)
+        running = pool.submit(run, ended)
         try:
             yield
         finally:
             ended.set()
-    sending.result()
+    running.result()

@@ -47,8 +47,30 @@ def prepared_odd_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """The folder of models that a server watches."""
+    return tmp_path / "models"
+
+
+@pytest.fixture
 def flags(control: Path, tmp_path: Path) -> tuple[str, ...]:
     return f"--prepared_dir={tmp_path / 'prepared'}", *FLAGS
+
+
+@pytest.fixture
+def prepare_late(
+    start_server: Callable[..., RunningServer], served_models: Path, control: Path, flags: tuple[str, ...], models: Path
+) -> Callable[..., tuple[RunningServer, psutil.Process]]:
+    """`prepare_late(GOOD, LATE, *FLAGS)`: a server of the model `good`, and the waiting child that prepares `late`."""
+
+    def start(good: str, late: str, *more: str) -> tuple[RunningServer, psutil.Process]:
+        publish(served_models / good / "1", models / "good")
+        server = start_server(str(models), "--watch", *flags, *more)
+        (control / "wait").touch()
+        publish(served_models / late / "1", models / "late")
+        return server, waiting_child(control, server.process)
+
+    return start
 
 
 @pytest.mark.slow
@@ -101,15 +123,18 @@ BAD_ENDS = {
 
 
 @pytest.mark.slow
-def test_sigterm_during_the_first_preparation_leaves_nothing_behind(
-    front: str, served_models: Path, control: Path, flags: tuple[str, ...], tmp_path: Path
+@SERVERS
+def test_sigterm_during_the_first_preparation_leaves_no_child_and_no_entry(
+    front: str, workers: int, served_models: Path, control: Path, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
     (control / "wait").touch()
-    with starting(tmp_path, str(served_models / "half_plus_two"), *flags, f"--front={front}") as (process, _, log):
-        child = waiting_child(control, process)
+    arguments = str(served_models / "half_plus_two"), *flags, f"--front={front}", f"--workers={workers}"
+    with starting(tmp_path, *arguments) as (process, _, log):
+        waiting_child(control, process)
+        children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
         process.wait(60)
-    wait_until(lambda: not child.is_running(), 10)
+    wait_until(lambda: not any(child.is_running() for child in children), 10)
     assert process.returncode == 0, log.read_text()
     assert entries(tmp_path / "prepared") == []
 
@@ -117,19 +142,9 @@ def test_sigterm_during_the_first_preparation_leaves_nothing_behind(
 @pytest.mark.slow
 @SERVERS
 def test_a_server_that_serves_stops_in_the_middle_of_a_preparation(
-    workers: int,
-    start_server: Callable[..., RunningServer],
-    served_models: Path,
-    control: Path,
-    flags: tuple[str, ...],
-    tmp_path: Path,
+    workers: int, prepare_late: Callable[..., tuple[RunningServer, psutil.Process]], tmp_path: Path
 ) -> None:
-    models = tmp_path / "models"
-    publish(served_models / "plus" / "1", models / "good")
-    server = start_server(str(models), "--watch", *flags, f"--workers={workers}")
-    (control / "wait").touch()
-    publish(served_models / "half_plus_two" / "1", models / "late")
-    child = waiting_child(control, server.process)
+    server, child = prepare_late("plus", "half_plus_two", f"--workers={workers}")
     assert server.stop(seconds=30) == 0
     wait_until(lambda: not child.is_running(), 10)
     assert entries(tmp_path / "prepared") == []
@@ -171,22 +186,13 @@ def test_a_server_that_is_killed_while_it_publishes_an_entry_prepares_it_anew(
 
 @pytest.mark.slow
 def test_a_child_that_is_killed_ends_its_version_only(
-    front: str,
-    start_server: Callable[..., RunningServer],
-    served_models: Path,
-    control: Path,
-    flags: tuple[str, ...],
-    tmp_path: Path,
+    prepare_late: Callable[..., tuple[RunningServer, psutil.Process]], tmp_path: Path
 ) -> None:
-    models = tmp_path / "models"
-    publish(served_models / "plus" / "1", models / "good")
-    server = start_server(str(models), "--watch", *flags)
-    (control / "wait").touch()
-    publish(served_models / "half_plus_two" / "1", models / "killed")
-    waiting_child(control, server.process).kill()
-    wait_until(lambda: server.states("killed") == {1: "END"})
+    server, child = prepare_late("plus", "half_plus_two")
+    child.kill()
+    wait_until(lambda: server.states("late") == {1: "END"})
     with server.client as client:
-        (version,) = client.status("killed")
+        (version,) = client.status("late")
         assert version.error == "loading ended by SIGKILL"
         assert client.predict("good", {"x": np.array([1.0], np.float32)})["y"].tolist() == [2.0]
     assert entries(tmp_path / "prepared") == []
@@ -198,19 +204,9 @@ def test_a_child_that_is_killed_ends_its_version_only(
     ("front", "workers"), [("native", 1), ("native", 2)], indirect=["front"], ids=["one worker", "two workers"]
 )
 def test_a_worker_that_is_killed_while_it_prepares_a_version_is_replaced(
-    workers: int,
-    start_server: Callable[..., RunningServer],
-    served_models: Path,
-    control: Path,
-    flags: tuple[str, ...],
-    tmp_path: Path,
+    workers: int, prepare_late: Callable[..., tuple[RunningServer, psutil.Process]], models: Path
 ) -> None:
-    models = tmp_path / "models"
-    publish(served_models / "half_plus_two" / "1", models / "good")
-    server = start_server(str(models), "--watch", *flags, f"--workers={workers}")
-    (control / "wait").touch()
-    publish(served_models / "image" / "1", models / "late")
-    child = waiting_child(control, server.process)
+    server, child = prepare_late("half_plus_two", "image", f"--workers={workers}")
     worker = child.parent()
     assert worker
     with contextlib.ExitStack() as stack:

@@ -14,6 +14,7 @@ import pytest
 
 from serve import core, engines, warmup
 from serve.core import Core
+from serve.engines.preparation import child
 from serve.flags import parse
 from serve.lifecycle import manager
 from serve.lifecycle.manager import Manager
@@ -58,6 +59,11 @@ def server(models: Path, add: Publish) -> Iterator[InMemoryServer]:
         yield server
 
 
+def flags_of_good(models: Path) -> tuple[str, str]:
+    """The flags of a server of the model `good` alone."""
+    return "--model_name=good", f"--model_base_path={models / 'good'}"
+
+
 def answer(server: InMemoryServer, model: str = "good") -> list[float]:
     with server.client as client:
         values: list[float] = client.predict(model, X)["y"].tolist()
@@ -95,6 +101,28 @@ def test_any_exception_in_a_step_of_loading_ends_the_version_with_a_reason(
         assert answer(server) == [2.0]
 
 
+def test_a_child_that_hangs_ends_its_version_and_the_predecessor_goes_on_serving(
+    served_models: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child, "MODULE", "tests.support.odd_child")
+    # The model has the name that tells the child to hang. Its first version needs no child: LiteRT runs it.
+    model = models / "loading wait"
+    publish(served_models / "plus" / "1", model)
+    with in_memory(
+        "--model_name=loading wait",
+        f"--model_base_path={model}",
+        f"--prepared_dir={tmp_path / 'prepared'}",
+        "--max_prepare_seconds=1",
+        "--file_system_poll_wait_seconds=0.05",
+    ) as server:
+        assert answer(server, "loading wait") == [2.0]
+        publish(served_models / "half_plus_two" / "1", model, 2)
+        wait_until(lambda: server.states("loading wait") == {1: "AVAILABLE", 2: "END"})
+        with server.client as client:
+            assert client.status("loading wait")[0].error == "loading took more than 1 seconds (--max_prepare_seconds)"
+        assert answer(server, "loading wait") == [2.0]
+
+
 def test_an_observer_that_fails_keeps_no_version_from_its_state(
     models: Path, add: Publish, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -103,9 +131,7 @@ def test_an_observer_that_fails_keeps_no_version_from_its_state(
 
     monkeypatch.setattr(core, "record_state", fail)
     add("good")
-    with in_memory(
-        "--model_name=good", f"--model_base_path={models / 'good'}", "--file_system_poll_wait_seconds=0.05"
-    ) as server:
+    with in_memory(*flags_of_good(models), "--file_system_poll_wait_seconds=0.05") as server:
         assert answer(server) == [2.0]
         (models / "good" / "1").rename(models / "good" / "2")
         wait_until(lambda: server.states("good") == {1: "END", 2: "AVAILABLE"})
@@ -161,9 +187,7 @@ def test_a_load_that_gets_no_thread_is_tried_again(models: Path, add: Publish, m
 
     monkeypatch.setattr(ThreadPoolExecutor, "submit", no_thread)
     add("good")
-    with in_memory(
-        "--model_name=good", f"--model_base_path={models / 'good'}", "--load_retry_interval_micros=1000"
-    ) as server:
+    with in_memory(*flags_of_good(models), "--load_retry_interval_micros=1000") as server:
         assert answer(server) == [2.0]
     assert len(attempts) == 3
 
@@ -173,7 +197,7 @@ def test_an_example_that_cannot_be_made_does_not_keep_the_server_from_its_start(
 ) -> None:
     monkeypatch.setattr(core, "request_example", lambda *_: 1 / 0)
     add("good")
-    served = Core(parse(["--model_name=good", f"--model_base_path={models / 'good'}"])[0])
+    served = Core(parse([*flags_of_good(models)])[0])
     served.start()
     (version,) = served.served_versions()
     served.stop()

@@ -30,6 +30,11 @@ def change_one_signature(meta_graph: Any, chance: Random) -> None:
         change_signature(meta_graph, meta_graph.signature_def[name], chance)
 
 
+def _any_two(items: Any, chance: Random) -> tuple[Any, Any]:
+    """Returns two items, which can be the same."""
+    return chance.choice(items), chance.choice(items)
+
+
 def rename_signature(meta_graph: Any, chance: Random) -> None:
     if meta_graph.signature_def:
         name = chance.choice(sorted(meta_graph.signature_def))
@@ -43,7 +48,7 @@ def change_node(meta_graph: Any, chance: Random) -> None:  # noqa: C901
     nodes = _any_nodes(meta_graph, chance)
     if not nodes:
         return
-    node, other = chance.choice(nodes), chance.choice(nodes)
+    node, other = _any_two(nodes, chance)
     match chance.randrange(10):
         case 0:
             nodes.remove(node)
@@ -212,7 +217,7 @@ def change_function(meta_graph: Any, chance: Random) -> None:  # noqa: C901
     functions = meta_graph.graph_def.library.function
     if not functions:
         return
-    function, other = chance.choice(functions), chance.choice(functions)
+    function, other = _any_two(functions, chance)
     match chance.randrange(9):
         case 0:
             functions.remove(function)
