@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "savedmodel": (("savedmodel",), ("--out", "out"), "savedmodel"),
     "function": (("function",), ("--out", "out"), ""),
     "init keras": (("init", "keras"), (), "keras"),
+    "init session": (("init", "session"), (), "session"),
+    "init savedmodel": (("init", "savedmodel"), (), "savedmodel"),
     "show": (("show",), (), "savedmodel versions"),
     "scan": (("scan",), (), "savedmodel versions"),
     "run": (("run",), ("--input_exprs", "x=[1.0]"), "savedmodel versions"),

@@ -306,6 +306,29 @@ def test_the_printed_command_exports(case: str, tmp_path: Path, capsys: pytest.C
     assert (set(signature.inputs), set(signature.outputs)) == (inputs, outputs)
 
 
+def test_init_writes_a_spec_that_exports_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    meta = tf1_models.save_checkpoint(tmp_path / "training", partial(tf1_models.classifier, use_resource=True))
+    spec, silent = tmp_path / "spec.yaml", ["--no-verify", "--quiet", "--signatures", str(tmp_path / "spec.yaml")]
+    with pytest.raises(SystemExit, match="2"):
+        main(["init", "session", str(meta)])
+    command = capsys.readouterr().err.strip().splitlines()[-1].removeprefix("For example: tfx-export ")
+    with pytest.raises(SystemExit, match="0"):
+        main(shlex.split(command))
+    spec.write_text(capsys.readouterr().out)
+    assert "x: {source: x, dtype: float32, shape: [null, 4]}" in spec.read_text()
+    with pytest.raises(SystemExit, match="0"):
+        main([*shlex.split(command.removeprefix("init ")), "--out", str(tmp_path / "first"), *silent])
+    with pytest.raises(SystemExit, match="0"):
+        main(["init", "savedmodel", str(tmp_path / "first" / "1")])
+    spec.write_text(capsys.readouterr().out)
+    with pytest.raises(SystemExit, match="0"):
+        main(["savedmodel", str(tmp_path / "first" / "1"), "--out", str(tmp_path / "second"), *silent])
+    first, second = (read_signatures(tmp_path / name / "1")["serving_default"] for name in ("first", "second"))
+    assert (
+        (list(first.inputs), list(first.outputs)) == (["x"], ["softmax"]) == (list(second.inputs), list(second.outputs))
+    )
+
+
 def test_the_hint_for_switches_without_a_value_can_be_pasted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

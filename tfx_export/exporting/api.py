@@ -278,12 +278,69 @@ def describe_keras(
     `model`, `options` and `report` are as for `export_keras`. Raises SourceError if the model cannot be loaded.
     """
     file = inspect_keras_file(Path(model), options) if isinstance(model, str | Path) else None
+    return _describe(lambda: _open_keras(file or model), report)
+
+
+def describe_session(
+    path: str | Path,
+    *,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    bind: Mapping[str, object] | None = None,
+    report: Report = lambda step: None,
+) -> str:
+    """Returns the text of a spec file for a TF1 checkpoint or frozen graph, filled in and commented.
+
+    The arguments are as for `export_session`, which raises the same errors.
+    """
+    file = inspect_session_file(Path(path))
+
+    def open_source() -> "SourceGraph":
+        from tfx_export.exporting.sources.candidates import require_inputs_and_outputs
+        from tfx_export.exporting.sources.session import TensorSelection, load, open_session
+
+        selection = TensorSelection(inputs, outputs, bind or {})
+        session = load(file)
+        require_inputs_and_outputs(session.graph, selection, file.path, None)
+        return open_session(session, selection, description=file.description)
+
+    return _describe(open_source, report)
+
+
+def describe_savedmodel(
+    folder: str | Path,
+    *,
+    signature: Sequence[str] = (),
+    inputs: Mapping[str, str] | None = None,
+    outputs: Mapping[str, str] | None = None,
+    bind: Mapping[str, object] | None = None,
+    source_tags: Sequence[str] = ("serve",),
+    report: Report = lambda step: None,
+) -> str:
+    """Returns the text of a spec file for one signature of a SavedModel, filled in and commented.
+
+    The arguments are as for `export_savedmodel`, which raises the same errors.
+    """
+    folder = Path(folder)
+    find_meta_graph(read_index(folder), source_tags)
+
+    def open_source() -> "SourceGraph":
+        from tfx_export.exporting.sources.savedmodel import open_folder
+        from tfx_export.exporting.sources.session import TensorSelection
+
+        selection = TensorSelection(inputs or {}, outputs or {}, bind or {})
+        return open_folder(folder, tags=source_tags, chosen=signature, keep=False, selection=selection)
+
+    return _describe(open_source, report)
+
+
+def _describe(open_source: Callable[[], "SourceGraph"], report: Report) -> str:
     report("Starting TensorFlow")
     import_tensorflow()
     from tfx_export.exporting.spec.draft import draft_spec
 
     report("Loading the model")
-    with exits_as_errors(), _open_keras(file or model) as source:
+    with exits_as_errors(), open_source() as source:
         return draft_spec(source)
 
 

@@ -141,8 +141,13 @@ def _candidate(tensor: tf.Tensor, depends: Iterable[str] = ()) -> Candidate:
     return Candidate(tensor.name, tensor.op.type, tensor.dtype.name, shape, frozenset(depends), bind_option(tensor))
 
 
-def require_inputs_and_outputs(graph: tf.Graph, selection: TensorSelection, path: Path | None, out: Path) -> None:
-    """Raises SpecError with the candidates and a command line to copy, if `selection` lacks inputs or outputs."""
+def require_inputs_and_outputs(
+    graph: tf.Graph, selection: TensorSelection, path: Path | None, out: Path | None
+) -> None:
+    """Raises SpecError with the candidates and a command line to copy, if `selection` lacks inputs or outputs.
+
+    The command is `tfx-export session`, or `tfx-export init session` without `out`.
+    """
     if selection.inputs and selection.outputs:
         return
     found = find_candidates(graph)
@@ -161,8 +166,9 @@ def _rows(candidates: Sequence[Candidate]) -> list[str]:
     return [f"  {one.tensor:<{width}}  {one.dtype} {one.shape}" for one in candidates] or ["  (none found)"]
 
 
-def _command(found: Candidates, path: Path | None, out: Path) -> str:
-    words = ["tfx-export", "session", quoted(path) if path else "PATH", "--out", quoted(out)]
+def _command(found: Candidates, path: Path | None, out: Path | None) -> str:
+    words = ["tfx-export", *([] if out else ["init"]), "session", quoted(path) if path else "PATH"]
+    words += ["--out", quoted(out)] if out else []
     likeliest = found.detections or found.outputs[:1]
     needed = {name for one in likeliest for name in one.depends}
     words += [f"--input {one.alias}={one.tensor}" for one in found.inputs if one.tensor in needed or not likeliest]
