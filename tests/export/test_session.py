@@ -116,6 +116,60 @@ def test_named_inputs_that_no_output_needs_are_kept_and_told(tmp_path: Path) -> 
             np.testing.assert_allclose(scores, want, rtol=1e-6)
 
 
+@pytest.mark.parametrize("also", ["halves:0", "x:0", None], ids=["all outputs", "the input of the op", "bound"])
+@pytest.mark.parametrize("used", [True, False], ids=["used", "not used"])
+def test_one_output_of_an_op_with_several_outputs_can_be_an_input(tmp_path: Path, also: str | None, used: bool) -> None:
+    first, second = np.array([[1, 2]], np.float32), np.array([[3, 4]], np.float32)
+    with tf1_models.session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [None, 4], "x")
+        left, right = tf.split(x, 2, 1, name="halves")
+        tf.identity(left * 10 + right if used else left * 10, name="y")
+        inputs, bind = {"right": "halves:1", **({"left": also} if also else {})}, {} if also else {"halves:0": first}
+        exported = export_session(session, tmp_path, inputs=inputs, outputs={"y": "y:0"}, bind=bind)
+        feeds = {"right": second, **({"left": np.tile(first, 2) if also == "x:0" else first} if also else {})}
+        want = session.run("y:0", {**bind, **{inputs[name]: value for name, value in feeds.items()}})
+    np.testing.assert_array_equal(run_in_session(exported.path, feeds)["y"], want)
+    assert any("No output depends on right" in note for note in exported.notes) != used
+
+
+def test_an_output_of_an_op_can_be_an_input_and_an_output(tmp_path: Path) -> None:
+    with tf1_models.session() as session:
+        left, right = tf.split(tf.compat.v1.placeholder(tf.float32, [None, 4], "x"), 2, 1, name="halves")
+        tf.add(left, right, name="y")
+        right_half, x = {"right": "halves:1"}, np.array([[1, 2, 3, 4]], np.float32)
+        exported = export_session(
+            session, tmp_path, inputs={"x": "x:0", **right_half}, outputs={"y": "y:0", **right_half}
+        )
+    found = run_in_session(exported.path, {"x": x, "right": x[:, :2] * 10})
+    assert {name: value.tolist() for name, value in found.items()} == {"y": [[11, 22]], "right": [[10, 20]]}
+
+
+def test_signatures_can_feed_different_outputs_of_one_op(tmp_path: Path) -> None:
+    halves = {"left": "halves:0", "right": "halves:1"}
+    with tf1_models.session() as session:
+        left, right = tf.split(tf.compat.v1.placeholder(tf.float32, [None, 4], "x"), 2, 1, name="halves")
+        tf.add(left, right, name="y")
+        tensors = {name: session.graph.get_tensor_by_name(tensor) for name, tensor in {"x": "x:0", **halves}.items()}
+        outputs = {"y": session.graph.get_tensor_by_name("y:0")}
+        inputs = {"serving_default": ["x"], "one": ["x", "left"], "other": ["x", "right"], "both": ["left", "right"]}
+        saved_model = tf.compat.v1.saved_model
+        builder = saved_model.Builder(str(tmp_path / "source"))
+        signatures = {
+            key: saved_model.predict_signature_def({name: tensors[name] for name in names}, outputs)
+            for key, names in inputs.items()
+        }
+        builder.add_meta_graph_and_variables(session, ["serve"], signatures)
+        builder.save()
+    exported = export_savedmodel(tmp_path / "source", tmp_path / "served", extras=UNVERIFIED)
+    loaded = tf.saved_model.load(str(exported.path))
+    feeds = {"x": [[1.0, 2, 3, 4]], "left": [[10.0, 20]], "right": [[30.0, 40]]}
+    found = {
+        key: loaded.signatures[key](**{name: tf.constant(feeds[name]) for name in names})["y"].numpy().tolist()
+        for key, names in inputs.items()
+    }
+    assert found == {"serving_default": [[4, 6]], "one": [[13, 24]], "other": [[31, 42]], "both": [[40, 60]]}
+
+
 @pytest.mark.parametrize("use_resource", [False, True], ids=["ref", "resource"])
 def test_variables_keep_their_kind(tmp_path: Path, use_resource: bool) -> None:
     meta = tf1_models.save_checkpoint(tmp_path, partial(tf1_models.classifier, use_resource=use_resource))

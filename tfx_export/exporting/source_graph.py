@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from tfx_export import wire
 from tfx_export.errors import SpecError
-from tfx_export.savedmodel.graph_effects import GraphEffects, find_effects, node_of
+from tfx_export.savedmodel.graph_effects import GraphEffects, find_effects
 
 Arrays = Mapping[str, np.ndarray]
 # The ops that hold variables.
@@ -116,19 +116,24 @@ class SourceGraph:
         """Returns the names of the inputs that no output depends on; of its own signatures, if the source has some."""
         if self.signatures:
             return [f"{alias} ({own.name})" for own in self.signatures for alias in own.unused_inputs]
-        outputs = {node_of(tensor.name) for tensor in self.outputs.values()}
+        outputs = {tensor.name for tensor in self.outputs.values()}
         needed = [node for node in self.body.node if node.name in self.effects.needed]
-        read = outputs | {node_of(tensor) for node in needed for tensor in node.input}
-        return [name for name, one in self.inputs.items() if node_of(one.tensor) not in read]
+        read = outputs | {_with_index(tensor) for node in needed for tensor in node.input}
+        return [name for name, one in self.inputs.items() if one.tensor not in read]
 
     def call(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Adds the source's ops to the default graph, applied to one tensor per input. Returns the output tensors."""
         mapped = {one.tensor: inputs[name] for name, one in self.inputs.items()}
         names = [tensor.name for tensor in self.outputs.values()]
         # The import refuses replacements for tensors that no node uses, such as inputs that no output depends on.
-        used = {*names, *(_with_index(tensor) for node in self.body.node for tensor in node.input)}
-        replaced = {name: tensor for name, tensor in {**self.state, **mapped}.items() if name in used}
-        results = tf.graph_util.import_graph_def(self.body, input_map=replaced, return_elements=names, name="model")
+        read = {_with_index(tensor) for node in self.body.node for tensor in node.input}
+        known = {**self.state, **mapped}
+        replaced = {name: tensor for name, tensor in known.items() if name in read}
+        # An output that is also an input is passed through; the body may lack its op.
+        computed = [name for name in names if name not in known]
+        imported = tf.graph_util.import_graph_def(self.body, input_map=replaced, return_elements=computed, name="model")
+        tensors = {**known, **dict(zip(computed, imported, strict=True))}
+        results = [tensors[name] for name in names]
         for result, tensor in zip(results, self.outputs.values(), strict=True):
             # Shape inference loses the shapes behind a lookup table; the source knows them. For tables of other kinds,
             # it infers other ranks, which are not the real ones.

@@ -28,8 +28,11 @@ class Nodes:
                 if node_of(tensor) in self.consumers:
                     self.consumers[node_of(tensor)].append(node.name)
 
-    def dependencies(self, targets: Iterable[str], stop: Collection[str] = ()) -> set[str]:
-        """Returns `targets` and the nodes they depend on, without following the inputs of nodes in `stop`."""
+    def dependencies(self, targets: Iterable[str], stop: Collection[str] = (), fed: Collection[str] = ()) -> set[str]:
+        """Returns `targets` and the nodes they depend on.
+
+        Does not follow the inputs of nodes in `stop`, nor inputs that are tensors in `fed`.
+        """
         found: set[str] = set()
         waiting = list(targets)
         while waiting:
@@ -38,8 +41,13 @@ class Nodes:
                 continue
             found.add(name)
             if name not in stop:
-                waiting.extend(node_of(tensor) for tensor in self.by_name[name].input)
+                inputs = self.by_name[name].input
+                waiting.extend(node_of(tensor) for tensor in inputs if canonical(tensor) not in fed)
         return found
+
+    def read_by(self, names: Iterable[str]) -> set[str]:
+        """Returns the tensors that the nodes `names` read."""
+        return {canonical(tensor) for name in names for tensor in self.by_name[name].input}
 
     def dependents(self, sources: Iterable[str]) -> set[str]:
         """Returns `sources` and the nodes that depend on them."""

@@ -142,7 +142,7 @@ def _open_signatures(
                 {alias: tensor.name for alias, tensor in part.outputs.items()},
                 reference_of(session, part, bound, graph_of[name].body),
                 {alias: value for alias, value in signature.defaults.items() if alias in part.inputs},
-                part.unused_inputs(),
+                part.unused_inputs(nodes),
             )
         )
         notes += _broken_rules(signature)
@@ -172,10 +172,13 @@ def _groups(parts: Mapping[str, GraphPart]) -> list[list[str]]:
 
     Two cannot if an input of one is computed by the other, such as the input of a decoder by an encoder.
     """
-    fed = {name: {node_of(tensor.name) for tensor in part.inputs.values()} for name, part in parts.items()}
+    fed = {name: {tensor.name for tensor in part.inputs.values()} for name, part in parts.items()}
+
+    def computes(one: str, other: str) -> bool:
+        return not parts[one].needed.isdisjoint(map(node_of, fed[other] - fed[one]))
 
     def fit(one: str, other: str) -> bool:
-        return not (parts[one].needed & (fed[other] - fed[one])) and not (parts[other].needed & (fed[one] - fed[other]))
+        return not computes(one, other) and not computes(other, one)
 
     groups: list[list[str]] = []
     for name in parts:

@@ -116,9 +116,10 @@ class GraphPart:
     outputs: Mapping[str, tf.Tensor]
     needed: set[str]
 
-    def unused_inputs(self) -> list[str]:
-        """Returns the names of the inputs that no output depends on."""
-        return sorted(name for name, tensor in self.inputs.items() if node_of(tensor.name) not in self.needed)
+    def unused_inputs(self, nodes: Nodes) -> list[str]:
+        """Returns the names of the inputs that no output depends on. `nodes` are those of the graph."""
+        read = nodes.read_by(self.needed) | {tensor.name for tensor in self.outputs.values()}
+        return sorted(name for name, tensor in self.inputs.items() if tensor.name not in read)
 
 
 def bound_tensors(graph: tf.Graph, selection: TensorSelection) -> dict[tf.Tensor, object]:
@@ -135,9 +136,13 @@ def select_part(
     """
     inputs = {name: _tensor(graph, tensor, "input", name) for name, tensor in selection.inputs.items()}
     outputs = {name: _tensor(graph, tensor, "output", name) for name, tensor in selection.outputs.items()}
-    fed = {node_of(tensor.name) for tensor in [*inputs.values(), *bound]}
-    needed = nodes.dependencies([node_of(tensor.name) for tensor in outputs.values()], stop=fed)
-    _check_part(graph, nodes, needed, {*map(_name, inputs.values()), *map(_name, bound)})
+    tensors = [*inputs.values(), *bound]
+    # A session that is fed one output of an op still computes the other outputs of that op.
+    whole = {tensor.name for tensor in tensors if not _of_several(tensor)}
+    separate = {tensor.name for tensor in tensors if _of_several(tensor)}
+    targets = {tensor.name for tensor in outputs.values()} - separate
+    needed = nodes.dependencies(map(node_of, targets), stop=set(map(node_of, whole)), fed=separate)
+    _check_part(graph, nodes, needed, whole)
     return GraphPart(inputs, outputs, needed)
 
 
@@ -168,9 +173,11 @@ def open_parts(
     note = f"{len(needed)} of {len(nodes.by_name)} graph nodes and {len(variables)} variables are needed."
 
     def open_part(part: GraphPart) -> SourceGraph:
-        fed = {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in part.inputs.values()}
+        tensors = [one for one in [*part.inputs.values(), *bound] if not _of_several(one)]
+        fed = {node_of(tensor.name): tensor.dtype.as_datatype_enum for tensor in tensors}
         output_nodes = {node_of(tensor.name) for tensor in part.outputs.values()}
-        replaced = {node_of(name) for name in state} | set(fed)
+        partly_fed = {node_of(tensor.name) for tensor in bound if _of_several(tensor)}
+        replaced = ({node_of(name) for name in state} - partly_fed) | set(fed)
         # An output that is also an input is passed through, so its node stays.
         body = subgraph(graph_def, part.needed - (replaced - output_nodes))
         _cut_inputs(body, fed)
@@ -218,6 +225,11 @@ def read_graph_def(graph: tf.Graph, clear_devices: bool) -> tf.compat.v1.GraphDe
     return graph_def
 
 
+def _of_several(tensor: tf.Tensor) -> bool:
+    """Returns whether the op of `tensor` has other outputs too, which a server can compute."""
+    return len(tensor.op.outputs) > 1 and tensor.op.type not in PIPELINE_OPS
+
+
 def _cut_inputs(body: tf.compat.v1.GraphDef, fed: Mapping[str, int]) -> None:
     """Turns the nodes `fed` (with their dtypes) into placeholders, because `body` lacks the nodes they depended on."""
     for node in body.node:
@@ -236,11 +248,6 @@ def _tensor(graph: tf.Graph, name: str, kind: str, alias: str) -> tf.Tensor:
         near = get_close_matches(node_of(name), names, n=3, cutoff=0.5)
         hint = f"Similar names: {', '.join(f'{one}:0' for one in near)}" if near else ""
         raise SpecError(f"The graph has no tensor {canonical(name)!r} (for the {kind} {alias!r}).", hint=hint) from None
-
-
-def _name(tensor: tf.Tensor) -> str:
-    name: str = tensor.name
-    return name
 
 
 def _check_part(graph: tf.Graph, nodes: Nodes, needed: set[str], fed_tensors: set[str]) -> None:
