@@ -41,6 +41,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "missing checkpoint": (("session", "model.meta"), " holds: binary.yaml, "),
     "missing SavedModel": (("savedmodel", "nowhere"), "nowhere does not exist"),
     "missing module": (("function", "nowhere:f"), "There is no module 'nowhere'"),
+    "file in place of a module": (("function", "code/model.py:f"), "Write model:f in the folder code"),
     "missing spec": ((*KERAS, "--signatures", "twic.yaml"), "Did you mean twice.yaml?"),
     "missing labels": ((*KERAS, "--signature", "classify", "--labels", "label.txt"), "Did you mean labels.txt?"),
     "missing asset": ((*KERAS, "--assets", "label.txt"), "There is no assets file label.txt"),

@@ -24,6 +24,10 @@ def import_object(reference: str) -> Any:
             message, advice = describe(path, "a function")
             raise SpecError(message, hint=f"{hint}\n{advice}".rstrip())
         raise SpecError(f"{reference!r} does not name an object.", hint=hint)
+    if module_name.endswith(".py") or "/" in module_name:
+        file = Path(module_name)
+        where = "" if file.parent == Path() else f" in the folder {file.parent}"
+        raise SpecError(f"{module_name} names a file, not a module.", hint=f"Write {file.stem}:{attribute}{where}")
     sys.path.insert(0, str(Path.cwd()))
     try:
         return _find(import_module(module_name), attribute, module_name)
