@@ -24,7 +24,7 @@ def vocabulary_file(path: str) -> Any:
 
 
 class Cities(tf.Module):  # type: ignore[misc]
-    """One table filled from constants, two from a file, one by the program, and a lookup in a branch."""
+    """One table filled from constants, two from a file, two by the program, and a lookup in a branch."""
 
     def __init__(self, vocabulary: Path) -> None:
         super().__init__()
@@ -33,6 +33,8 @@ class Cities(tf.Module):  # type: ignore[misc]
         self.buckets = tf.lookup.StaticVocabularyTable(vocabulary_file(str(vocabulary)), 3)
         self.inserted = tf.lookup.experimental.MutableHashTable(tf.string, tf.int64, -7)
         self.inserted.insert(tf.constant(["rome"]), tf.constant([70], tf.int64))
+        self.dense = tf.lookup.experimental.DenseHashTable(tf.string, tf.int64, -9, "", "$")
+        self.dense.insert(tf.constant(["lima"]), tf.constant([5], tf.int64))
         self.weight = tf.Variable(2.0)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="city")])  # type: ignore[untyped-decorator]
@@ -43,6 +45,7 @@ class Cities(tf.Module):  # type: ignore[misc]
             "line": self.lines.lookup(city),
             "bucket": self.buckets.lookup(city),
             "inserted": self.inserted.lookup(city),
+            "dense": self.dense.lookup(city),
         }
 
 
@@ -66,7 +69,13 @@ def tf1_model(folder: Path, vocabulary: Path) -> None:
 
 
 EXPECTED: dict[Any, dict[str, list[float]]] = {
-    tf2_model: {"score": [2, -2, -2], "line": [0, 2, -1], "bucket": [0, 2, 5], "inserted": [70, -7, -7]},
+    tf2_model: {
+        "score": [2, -2, -2],
+        "line": [0, 2, -1],
+        "bucket": [0, 2, 5],
+        "inserted": [70, -7, -7],
+        "dense": [-9, 5, -9],
+    },
     tf1_model: {"line": [0, 2, -1], "score": [0, 6, -3]},
 }
 

@@ -17,8 +17,11 @@ class TableContent:
     values: np.ndarray
 
     @classmethod
-    def exported(cls, keys: np.ndarray, values: np.ndarray) -> "TableContent":
-        """Returns the content from the result of LookupTableExport. Raises SourceError if the keys are vectors."""
+    def exported(cls, keys: np.ndarray, values: np.ndarray, *, scalars: bool = True) -> "TableContent":
+        """Returns the content from the result of LookupTableExport. Raises SourceError if the keys are vectors.
+
+        `scalars` tells what the values of a dense table are if they come as `[entries, 1]`: numbers, or vectors.
+        """
         if keys.ndim == 1:
             return cls(keys, values)
         if keys.shape[1] != 1:
@@ -29,6 +32,8 @@ class TableContent:
         # A dense table exports all its buckets. A bucket in use has a unique key; all empty buckets have the same key.
         _, places, counts = np.unique(keys[:, 0], return_index=True, return_counts=True)
         used = np.sort(places[counts == 1])
+        if scalars and values.shape[1:] == (1,):
+            values = values[:, 0]
         return cls(keys[used, 0], values[used])
 
     def rebuild(self, name: str = "") -> tf.Tensor:

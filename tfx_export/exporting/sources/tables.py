@@ -245,6 +245,8 @@ def _with_content(
             hint="Freeze the graph with the op that fills its tables among the outputs: "
             "tf.compat.v1.tables_initializer(name='init_tables').",
         ) from error
-    content = TableContent.exported(keys, values)
+    # Reading an attribute that a node lacks would add it to the node.
+    scalars = "value_shape" not in table.attr or not table.attr["value_shape"].shape.dim
+    content = TableContent.exported(keys, values, scalars=scalars)
     with target.graph.as_default():
         return content.rebuild(node_of(handle))
