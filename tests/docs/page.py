@@ -12,7 +12,7 @@ RUN = {"sh", "python"}
 SHOWN = {"bash", "text", "yaml", "json", "zsh", "fish", "mermaid"}
 # Lines in `bash` blocks may begin with these: they need the network or take minutes. Other tests run bench, tune, Ray.
 NOT_RUN = (
-    *("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/"),
+    *("#", "make ", "pip install ", "python3 -m venv ", ".venv/bin/", "TFX_EXPORT_OPENAPI_EXAMPLES="),
     *("tfx-export bench ", "tfx-export tune ", "tfx-export serve models/digits --on ray", "serve run "),
 )
 
