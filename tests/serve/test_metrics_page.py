@@ -141,4 +141,4 @@ def test_paths_of_the_page(
         flags.append(f"--monitoring_config_file={tmp_path}/monitoring")
     server = start_server(*flags)
     assert [status_of(server, path) for path in there] == [200] * len(there)
-    assert [status_of(server, path) for path in not_there] == [400]
+    assert [status_of(server, path) for path in not_there] == [404]
