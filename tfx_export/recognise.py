@@ -36,12 +36,12 @@ _CHECKPOINTABLE = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a path is.
+    """The kind of a model file or folder, and advice.
 
     Attributes:
         what: The kind, as the end of a sentence: `a TensorFlow Lite model`.
         advice: What to type; may be empty.
-        is_placeholder: Whether it is no model at all, but a Git LFS pointer, a web page or an empty file.
+        is_placeholder: Whether it holds no model, but a Git LFS pointer, a web page or an empty file.
     """
 
     what: str

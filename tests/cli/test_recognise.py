@@ -1,4 +1,4 @@
-"""Every command says what a path is that it does not take, and which command takes it."""
+"""A command that does not take a path names the kind of the path and the command that takes it."""
 
 import io
 import json

@@ -104,7 +104,7 @@ class SourceGraph:
 
     @cached_property
     def effects(self) -> GraphEffects:
-        """What the graph does besides computing its outputs."""
+        """The side effects of computing the outputs."""
         return find_effects(self.body, [tensor.name for tensor in self.outputs.values()])
 
     def changed_variables(self) -> list[str]:

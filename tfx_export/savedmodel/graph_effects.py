@@ -1,4 +1,4 @@
-"""Finds what a graph does besides computing outputs from inputs: assign variables, draw random numbers, call Python.
+"""Finds the side effects of a graph: whether it assigns variables, draws random numbers or calls Python.
 
 Works on the GraphDefs of TensorFlow and on those of `wire`, which have the same fields. Follows function calls, loops
 and branches; nodes and functions that the outputs do not depend on are ignored.
@@ -29,7 +29,7 @@ _BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 
 @dataclass(frozen=True)
 class GraphEffects:
-    """What a graph does besides computing, and the nodes that its outputs need.
+    """The side effects of a graph, and the nodes that its outputs need.
 
     `assigned` are the names of the nodes whose variables it assigns: the variables' own nodes, or the placeholders for
     captured variables. `random` is whether it draws random numbers. `python` are the names of nodes that call Python.

@@ -1,4 +1,4 @@
-"""GET /openapi.json: what it says about the models is what the server does."""
+"""GET /openapi.json describes the models as the server serves them."""
 
 import importlib.util
 import json
